@@ -1,0 +1,34 @@
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed-dev
+DEMO ?= demo
+
+.PHONY: demo test test-all lint types schema clean
+
+$(STAMP): setup.cfg pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --editable '.[cpu,dev]'
+	touch $@
+
+demo: $(STAMP)  ## draw a synthetic twin of the test set, evaluate a model on it, print the table
+	$(BIN)/sysu30k-bench demo --output $(DEMO)
+
+test: $(STAMP)  ## the tests that CI runs
+	$(BIN)/python -m pytest -m "not slow"
+
+test-all: $(STAMP)  ## the same and the full-scale tests
+	$(BIN)/python -m pytest
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(STAMP)
+	$(BIN)/mypy
+
+schema: $(STAMP)  ## write the published JSON Schemas anew
+	$(BIN)/python -m sysu30k_bench.results.schema
+
+clean:
+	rm -rf $(VENV) $(DEMO) build dist *.egg-info

@@ -1,0 +1,1 @@
+"""Adapter cards: data, not code. See docs/adapters.md."""

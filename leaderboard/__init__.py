@@ -1,0 +1,1 @@
+"""Rows of the leaderboard: data, not code."""

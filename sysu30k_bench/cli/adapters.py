@@ -1,0 +1,68 @@
+"""`adapters`: the cards."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from sysu30k_bench.cli.console import stdout_console
+from sysu30k_bench.cli.options import json_option
+
+
+@click.group()
+def adapters() -> None:
+    """List and show adapter cards."""
+
+
+@adapters.command("list")
+@json_option
+def list_cards(as_json: bool) -> None:  # noqa: FBT001
+    """List every card that is installed."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    from sysu30k_bench.models.cards import all_cards
+
+    cards = all_cards()
+    if as_json:
+        click.echo(json.dumps([card.model_dump(mode="json") for card in cards.values()], indent=1))
+        return
+    table = Table("adapter", "method", "network", "feature", "flip", "supervision", box=None, pad_edge=False)
+    for card in cards.values():
+        values = (card.name, card.title, card.network.source, card.feature.kind, card.feature.flip, card.supervision)
+        table.add_row(*(escape(value) for value in values))
+    stdout_console().print(table)
+
+
+@adapters.command("show")
+@click.argument("name")
+@json_option
+def show_card(name: str, as_json: bool) -> None:  # noqa: FBT001
+    """Show one card, NAME or FILE.toml, and the checkpoint layouts that it reads."""
+    from sysu30k_bench.models.cards import find_card
+    from sysu30k_bench.models.layouts import card_layouts
+
+    card = find_card(name)
+    if as_json:
+        click.echo(card.model_dump_json(indent=1))
+        return
+    size, console = card.input, stdout_console()
+    lines = [
+        f"{card.name}: {card.title}",
+        f"supervision: {card.supervision}    licence: {card.licence or 'not given'}",
+        f"network: {card.network.source} {card.network.options or ''}".rstrip(),
+        f"input: {size.height} x {size.width}, {size.interpolation}, mean {list(size.mean)}, std {list(size.std)}",
+        f"feature: {card.feature.kind}, flip {card.feature.flip}",
+    ]
+    if card.paper is not None:
+        lines.append(f"paper: {card.paper.title} {card.paper.url}")
+    if card.notes:
+        lines.append(f"notes: {card.notes}")
+    lines.append("checkpoints:")
+    for layout in card_layouts(card):
+        mark = "*" if layout.name in card.checkpoint.recognised_by else " "
+        lines.append(f"  {mark} {layout.name}: {layout.title}")
+    if card.checkpoint.recognised_by:
+        lines.append("  (* the card is found by this layout when none is named)")
+    console.print("\n".join(lines), markup=False, soft_wrap=True)

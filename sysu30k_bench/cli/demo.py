@@ -1,0 +1,41 @@
+"""`demo`: the whole job in a minute, with nothing to download."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import click
+
+from sysu30k_bench.cli.console import stderr_console, stdout_console, terminal_progress
+
+
+@click.command()
+@click.option("--output", type=click.Path(path_type=Path), default=Path("demo"), show_default=True, show_envvar=True, help="Folder to work in.")
+@click.option("--identities", type=click.IntRange(1, 28_310), default=300, show_default=True, show_envvar=True, help="Queries.")
+@click.option("--distractors", type=click.IntRange(0, 1_000_000), default=3000, show_default=True, show_envvar=True, help="Images in 0000others.")
+def demo(output: Path, identities: int, distractors: int) -> None:
+    """Draw a synthetic twin of the test set, evaluate a training-free model on it, and print the table.
+
+    Nothing but the pictures is made up: the checkpoint goes through the same path as yours.
+    """
+    import torch
+
+    from sysu30k_bench.cli.panel import print_result
+    from sysu30k_bench.data.synth.twin import TwinRequest, write_twin
+    from sysu30k_bench.evaluation import EvalRequest, evaluate
+    from sysu30k_bench.evaluation.request import ExportRequest
+    from sysu30k_bench.files import write_atomically
+    from sysu30k_bench.models.networks.colour_stripes import ColourStripes
+
+    root, checkpoint = output / "sysu30k-twin", output / "colour_stripes.pth"
+    with terminal_progress() as progress:
+        write_twin(root, TwinRequest(identities, distractors), progress)
+        content = io.BytesIO()
+        torch.save(ColourStripes().state_dict(), content)
+        write_atomically(checkpoint, content.getvalue())
+        stderr_console().print(f"\n$ sysu30k-bench eval {checkpoint} --data {root} --output {output / 'run'}\n", markup=False, soft_wrap=True)
+        request = EvalRequest(ExportRequest(checkpoint, root, output=output / "run"))
+        record, folder = evaluate(request, progress)
+    if record is not None:
+        print_result(stdout_console(), record, folder.path)

@@ -1,0 +1,34 @@
+"""`export`: the first step of the main job."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from sysu30k_bench.cli.console import stdout_console, terminal_progress
+from sysu30k_bench.cli.options import export_options, json_option
+
+
+@click.command("export")
+@export_options
+@json_option
+def export(as_json: bool, **options: Any) -> None:  # noqa: ANN401, FBT001
+    """Embed query and gallery with CHECKPOINT into sharded HDF5; `search` and `score` go on from there."""
+    from sysu30k_bench.cli.requests import export_request
+    from sysu30k_bench.evaluation.export_step import export_step, prepare_export
+    from sysu30k_bench.ranks import Ranks
+
+    ranks = Ranks.from_environment()
+    prepared = prepare_export(export_request(options), ranks)
+    with terminal_progress(quiet=not ranks.first) as progress:
+        notes = export_step(prepared, progress)
+    if not ranks.first:
+        return
+    if as_json:
+        click.echo(notes.model_dump_json(indent=1))
+    else:
+        console = stdout_console()
+        console.print(f"{notes.images_embedded:,} images embedded in {notes.seconds:,.1f} s", markup=False)
+        console.print(f"run folder: {prepared.folder.path}", markup=False, soft_wrap=True)
+        console.print(f"next: sysu30k-bench search {prepared.folder.path}", markup=False, soft_wrap=True)

@@ -1,0 +1,96 @@
+"""The result as a person reads it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.console import Console, Group, RenderableType
+from rich.markup import escape
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from sysu30k_bench.board.rows import Row, neighbours
+from sysu30k_bench.results.record import RESULT_NAME, EvaluationRecord, Metrics
+from sysu30k_bench.search.ranking import RANKING_NAME, TOP_NAME
+
+_NAMES = {
+    "rank1": "rank-1",
+    "rank5": "rank-5",
+    "rank10": "rank-10",
+    "rank20": "rank-20",
+    "ap_standard": "AP (standard)",
+    "ap_trapezoid": "AP (trapezoid)",
+    "minp": "mINP",
+}
+
+
+def metrics_table(metrics: Metrics) -> Table:
+    """Makes the table of all metrics with their intervals."""
+    table = Table(box=None, pad_edge=False)
+    table.add_column("")
+    for heading in ("%", "95 % interval"):
+        table.add_column(heading, justify="right")
+    for name, title in _NAMES.items():
+        metric = getattr(metrics, name)
+        style = "bold" if name == "rank1" else ""
+        table.add_row(title, f"{metric.value:.2%}"[:-1], f"{metric.low * 100:.2f} to {metric.high * 100:.2f}", style=style)
+    if metrics.median_rank is not None:
+        middle = metrics.median_rank
+        table.add_row("median rank", f"{middle.value:,.1f}", f"{middle.low:,.0f} to {middle.high:,.0f}")
+    return table
+
+
+def print_result(console: Console, record: EvaluationRecord, folder: Path) -> None:
+    """Prints the panel of a run: the numbers, what they are of, what was unusual, and where the files are."""
+    parts: list[RenderableType] = [_what(record), Text(), metrics_table(record.metrics)]
+    if record.control is not None:
+        control = record.control
+        said = f"random weights: rank-1 {control.rank1.value:.2%}, AP (standard) {control.ap_standard.value:.2%}"
+        parts += [Text(), Text(said)]
+    if record.data.dataset == "sysu30k":
+        parts += [Text(), _board(record)]
+    parts += [Text(), _unusual(record)]
+    title = "[bold]official[/bold]" if record.official else "[bold yellow]not official[/bold yellow]"
+    style = "green" if record.official else "yellow"
+    console.print(Panel(Group(*parts), title=f"{escape(record.data.dataset)}: {title}", border_style=style, expand=False))
+    console.print(_files(folder), soft_wrap=True)
+
+
+def _what(record: EvaluationRecord) -> Text:
+    counts, model = record.counts, record.model
+    return Text(
+        f"{model.title}\n{model.checkpoint}, {model.feature}, {model.dimension:,} dimensions, flip {model.flip}, "
+        f"{model.tensors_loaded} tensors loaded\n"
+        f"{counts.query:,} queries, {counts.gallery:,} gallery images, {counts.matches:,} matches"
+    )
+
+
+def _board(record: EvaluationRecord) -> RenderableType:
+    above, below = neighbours(record.metrics.rank1.value)
+    title = "published rows around it (as reported)" if record.official else "published rows, for orientation only: this run is not official"
+    table = Table(title=title, box=None, pad_edge=False, title_justify="left", title_style="")
+    table.add_column("method")
+    table.add_column("rank-1 %", justify="right")
+    table.add_column("supervision")
+    for row in above:
+        table.add_row(*_row(row))
+    table.add_row("this run", f"{record.metrics.rank1.value * 100:.1f}", record.model.supervision, style="bold")
+    for row in below:
+        table.add_row(*_row(row))
+    return table
+
+
+def _row(row: Row) -> tuple[str, str, str]:
+    return escape(row.method), f"{row.rank1 * 100:.1f}", row.supervision
+
+
+def _unusual(record: EvaluationRecord) -> Text:
+    lines = [f"not official: {reason}" for reason in record.not_official_because]
+    lines += [f"note: {warning}" for warning in record.warnings if warning not in record.not_official_because]
+    lines.append(f"engine: {record.environment.engine} ({record.environment.engine_reason})")
+    return Text("\n".join(lines), style="dim")
+
+
+def _files(folder: Path) -> Text:
+    return Text(f"{folder / RESULT_NAME}   the record\n{folder / RANKING_NAME}   every rank   {folder / TOP_NAME}   best of each query")

@@ -1,0 +1,41 @@
+"""`score`: the third step of the main job, and the recomputation of any ranking."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from sysu30k_bench.cli.console import stdout_console
+from sysu30k_bench.cli.options import json_option
+
+
+@click.command("score")
+@click.argument("run", type=click.Path(path_type=Path))
+@json_option
+def score(run: Path, as_json: bool) -> None:  # noqa: FBT001
+    """Compute every number from the ranks of RUN, a run folder or a ranking.csv; no embedding is read."""
+    from sysu30k_bench.cli.panel import metrics_table, print_result
+    from sysu30k_bench.evaluation.notes import EXPORT_NOTES
+    from sysu30k_bench.evaluation.run_folder import RunFolder
+    from sysu30k_bench.evaluation.score_step import score_ranking, score_step
+    from sysu30k_bench.metrics.summary import summarise
+    from sysu30k_bench.results.build import metrics_of, ties_of
+    from sysu30k_bench.results.record import RESULT_NAME, read_record
+
+    if run.is_dir() and (run / EXPORT_NOTES).is_file():
+        control = read_record(run / RESULT_NAME).control if (run / RESULT_NAME).is_file() else None
+        folder = RunFolder(run)
+        with folder.locked():
+            record = score_step(folder, control)
+        if as_json:
+            click.echo(record.model_dump_json(indent=1))
+        else:
+            print_result(stdout_console(), record, run)
+        return
+    summary = summarise(score_ranking(run))
+    metrics, ties = metrics_of(summary), ties_of(summary)
+    if as_json:
+        click.echo(f'{{"metrics": {metrics.model_dump_json()}, "ties": {ties.model_dump_json()}}}')
+    else:
+        stdout_console().print(metrics_table(metrics))

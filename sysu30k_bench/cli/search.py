@@ -1,0 +1,37 @@
+"""`search`: the second step of the main job."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from sysu30k_bench.cli.console import stdout_console, terminal_progress
+from sysu30k_bench.cli.options import device_option, json_option, search_options
+
+
+@click.command("search")
+@click.argument("run", type=click.Path(path_type=Path))
+@search_options
+@device_option
+@json_option
+def search_command(run: Path, as_json: bool, **options: Any) -> None:  # noqa: ANN401, FBT001
+    """Rank the gallery of the run folder RUN for its queries, exactly; leaves ranking.csv and top.csv there."""
+    from sysu30k_bench.cli.requests import search_request
+    from sysu30k_bench.errors import DataError
+    from sysu30k_bench.evaluation.run_folder import RunFolder
+    from sysu30k_bench.evaluation.search_step import search_step
+
+    if not run.is_dir():
+        raise DataError(f"there is no run folder {run}", hint="make it with `sysu30k-bench export`")
+    folder = RunFolder(run)
+    with folder.locked(), terminal_progress() as progress:
+        notes = search_step(folder, search_request(options), progress)
+    if as_json:
+        click.echo(notes.model_dump_json(indent=1))
+    else:
+        console = stdout_console()
+        console.print(f"{notes.gallery:,} gallery images ranked in {notes.seconds:,.1f} s", markup=False)
+        console.print(f"{notes.environment.engine} ({notes.environment.engine_reason})", markup=False)
+        console.print(f"next: sysu30k-bench score {run}", markup=False, soft_wrap=True)

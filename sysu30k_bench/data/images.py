@@ -1,0 +1,94 @@
+"""From a key to pixels: the protocol's decoding and resizing, which are Pillow's."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+PREPROCESSING_VERSION = 1
+"""Part of every store's identity: raise it when the pixels of `decode` change."""
+
+MAX_PIXELS = 64_000_000
+MAX_BYTES = 256 * 1024 * 1024
+
+_FILTERS = {
+    "nearest": Image.Resampling.NEAREST,
+    "bilinear": Image.Resampling.BILINEAR,
+    "bicubic": Image.Resampling.BICUBIC,
+    "lanczos": Image.Resampling.LANCZOS,
+}
+
+
+class DamagedImageError(Exception):
+    """An image that cannot be decoded; its text says why."""
+
+
+class ImageSource(Protocol):
+    """Where the bytes of images come from."""
+
+    def read(self, key: str) -> bytes:
+        """Returns the bytes of the image called `key`, or raises `DamagedImageError`."""
+
+
+class FolderSource:
+    """Images as files below a root.
+
+    Args:
+        root: The folder to which keys are relative.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def read(self, key: str) -> bytes:
+        """Reads one file; raises `DamagedImageError` where it is missing, unreadable, empty or absurdly large."""
+        path = self._root / key
+        try:
+            size = path.stat().st_size
+            if size == 0:
+                raise DamagedImageError("the file is empty")
+            if size > MAX_BYTES:
+                raise DamagedImageError(f"the file has {size:,} bytes; an image of this benchmark has a few thousand")
+            return path.read_bytes()
+        except OSError as error:
+            raise DamagedImageError(error.strerror or str(error)) from error
+
+
+def decode(content: bytes, height: int, width: int, interpolation: str) -> np.ndarray:
+    """Decodes an image and resizes it without keeping the aspect, as the reference scripts do.
+
+    Pillow reads the file, converts it to RGB and resizes it with its own antialiasing: torchvision's `Resize` on a PIL
+    image does the same, to the last bit.
+
+    Args:
+        content: The bytes of a JPEG or of any format that Pillow reads.
+        height: Rows wanted.
+        width: Columns wanted.
+        interpolation: `nearest`, `bilinear`, `bicubic` or `lanczos`.
+
+    Returns:
+        (3, height, width) uint8, RGB.
+
+    Raises:
+        DamagedImageError: The bytes are no image, are cut off, or decode to over 64 million pixels.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            with Image.open(io.BytesIO(content)) as image:
+                if image.width * image.height > MAX_PIXELS:
+                    raise DamagedImageError(f"{image.width} x {image.height} pixels: refused before decoding")
+                rgb = image.convert("RGB")
+    except DamagedImageError:
+        raise
+    except UnidentifiedImageError as error:
+        raise DamagedImageError("no image format that Pillow knows") from error
+    except Exception as error:  # noqa: BLE001  Pillow's decoders raise many types on hostile bytes
+        raise DamagedImageError(str(error) or type(error).__name__) from error
+    resized = rgb.resize((width, height), _FILTERS[interpolation])
+    return np.ascontiguousarray(np.asarray(resized).transpose(2, 0, 1))

@@ -1,0 +1,123 @@
+"""Writing the twin: queries, matches and distractors under the published names."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from sysu30k_bench.data.sysu30k import SYNTHETIC_MARK
+from sysu30k_bench.data.synth.person import draw_looks
+from sysu30k_bench.data.synth.scene import DIFFICULTIES, picture
+from sysu30k_bench.errors import DataError, UsageError
+from sysu30k_bench.files import unwritable, write_atomically
+from sysu30k_bench.progress import Progress
+
+FIRST_IDENTITY = 28_311
+_GALLERY_CAMERA, _QUERY_CAMERA = 1, 2
+_DISTRACTOR_IDENTITIES = 10_000_000
+
+
+@dataclass(frozen=True)
+class TwinRequest:
+    """What to draw.
+
+    Attributes:
+        identities: Queries, each with one match.
+        distractors: Images in `0000others`.
+        difficulty: `easy`, `normal` or `hard`.
+        seed: Seed of everything.
+    """
+
+    identities: int = 1000
+    distractors: int = 10_000
+    difficulty: str = "normal"
+    seed: int = 0
+
+
+class _Planned(NamedTuple):
+    key: str
+    looks: int
+    camera: int
+
+
+def write_twin(root: Path, request: TwinRequest, progress: Progress) -> Path:
+    """Draws the twin below a folder, one image after another, so that memory does not grow with their number.
+
+    The tree is the published one: `sysu_test_set_all/{query,gallery}/` and `meta/{query,gallery}.txt`. An interrupted
+    call is finished by the same call; images that are there are kept.
+
+    Args:
+        root: The folder.
+        request: What to draw.
+        progress: Told of images done.
+
+    Returns:
+        The folder with `query/` and `gallery/`.
+
+    Raises:
+        UsageError: The folder holds something else.
+        DataError: The folder cannot be written.
+    """
+    _claim(root, request)
+    images = root / "sysu_test_set_all"
+    progress.begin("drawing", 2 * request.identities + request.distractors, "images")
+    for role in ("query", "gallery"):
+        for planned in _plan(role, request):
+            _draw(images / planned.key, planned, request)
+            progress.advance(1)
+        lines = "".join(f"{planned.key.partition('/')[2]}\n" for planned in _plan(role, request))
+        write_atomically(root / "meta" / f"{role}.txt", lines.encode())
+    progress.end()
+    return images
+
+
+def _plan(role: str, request: TwinRequest) -> Iterator[_Planned]:
+    for number in range(request.identities):
+        name = f"{FIRST_IDENTITY + number:09d}"
+        if role == "query":
+            yield _Planned(f"query/{name}/{name}_c{_QUERY_CAMERA}_2.jpg", number, _QUERY_CAMERA)
+        else:
+            yield _Planned(f"gallery/{name}/{name}_c{_GALLERY_CAMERA}_1.jpg", number, _GALLERY_CAMERA)
+    if role == "gallery":
+        for number in range(1, request.distractors + 1):
+            key = f"gallery/0000others/0000others_c{_GALLERY_CAMERA}_{number}.jpg"
+            yield _Planned(key, _DISTRACTOR_IDENTITIES + number, _GALLERY_CAMERA)
+
+
+def _draw(path: Path, planned: _Planned, request: TwinRequest) -> None:
+    if path.is_file() and path.stat().st_size:
+        return
+    difficulty = DIFFICULTIES[request.difficulty]
+    looks = draw_looks(np.random.default_rng([request.seed, 1, planned.looks]), difficulty.wardrobe)
+    rng = np.random.default_rng([request.seed, 2, planned.looks, planned.camera])
+    content = picture(looks, planned.camera, rng, difficulty, request.seed)
+    temporary = path.with_name(f"{path.name}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_bytes(content)
+        temporary.replace(path)
+    except OSError as error:
+        raise unwritable(path, error, len(content)) from error
+
+
+def _claim(root: Path, request: TwinRequest) -> None:
+    mark = root / SYNTHETIC_MARK
+    said = (json.dumps({"drawn_by": "sysu30k-bench data synth", **asdict(request)}, indent=1) + "\n").encode()
+    if mark.is_file():
+        if mark.read_bytes() != said:
+            raise UsageError(
+                f"{root} holds a twin drawn with other options", hint=f"see {mark}, or choose another folder"
+            )
+        return
+    try:
+        occupied = root.exists() and (not root.is_dir() or any(root.iterdir()))
+    except OSError as error:
+        raise DataError(f"cannot read {root}: {error.strerror}") from error
+    if occupied:
+        raise UsageError(f"{root} is not empty", hint="choose a new folder: nothing of yours is overwritten")
+    write_atomically(mark, said)

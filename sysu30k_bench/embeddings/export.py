@@ -1,0 +1,282 @@
+"""From images to a store: shard by shard, resumable, shared between processes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from sysu30k_bench.data.images import DamagedImageError, ImageSource, decode
+from sysu30k_bench.data.split import Split
+from sysu30k_bench.embeddings.identity import StoreIdentity
+from sysu30k_bench.embeddings.loading import load_batches
+from sysu30k_bench.embeddings.manifest import Manifest, ShardEntry, read_manifest
+from sysu30k_bench.embeddings.shard import Shard, encode_shard, read_shard, shard_name
+from sysu30k_bench.errors import DataError, IntegrityError, UsageError
+from sysu30k_bench.files import remove_partials, write_atomically
+from sysu30k_bench.models.embedder import Embedder, probe_dimension
+from sysu30k_bench.progress import Progress
+from sysu30k_bench.ranks import Ranks
+
+SHARD_BYTES = 64 << 20
+MAX_SHARD_ROWS = 8192
+
+
+@dataclass(frozen=True)
+class ExportSettings:
+    """How to export; none of it changes an embedding's identity.
+
+    Attributes:
+        device: Where the network runs.
+        batch_size: Images in one forward pass.
+        workers: Decoding processes; None decides by itself.
+        shard_rows: Rows of a new store's shards; None gives shards of about 64 MiB, at most 8,192 rows.
+        ranks: This process among those that share the work.
+    """
+
+    device: torch.device
+    batch_size: int = 64
+    workers: int | None = None
+    shard_rows: int | None = None
+    ranks: Ranks = field(default_factory=Ranks)
+
+
+@dataclass(frozen=True)
+class ExportReport:
+    """What an export did, over all processes.
+
+    Attributes:
+        images: Images embedded now.
+        seconds: Time that took in this process.
+        shards_reused: Shards that an earlier run had made.
+        damaged: Keys of images that cannot be decoded, each with the reason.
+    """
+
+    images: int
+    seconds: float
+    shards_reused: int
+    damaged: dict[str, str]
+
+
+def default_shard_rows(dimension: int, dtype: str) -> int:
+    """Returns how many rows make a shard of about 64 MiB, between 16 and 8,192."""
+    return max(16, min(MAX_SHARD_ROWS, SHARD_BYTES // (dimension * np.dtype(dtype).itemsize)))
+
+
+def export_split(
+    split: Split,
+    source: ImageSource,
+    embedder: Embedder,
+    folder: Path,
+    identity: StoreIdentity,
+    settings: ExportSettings,
+    progress: Progress,
+) -> ExportReport:
+    """Embeds a split into a store, or goes on where an earlier run stopped.
+
+    Shards that are there, whole, and of the same identity are kept; every other is made. What is finished survives
+    anything, since a shard takes its name only when all of its bytes are on the disk.
+
+    Args:
+        split: The rows.
+        source: Where the images' bytes are.
+        embedder: The network, on `settings.device`.
+        folder: The store's folder; made if need be.
+        identity: What the embeddings are of.
+        settings: How to export.
+        progress: Told of images done and of shards made anew.
+
+    Returns:
+        What was done. Damaged images are reported, not raised: the caller decides what they mean.
+
+    Raises:
+        UsageError: The folder holds embeddings of something else.
+        IntegrityError: Some embeddings are zero, NaN or infinite; the images are named.
+        DataError: The folder cannot be written.
+    """
+    manifest = _plan(split, embedder, folder, identity, settings)
+    started = time.perf_counter()
+    mine = range(settings.ranks.rank, manifest.shard_count, settings.ranks.world)
+    kept = {index: entry for index in mine if (entry := _reusable(index, manifest, folder, source, embedder, progress))}
+    pending = [index for index in mine if index not in kept]
+    made = _Run(split, source, embedder, folder, manifest, settings, progress).make(pending)
+    entries = sorted(
+        (entry for part in settings.ranks.gather([*kept.values(), *made]) for entry in part),
+        key=lambda pair: pair[0].first,
+    )
+    images = sum(sum(entry.rows for entry, _ in part) for part in settings.ranks.gather(made))
+    if settings.ranks.first:
+        manifest.model_copy(update={"complete": True, "shards": [entry for entry, _ in entries]}).write(folder)
+    settings.ranks.gather(None)
+    damaged = {key: reason for _, per_shard in entries for key, reason in per_shard.items()}
+    reused = len(entries) - sum(settings.ranks.gather(len(made)))
+    return ExportReport(images, time.perf_counter() - started, reused, damaged)
+
+
+Made = tuple[ShardEntry, dict[str, str]]
+
+
+def _plan(
+    split: Split, embedder: Embedder, folder: Path, identity: StoreIdentity, settings: ExportSettings
+) -> Manifest:
+    existing = read_manifest(folder)
+    if existing is not None and existing.identity != identity:
+        raise UsageError(
+            f"{folder} holds embeddings of something else; they are left as they are",
+            details=identity.differences(existing.identity),
+            hint="choose another --output, or delete that folder",
+        )
+    dimension = probe_dimension(embedder, settings.device)
+    if existing is not None:
+        if (existing.rows, existing.dimension) != (len(split), dimension):
+            raise IntegrityError(f"{folder}: its manifest does not fit the split and the network", hint="delete the folder")
+        manifest = existing
+    else:
+        rows = settings.shard_rows or default_shard_rows(dimension, identity.dtype)
+        manifest = Manifest(identity=identity, rows=len(split), dimension=dimension, shard_rows=rows)
+    settings.ranks.gather(None)
+    if settings.ranks.first:
+        if folder.is_dir():
+            remove_partials(folder)
+        manifest.write(folder)
+    settings.ranks.gather(None)
+    return manifest
+
+
+def _reusable(
+    index: int, manifest: Manifest, folder: Path, source: ImageSource, embedder: Embedder, progress: Progress
+) -> Made | None:
+    path = folder / shard_name(index)
+    if not path.is_file():
+        return None
+    first = index * manifest.shard_rows
+    span = min(manifest.shard_rows, manifest.rows - first)
+    try:
+        shard = read_shard(path, identity=manifest.identity.digest)
+    except IntegrityError as error:
+        progress.say(f"{error.message}; the shard is made anew")
+        return None
+    if (shard.first, shard.span, shard.embedding.shape[1]) != (first, span, manifest.dimension):
+        progress.say(f"{path} does not fit the plan; the shard is made anew")
+        return None
+    if any(not _still_damaged(source, key, embedder) for key in shard.damaged):
+        return None
+    return _entry(index, shard), shard.damaged
+
+
+def _still_damaged(source: ImageSource, key: str, embedder: Embedder) -> bool:
+    size = embedder.input
+    try:
+        decode(source.read(key), size.height, size.width, size.interpolation)
+    except DamagedImageError:
+        return True
+    return False
+
+
+def _entry(index: int, shard: Shard) -> ShardEntry:
+    return ShardEntry(
+        file=shard_name(index),
+        first=shard.first,
+        rows=len(shard.key),
+        content_sha256=shard.content_digest,
+        damaged=len(shard.damaged),
+    )
+
+
+class _Run:
+    """One process's pass over the shards that it has to make."""
+
+    def __init__(
+        self,
+        split: Split,
+        source: ImageSource,
+        embedder: Embedder,
+        folder: Path,
+        manifest: Manifest,
+        settings: ExportSettings,
+        progress: Progress,
+    ) -> None:
+        self._split = split
+        self._keys = split.keys
+        self._source = source
+        self._embedder = embedder
+        self._folder = folder
+        self._manifest = manifest
+        self._settings = settings
+        self._progress = progress
+
+    def make(self, indices: Sequence[int]) -> list[Made]:
+        spans = [self._span(index) for index in indices]
+        batches = [batch for span in spans for batch in _cut(span, self._settings.batch_size)]
+        stream = load_batches(
+            self._source, self._keys, batches, self._embedder.input, workers=self._settings.workers
+        )
+        made: list[Made] = []
+        self._progress.begin(self._manifest.identity.role, sum(len(span) for span in spans), "images")
+        for index, span in zip(indices, spans, strict=True):
+            buffer = np.empty((len(span), self._manifest.dimension), self._manifest.identity.dtype)
+            kept: list[int] = []
+            damaged: dict[int, str] = {}
+            for _ in _cut(span, self._settings.batch_size):
+                batch = next(stream)
+                vectors = self._embed(batch.images, batch.positions)
+                buffer[len(kept) : len(kept) + len(vectors)] = vectors
+                kept += batch.positions
+                damaged |= batch.damaged
+                self._progress.advance(len(batch.positions) + len(batch.damaged))
+            made.append(self._write(index, span, buffer[: len(kept)], kept, damaged))
+        self._progress.end()
+        return made
+
+    def _span(self, index: int) -> range:
+        first = index * self._manifest.shard_rows
+        return range(first, min(first + self._manifest.shard_rows, self._manifest.rows))
+
+    def _embed(self, images: torch.Tensor, positions: list[int]) -> np.ndarray:
+        if not positions:
+            return np.empty((0, self._manifest.dimension), np.float32)
+        vectors = _forward(self._embedder, images.to(self._settings.device)).cpu().numpy()
+        finite = np.isfinite(vectors).all(axis=1)
+        if not finite.all():
+            bad = [self._keys[positions[row]] for row in np.flatnonzero(~finite)]
+            raise IntegrityError(
+                f"{len(bad)} embeddings of this batch are zero, NaN or infinite",
+                details=bad,
+                hint="look at these images and at the network; with bf16, try fp32. Finished shards are kept",
+            )
+        return vectors
+
+    def _write(
+        self, index: int, span: range, vectors: np.ndarray, kept: list[int], damaged: dict[int, str]
+    ) -> Made:
+        shard = Shard(
+            first=span.start,
+            span=len(span),
+            embedding=vectors,
+            key=[self._keys[position] for position in kept],
+            person_id=self._split.person_ids[kept],
+            camera_id=self._split.camera_ids[kept],
+            damaged={self._keys[position]: reason for position, reason in damaged.items()},
+        )
+        content = encode_shard(shard, self._manifest.identity.digest)
+        write_atomically(self._folder / shard_name(index), content)
+        return _entry(index, shard), shard.damaged
+
+
+def _cut(span: range, size: int) -> list[range]:
+    return [span[start : start + size] for start in range(0, len(span), size)]
+
+
+def _forward(embedder: Embedder, images: torch.Tensor) -> torch.Tensor:
+    try:
+        return embedder(images)  # type: ignore[no-any-return]
+    except torch.OutOfMemoryError as error:
+        if len(images) == 1:
+            raise DataError("the device has no memory for a single image", hint="use --device cpu") from error
+    half = len(images) // 2
+    torch.cuda.empty_cache()
+    return torch.cat([_forward(embedder, images[:half]), _forward(embedder, images[half:])])

@@ -1,0 +1,75 @@
+"""Decoding batches of images, in worker processes where that pays."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from sysu30k_bench.data.images import DamagedImageError, ImageSource, decode
+from sysu30k_bench.models.card import Input
+
+_WORTH_WORKERS = 512
+_MAX_WORKERS = 8
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Some decoded images.
+
+    Attributes:
+        positions: Positions in the split of the images that decoded.
+        images: (n, 3, H, W) uint8, parallel to `positions`.
+        damaged: Positions of those that did not, each with the reason.
+    """
+
+    positions: list[int]
+    images: torch.Tensor
+    damaged: dict[int, str]
+
+
+class _Batches(Dataset[Batch]):
+    def __init__(self, source: ImageSource, keys: Sequence[str], spans: Sequence[range], image_input: Input) -> None:
+        self._source = source
+        self._keys = keys
+        self._spans = spans
+        self._input = image_input
+
+    def __len__(self) -> int:
+        return len(self._spans)
+
+    def __getitem__(self, index: int) -> Batch:
+        images, positions, damaged = [], [], {}
+        for position in self._spans[index]:
+            try:
+                content = self._source.read(self._keys[position])
+                images.append(decode(content, self._input.height, self._input.width, self._input.interpolation))
+                positions.append(position)
+            except DamagedImageError as error:
+                damaged[position] = str(error)
+        shape = (0, 3, self._input.height, self._input.width)
+        stacked = np.stack(images) if images else np.empty(shape, np.uint8)
+        return Batch(positions, torch.from_numpy(stacked), damaged)
+
+
+def load_batches(
+    source: ImageSource, keys: Sequence[str], spans: Sequence[range], image_input: Input, *, workers: int | None
+) -> Iterator[Batch]:
+    """Decodes images batch by batch, in order.
+
+    Args:
+        source: Where their bytes are.
+        keys: The keys of the whole split.
+        spans: Each batch's positions in the split.
+        image_input: Size and interpolation.
+        workers: Processes that decode; None lets the number of images and cores decide.
+    """
+    if workers is None:
+        images = sum(len(span) for span in spans)
+        workers = min(_MAX_WORKERS, os.cpu_count() or 1) if images >= _WORTH_WORKERS else 0
+    batches = _Batches(source, keys, spans, image_input)
+    yield from DataLoader(batches, batch_size=None, num_workers=workers)

@@ -1,0 +1,89 @@
+"""The manifest of a store: what it is of, and which shards with which digests make it whole."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from sysu30k_bench.embeddings.identity import StoreIdentity
+from sysu30k_bench.errors import DataError, IntegrityError
+from sysu30k_bench.files import write_atomically
+
+MANIFEST_NAME = "manifest.json"
+_MAX_BYTES = 64 << 20
+
+
+class ShardEntry(BaseModel):
+    """One shard of a finished store."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    file: str = Field(pattern=r"^shard-[0-9]{5,9}\.h5$")
+    first: int = Field(ge=0)
+    rows: int = Field(ge=0)
+    content_sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    damaged: int = Field(0, ge=0)
+
+
+class Manifest(BaseModel):
+    """A store's description; it stands from the start and lists the shards once all are there.
+
+    Attributes:
+        format_version: Version of the store's format.
+        identity: What the embeddings are of.
+        rows: Rows of the split.
+        dimension: Width D of an embedding.
+        shard_rows: Rows of the split that a shard covers (the last may cover fewer).
+        complete: Whether every shard is there.
+        shards: The shards, in order; empty until the store is complete.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    format_version: int = 1
+    identity: StoreIdentity
+    rows: int = Field(ge=1)
+    dimension: int = Field(ge=1)
+    shard_rows: int = Field(ge=1)
+    complete: bool = False
+    shards: list[ShardEntry] = []
+
+    @property
+    def shard_count(self) -> int:
+        """How many shards a complete store has."""
+        return -(-self.rows // self.shard_rows)
+
+    def write(self, folder: Path) -> None:
+        """Writes the manifest into a store's folder, whole."""
+        write_atomically(folder / MANIFEST_NAME, (self.model_dump_json(indent=1) + "\n").encode())
+
+
+def read_manifest(folder: Path) -> Manifest | None:
+    """Reads a store's manifest.
+
+    Args:
+        folder: The store's folder.
+
+    Returns:
+        The manifest, or None where the folder has none.
+
+    Raises:
+        IntegrityError: The file is there and is not a manifest.
+        DataError: The file cannot be read.
+    """
+    path = folder / MANIFEST_NAME
+    if not path.is_file():
+        return None
+    try:
+        if path.stat().st_size > _MAX_BYTES:
+            raise IntegrityError(f"{path} is too large for a manifest")
+        return Manifest.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror}") from error
+    except ValidationError as error:
+        fault = error.errors()[0]
+        raise IntegrityError(
+            f"{path} is not a store's manifest: {'.'.join(map(str, fault['loc']))}: {fault['msg']}",
+            hint="delete the folder and export again, or name another --output",
+        ) from error

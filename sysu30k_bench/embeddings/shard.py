@@ -1,0 +1,211 @@
+"""One HDF5 shard: rows of embeddings with their labels, a digest of all of it, and no way out of the file."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from sysu30k_bench.errors import IntegrityError
+
+FORMAT_VERSION = 1
+_MAX_KEY_BYTES = 4096
+_INTEGER_COLUMNS = ("person_id", "camera_id")
+
+
+@dataclass(frozen=True)
+class Shard:
+    """Some consecutive rows of a split, embedded.
+
+    Attributes:
+        first: Position in the split of the first row that the shard covers.
+        span: How many rows of the split it covers, damaged ones included.
+        embedding: (n, D) float32 or float16.
+        key: n keys.
+        person_id: (n,) int64.
+        camera_id: (n,) int64.
+        damaged: Keys of covered rows that could not be decoded and have no embedding, each with the reason.
+    """
+
+    first: int
+    span: int
+    embedding: np.ndarray
+    key: list[str]
+    person_id: np.ndarray
+    camera_id: np.ndarray
+    damaged: dict[str, str] = field(default_factory=dict)
+
+    @cached_property
+    def content_digest(self) -> str:
+        """SHA-256 over place, shape, type, numbers, keys and labels, in hex."""
+        digest = hashlib.sha256()
+        shape = [self.first, self.span, *self.embedding.shape, str(self.embedding.dtype)]
+        digest.update(json.dumps([shape, self.key, self.damaged]).encode())
+        for column in (self.embedding, self.person_id, self.camera_id):
+            digest.update(np.ascontiguousarray(column).data)
+        return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Keys and labels of rows, without their embeddings.
+
+    Attributes:
+        key: N keys, in order.
+        person_id: (N,) int64.
+        camera_id: (N,) int64.
+        damaged: Keys of the images that have no embedding, each with the reason.
+    """
+
+    key: list[str]
+    person_id: np.ndarray
+    camera_id: np.ndarray
+    damaged: dict[str, str]
+
+
+def shard_name(index: int) -> str:
+    """Returns the file name of a store's shard number `index`."""
+    return f"shard-{index:05d}.h5"
+
+
+def encode_shard(shard: Shard, identity: str) -> bytes:
+    """Returns the bytes of a shard's HDF5 file; equal shards give equal bytes.
+
+    The file is made in memory, so that a full disk is met by a plain write. Data sets are contiguous and unfiltered:
+    that is what reads at the speed of the disk, and the digest does what a filter's checksum would.
+
+    Args:
+        shard: The rows.
+        identity: Digest of the store's identity.
+    """
+    encoded = [key.encode("utf-8") for key in shard.key]
+    width = max((len(key) for key in encoded), default=1)
+    with h5py.File("shard.h5", "w", driver="core", backing_store=False, libver="latest") as file:
+        file.create_dataset("embedding", data=shard.embedding)
+        file.create_dataset("key", data=np.array(encoded, f"S{width}").astype(h5py.string_dtype("utf-8", width)))
+        file.create_dataset("person_id", data=shard.person_id.astype(np.int64))
+        file.create_dataset("camera_id", data=shard.camera_id.astype(np.int64))
+        file.create_dataset("damaged", data=np.frombuffer(json.dumps(shard.damaged).encode(), np.uint8))
+        file.attrs["format_version"] = FORMAT_VERSION
+        file.attrs["identity"] = identity
+        file.attrs["first"] = shard.first
+        file.attrs["span"] = shard.span
+        file.attrs["content_sha256"] = shard.content_digest
+        file.flush()
+        return bytes(file.id.get_file_image())
+
+
+def read_shard(path: Path, *, identity: str | None = None) -> Shard:
+    """Reads a shard, checks its digest, and refuses anything that a shard of ours would not have.
+
+    The file is treated as hostile: links, external storage, virtual data sets, filters and shapes that the file does
+    not really hold are refused before a byte of data is read.
+
+    Args:
+        path: The file.
+        identity: Digest of the store's identity that the shard must carry, where known.
+
+    Returns:
+        The rows.
+
+    Raises:
+        IntegrityError: The file is damaged, truncated, hostile, or of another store.
+    """
+    with _opened(path) as file:
+        shard = _read_checked(file, path, identity)
+        stored = str(file.attrs["content_sha256"])
+    if shard.content_digest != stored:
+        raise IntegrityError(f"{path} was changed or damaged: its content does not fit its digest", hint=_REMEDY)
+    return shard
+
+
+def read_labels(path: Path, rows: int, damaged: int) -> Labels:
+    """Reads a shard's labels and leaves its embeddings alone; the digest is checked when those are read.
+
+    Args:
+        path: The file.
+        rows: Rows that it must have.
+        damaged: Damaged images that it must name.
+
+    Raises:
+        IntegrityError: The file is damaged, hostile, or has other rows.
+    """
+    with _opened(path) as file:
+        labels = _read_labels(file, path)
+    if (len(labels.key), len(labels.damaged)) != (rows, damaged):
+        raise IntegrityError(f"{path} has {len(labels.key)} rows where {rows} were written", hint=_REMEDY)
+    return labels
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[h5py.File]:
+    try:
+        with h5py.File(path, "r") as file:
+            version = int(file.attrs["format_version"])
+            if version != FORMAT_VERSION:
+                raise IntegrityError(f"{path} has shard format {version}; this version reads {FORMAT_VERSION}")
+            yield file
+    except (OSError, KeyError, ValueError, TypeError, RuntimeError) as error:
+        raise IntegrityError(f"{path} is damaged or no shard: {error}", hint=_REMEDY) from error
+
+
+_REMEDY = "delete the file and run the same command again: only this shard is made anew"
+
+
+def _read_checked(file: h5py.File, path: Path, identity: str | None) -> Shard:
+    if identity is not None and str(file.attrs["identity"]) != identity:
+        raise IntegrityError(f"{path} belongs to another store", hint=_REMEDY)
+    embedding = _plain_dataset(file, path, "embedding", ("float32", "float16"), dims=2)
+    labels = _read_labels(file, path)
+    if len(labels.key) != embedding.shape[0]:
+        raise IntegrityError(f"{path}: its columns have different lengths", hint=_REMEDY)
+    return Shard(
+        first=int(file.attrs["first"]),
+        span=int(file.attrs["span"]),
+        embedding=embedding[:],
+        key=labels.key,
+        person_id=labels.person_id,
+        camera_id=labels.camera_id,
+        damaged=labels.damaged,
+    )
+
+
+def _read_labels(file: h5py.File, path: Path) -> Labels:
+    key = _plain_dataset(file, path, "key", None)
+    if key.dtype.kind != "S" or key.dtype.itemsize > _MAX_KEY_BYTES:
+        raise IntegrityError(f"{path}: `key` is not a data set of short strings")
+    person, camera = (_plain_dataset(file, path, name, ("int64",)) for name in _INTEGER_COLUMNS)
+    damaged = _plain_dataset(file, path, "damaged", ("uint8",))
+    if len({len(key), len(person), len(camera)}) != 1:
+        raise IntegrityError(f"{path}: its columns have different lengths", hint=_REMEDY)
+    keys = [raw.decode("utf-8") for raw in key[:].tolist()]
+    return Labels(keys, person[:], camera[:], _damaged(damaged[:].tobytes(), path))
+
+
+def _damaged(raw: bytes, path: Path) -> dict[str, str]:
+    value = json.loads(raw)
+    if not isinstance(value, dict) or not all(isinstance(reason, str) for reason in value.values()):
+        raise IntegrityError(f"{path}: `damaged` is not a table of keys and reasons")
+    return value
+
+
+def _plain_dataset(
+    file: h5py.File, path: Path, name: str, dtypes: tuple[str, ...] | None, dims: int = 1
+) -> h5py.Dataset:
+    if not isinstance(file.get(name, getlink=True), h5py.HardLink):
+        raise IntegrityError(f"{path}: `{name}` is missing or a link; links are refused")
+    dataset = file[name]
+    if not isinstance(dataset, h5py.Dataset) or dataset.is_virtual or dataset.external or dataset.chunks is not None:
+        raise IntegrityError(f"{path}: `{name}` is not stored plainly in this file")
+    if dataset.ndim != dims or (dtypes is not None and str(dataset.dtype) not in dtypes):
+        raise IntegrityError(f"{path}: `{name}` has type {dataset.dtype} and shape {dataset.shape}")
+    if dataset.id.get_storage_size() != dataset.size * dataset.dtype.itemsize or dataset.nbytes > path.stat().st_size:
+        raise IntegrityError(f"{path}: `{name}` claims more data than the file holds")
+    return dataset

@@ -1,0 +1,59 @@
+"""Errors that a person reads, each with the exit code that the command line returns for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import ClassVar
+
+SHOWN_DETAILS = 20
+
+
+class BenchError(Exception):
+    """A failure that the user can act on.
+
+    Args:
+        message: What was wrong, and where.
+        hint: What to do about it.
+        details: Names concerned (files, keys, tensors), one a line; the first 20 are shown and the rest counted.
+    """
+
+    exit_code: ClassVar[int] = 3
+
+    def __init__(self, message: str, *, hint: str | None = None, details: Iterable[str] = ()) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.details = list(details)
+
+    def __str__(self) -> str:
+        lines = [self.message]
+        lines += [f"  {detail}" for detail in self.details[:SHOWN_DETAILS]]
+        if len(self.details) > SHOWN_DETAILS:
+            lines.append(f"  ... and {len(self.details) - SHOWN_DETAILS} more")
+        if self.hint:
+            lines.append(f"What to do: {self.hint}")
+        return "\n".join(lines)
+
+
+class CheckFailedError(BenchError):
+    """A gate or a check said no."""
+
+    exit_code = 1
+
+
+class UsageError(BenchError):
+    """The command was asked for something that it cannot mean."""
+
+    exit_code = 2
+
+
+class DataError(BenchError):
+    """Data, a device, disk space or an optional package is missing."""
+
+    exit_code = 3
+
+
+class IntegrityError(BenchError):
+    """Something is there and is not what it says it is: damaged, truncated, hostile or of another run."""
+
+    exit_code = 4

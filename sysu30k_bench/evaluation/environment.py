@@ -1,0 +1,65 @@
+"""Where and with what a run was made, and what it took."""
+
+from __future__ import annotations
+
+import platform
+import resource
+import sys
+from importlib import metadata
+from pathlib import Path
+
+import torch
+
+from sysu30k_bench._version import __version__
+from sysu30k_bench.results.record import Environment
+
+_LIBRARIES = ("torch", "torchvision", "timm", "faiss-cpu", "faiss-gpu", "numpy", "pandas", "h5py", "pillow", "scipy", "statsmodels")
+
+
+def environment(device: torch.device, engine: str, engine_reason: str, processes: int) -> Environment:
+    """Describes this machine and its libraries.
+
+    Args:
+        device: Where the network or the search ran.
+        engine: The search engine's own description.
+        engine_reason: Why it was taken.
+        processes: Processes that shared the export.
+    """
+    return Environment(
+        tool=f"sysu30k-bench {__version__}",
+        python=platform.python_version(),
+        platform=f"{platform.system()} {platform.machine()}",
+        processor=processor_name(),
+        device=torch.cuda.get_device_name(device) if device.type == "cuda" else str(device),
+        engine=engine,
+        engine_reason=engine_reason,
+        processes=processes,
+        libraries=library_versions(),
+    )
+
+
+def library_versions() -> dict[str, str]:
+    """Returns the versions of those libraries that can matter to a number, where installed."""
+    versions = {}
+    for name in _LIBRARIES:
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return versions
+
+
+def processor_name() -> str:
+    """Returns the processor's name as the system gives it."""
+    info = Path("/proc/cpuinfo")
+    if info.is_file():
+        for line in info.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def peak_memory_bytes() -> int:
+    """Returns the largest resident memory that this process has had, in bytes."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

@@ -1,0 +1,64 @@
+"""The main job: from a checkpoint and a folder of images to a record."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from sysu30k_bench.evaluation.export_step import PreparedExport, export_step, prepare_export
+from sysu30k_bench.evaluation.request import EvalRequest
+from sysu30k_bench.evaluation.run_folder import RunFolder
+from sysu30k_bench.evaluation.score_step import score_step
+from sysu30k_bench.evaluation.search_step import search_step
+from sysu30k_bench.progress import Progress, Silent
+from sysu30k_bench.ranks import Ranks
+from sysu30k_bench.results.record import Control, EvaluationRecord
+
+
+def evaluate(
+    request: EvalRequest, progress: Progress | None = None, ranks: Ranks | None = None
+) -> tuple[EvaluationRecord | None, RunFolder]:
+    """Evaluates a checkpoint: export, search, score.
+
+    Running it again with the same request goes on where it was, and ends with the same embeddings and ranking.
+
+    Args:
+        request: What to do.
+        progress: Told of what goes on.
+        ranks: This process among those of `torchrun`; found from the environment where None.
+
+    Returns:
+        The record (None in every process but the first), and the run folder.
+
+    Raises:
+        BenchError: Anything that the user has to see to; what is finished is kept.
+    """
+    progress = progress or Silent()
+    ranks = ranks or Ranks.from_environment()
+    prepared = prepare_export(request.export, ranks)
+    return run_prepared(request, prepared, progress)
+
+
+def run_prepared(
+    request: EvalRequest, prepared: PreparedExport, progress: Progress
+) -> tuple[EvaluationRecord | None, RunFolder]:
+    """Does the steps of `evaluate` after `prepare_export`."""
+    folder, ranks = prepared.folder, prepared.ranks
+    export_step(prepared, progress)
+    control_prepared = _control(request, prepared) if request.control else None
+    if control_prepared is not None:
+        export_step(control_prepared, progress)
+    if not ranks.first:
+        return None, folder
+    control = None
+    with folder.locked():
+        if control_prepared is not None:
+            search_step(control_prepared.folder, request.search, progress)
+            measured = score_step(control_prepared.folder).metrics
+            control = Control(rank1=measured.rank1, ap_standard=measured.ap_standard)
+        search_step(folder, request.search, progress)
+        return score_step(folder, control), folder
+
+
+def _control(request: EvalRequest, prepared: PreparedExport) -> PreparedExport:
+    export = replace(request.export, random_weights=True, output=prepared.folder.control.path)
+    return prepare_export(export, prepared.ranks)

@@ -1,0 +1,191 @@
+"""The first step: images to embeddings."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from sysu30k_bench.data.images import FolderSource
+from sysu30k_bench.data.open import limit_test_set, open_test_set
+from sysu30k_bench.data.protocol import relevance
+from sysu30k_bench.data.split import ROLES, Role, TestSet
+from sysu30k_bench.embeddings.export import ExportReport, ExportSettings, export_split
+from sysu30k_bench.embeddings.identity import StoreIdentity
+from sysu30k_bench.errors import DataError, IntegrityError
+from sysu30k_bench.evaluation.environment import peak_memory_bytes
+from sysu30k_bench.evaluation.model import ReadyModel, ready_model
+from sysu30k_bench.evaluation.notes import EXPORT_NOTES, ExportNotes, write_notes
+from sysu30k_bench.evaluation.request import ExportRequest
+from sysu30k_bench.evaluation.run_folder import RunFolder, default_run_folder
+from sysu30k_bench.models.embedder import probe_dimension
+from sysu30k_bench.progress import Progress
+from sysu30k_bench.ranks import Ranks
+from sysu30k_bench.results.record import Data, Model
+from sysu30k_bench.search.choose import choose_device
+
+_CPU_BATCH = 32
+_GPU_BATCH = 256
+
+
+@dataclass(frozen=True)
+class PreparedExport:
+    """Everything that an export needs, before it starts.
+
+    Attributes:
+        request: What was asked.
+        test_set: The lists.
+        model: The network.
+        device: Where it runs.
+        identities: Identity of each role's store.
+        folder: The run folder.
+        ranks: This process among those that share the work.
+    """
+
+    request: ExportRequest
+    test_set: TestSet
+    model: ReadyModel
+    device: torch.device
+    identities: dict[Role, StoreIdentity]
+    folder: RunFolder
+    ranks: Ranks
+
+    @property
+    def settings(self) -> ExportSettings:
+        """How to export."""
+        batch = self.request.batch_size or (_GPU_BATCH if self.device.type == "cuda" else _CPU_BATCH)
+        return ExportSettings(self.device, batch, self.request.workers, self.request.shard_rows, self.ranks)
+
+
+def prepare_export(request: ExportRequest, ranks: Ranks) -> PreparedExport:
+    """Checks everything that can be checked before work starts.
+
+    Raises:
+        BenchError: Something is wrong with data, checkpoint, card or device.
+    """
+    device = choose_device(request.device, ranks.local_rank)
+    test_set = open_test_set(request.data, request.dataset)
+    if request.limit is not None:
+        test_set = limit_test_set(test_set, request.limit)
+    _require_matches(test_set)
+    model = ready_model(request, device)
+    identities = {role: model.identity(test_set.split(role), test_set.dataset, request) for role in ROLES}
+    folder = request.output or default_run_folder(request.checkpoint, identities["gallery"].digest)
+    return PreparedExport(request, test_set, model, device, identities, RunFolder(folder), ranks)
+
+
+def export_step(prepared: PreparedExport, progress: Progress) -> ExportNotes:
+    """Embeds query and gallery, and leaves `export.json`.
+
+    Args:
+        prepared: What `prepare_export` made.
+        progress: Told of images done.
+
+    Raises:
+        IntegrityError: Some images are damaged and `skip_damaged` was not asked for; all are named, and what could be
+            embedded is kept.
+        BenchError: Anything else that `export_split` refuses.
+    """
+    folder, test_set = prepared.folder, prepared.test_set
+    source = FolderSource(test_set.root)
+    with folder.locked() if prepared.ranks.first else nullcontext():
+        reports = {
+            role: export_split(
+                test_set.split(role),
+                source,
+                prepared.model.embedder,
+                folder.embeddings(role),
+                prepared.identities[role],
+                prepared.settings,
+                progress,
+            )
+            for role in ROLES
+        }
+        damaged = {key: reason for report in reports.values() for key, reason in report.damaged.items()}
+        if damaged and not prepared.request.skip_damaged:
+            raise IntegrityError(
+                f"{len(damaged)} images cannot be decoded; all others are embedded",
+                details=[f"{key}: {reason}" for key, reason in damaged.items()],
+                hint="restore them and run the same command again, or go on without them with --skip-damaged, "
+                "which is never official",
+            )
+        notes = _notes(prepared, reports)
+        if prepared.ranks.first:
+            write_notes(folder.path / EXPORT_NOTES, notes)
+    return notes
+
+
+def _require_matches(test_set: TestSet) -> None:
+    query, gallery = test_set.query, test_set.gallery
+    rel = relevance(query.person_ids, query.camera_ids, gallery.person_ids, gallery.camera_ids)
+    if not len(rel.match_query):
+        raise DataError(
+            f"no query has a match in the gallery: none of {len(query)} identities is in it under another camera",
+            hint="query and gallery must come from the same benchmark, unpacked whole",
+        )
+    without = np.flatnonzero(rel.match_counts == 0)
+    if len(without):
+        named = ", ".join(query.keys[position] for position in without[:5])
+        reason = f"{len(without)} queries have no match in the gallery and count as misses (first: {named})"
+        test_set.warnings.append(reason)
+        test_set.not_official.append(reason)
+
+
+def _notes(prepared: PreparedExport, reports: dict[Role, ExportReport]) -> ExportNotes:
+    test_set, model = prepared.test_set, prepared.model
+    reasons = list(test_set.not_official)
+    if not model.coverage.complete:
+        lacking = len(model.coverage.missing) + len(model.coverage.wrong_shape)
+        reasons.append(f"--allow-partial: {lacking} tensors of the network are random, not from the checkpoint")
+    if prepared.request.random_weights:
+        reasons.append("the network has random weights")
+    skipped = {role: len(reports[role].damaged) for role in ROLES}
+    if any(skipped.values()):
+        first = next(key for report in reports.values() for key in report.damaged)
+        reasons.append(f"--skip-damaged: {sum(skipped.values())} images could not be decoded (first: {first})")
+    return ExportNotes(
+        model=_model(prepared),
+        data=Data(
+            dataset=test_set.dataset,
+            root=str(test_set.root),
+            query_fingerprint=test_set.query.fingerprint,
+            gallery_fingerprint=test_set.gallery.fingerprint,
+            notes=test_set.warnings,
+        ),
+        warnings=test_set.warnings,
+        not_official_because=list(dict.fromkeys(reasons)),
+        images_embedded=sum(report.images for report in reports.values()),
+        seconds=sum(report.seconds for report in reports.values()),
+        peak_memory_bytes=peak_memory_bytes(),
+        processes=prepared.ranks.world,
+        device=str(prepared.device),
+        skipped_query=skipped["query"],
+        skipped_gallery=skipped["gallery"],
+    )
+
+
+def _model(prepared: PreparedExport) -> Model:
+    model, card = prepared.model, prepared.model.card
+    size = card.input
+    return Model(
+        adapter=card.name,
+        title=card.title,
+        supervision=card.supervision,
+        network=card.network.source,
+        checkpoint=model.checkpoint.path.name,
+        weights_sha256=prepared.identities["gallery"].weights,
+        card_sha256=card.fingerprint,
+        layout=model.coverage.layout,
+        feature=card.feature.kind + (" (full)" if card.feature.full_logits else ""),
+        flip=card.feature.flip,
+        dimension=probe_dimension(model.embedder, prepared.device),
+        input=f"{size.height}x{size.width} {size.interpolation}, mean {list(size.mean)}, std {list(size.std)}",
+        compute=prepared.request.compute,
+        storage=prepared.request.storage,
+        parameters=sum(parameter.numel() for parameter in model.embedder.trunk.parameters()),
+        tensors_loaded=model.coverage.loaded,
+        tensors_missing=[*model.coverage.missing, *model.coverage.wrong_shape],
+        tensors_unused=len(model.coverage.unused),
+    )

@@ -1,0 +1,114 @@
+"""From a request to a network that is ready, with all that must be said about it."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from pydantic import ValidationError
+
+from sysu30k_bench.data.images import PREPROCESSING_VERSION
+from sysu30k_bench.data.split import Split
+from sysu30k_bench.embeddings.identity import StoreIdentity
+from sysu30k_bench.errors import UsageError
+from sysu30k_bench.evaluation.request import ExportRequest
+from sysu30k_bench.models.card import AdapterCard, Feature
+from sysu30k_bench.models.cards import find_card
+from sysu30k_bench.models.checkpoint import CheckpointFile, read_checkpoint
+from sysu30k_bench.models.detect import detect_card
+from sysu30k_bench.models.embedder import Embedder
+from sysu30k_bench.models.load import INIT_SEED, Coverage, load_embedder, random_embedder
+from sysu30k_bench.models.sources import generic_card
+
+
+@dataclass(frozen=True)
+class ReadyModel:
+    """A network that is filled and on its device.
+
+    Attributes:
+        card: The adapter card, with the request's changes.
+        checkpoint: The weights file.
+        embedder: The network.
+        coverage: What was loaded.
+        found_by: How the card was found, for the user.
+    """
+
+    card: AdapterCard
+    checkpoint: CheckpointFile
+    embedder: Embedder
+    coverage: Coverage
+    found_by: str
+
+    def identity(self, split: Split, dataset: str, request: ExportRequest) -> StoreIdentity:
+        """Returns the identity of the store of a split's embeddings."""
+        return StoreIdentity(
+            weights=f"random weights, seed {INIT_SEED}" if request.random_weights else self.checkpoint.sha256,
+            card=self.card.fingerprint,
+            adapter=self.card.name,
+            partial=not self.coverage.complete,
+            split=split.fingerprint,
+            dataset=dataset,
+            role=split.role,
+            dtype=request.storage,
+            compute=request.compute,
+            preprocessing=PREPROCESSING_VERSION,
+            code=_source_digest(self.card.network.source),
+        )
+
+
+def ready_model(request: ExportRequest, device: torch.device) -> ReadyModel:
+    """Reads the checkpoint, finds its card, and fills the network.
+
+    Args:
+        request: Names checkpoint, card and changes to it.
+        device: Where the network shall run.
+
+    Raises:
+        UsageError: No card fits, or several do.
+        IntegrityError: The file is damaged, hostile, or does not fill the network.
+        DataError: Something is not there.
+    """
+    checkpoint = read_checkpoint(request.checkpoint)
+    card, found_by = _choose_card(request, checkpoint)
+    card = _with_changes(card, request)
+    bf16 = request.compute == "bf16"
+    embedder, coverage = load_embedder(card, checkpoint, allow_partial=request.allow_partial, bf16=bf16)
+    if request.random_weights:
+        embedder = random_embedder(card, embedder)
+    return ReadyModel(card, checkpoint, embedder.to(device), coverage, found_by)
+
+
+def _choose_card(request: ExportRequest, checkpoint: CheckpointFile) -> tuple[AdapterCard, str]:
+    if request.adapter is not None and request.model is not None:
+        raise UsageError("--adapter and --model exclude each other", hint="a card names its network itself")
+    if request.adapter is not None:
+        return find_card(request.adapter), "named"
+    if request.model is not None:
+        return generic_card(request.model), "made for --model"
+    return detect_card(checkpoint), "recognised by its tensors"
+
+
+def _with_changes(card: AdapterCard, request: ExportRequest) -> AdapterCard:
+    changes: dict[str, object] = {"full_logits": request.full_logits} if request.full_logits else {}
+    if request.feature is not None:
+        changes["kind"] = request.feature
+    if request.flip is not None:
+        changes["flip"] = request.flip
+    try:
+        feature = Feature.model_validate({**card.feature.model_dump(), **changes})
+    except ValidationError as error:
+        raise UsageError(error.errors()[0]["msg"].removeprefix("Value error, ")) from error
+    return card.model_copy(update={"feature": feature})
+
+
+def _source_digest(source: str) -> str:
+    kind, _, name = source.partition(":")
+    if kind != "python":
+        return ""
+    spec = importlib.util.find_spec(name.partition(":")[0])
+    if spec is None or spec.origin is None or not Path(spec.origin).is_file():
+        return ""
+    return hashlib.sha256(Path(spec.origin).read_bytes()).hexdigest()

@@ -1,0 +1,104 @@
+"""What the steps leave in the run folder for each other: `export.json` and `search.json`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from sysu30k_bench.errors import DataError, IntegrityError
+from sysu30k_bench.files import write_atomically
+from sysu30k_bench.results.record import Data, Environment, Model
+
+EXPORT_NOTES = "export.json"
+SEARCH_NOTES = "search.json"
+_MAX_BYTES = 64 << 20
+
+
+class ExportNotes(BaseModel):
+    """What the export knows.
+
+    Attributes:
+        model: The network.
+        data: The lists.
+        warnings: What was unusual.
+        not_official_because: Why the result cannot be official.
+        images_embedded: Images embedded by the command that finished the export.
+        seconds: Time that took.
+        peak_memory_bytes: Largest resident memory.
+        processes: Processes that shared the work.
+        device: Where the network ran.
+        skipped_query: Query images left out as damaged.
+        skipped_gallery: Gallery images left out as damaged.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    model: Model
+    data: Data
+    warnings: list[str]
+    not_official_because: list[str]
+    images_embedded: int
+    seconds: float
+    peak_memory_bytes: int
+    processes: int
+    device: str
+    skipped_query: int
+    skipped_gallery: int
+
+
+class SearchNotes(BaseModel):
+    """What the search knows.
+
+    Attributes:
+        environment: Where it ran.
+        gallery: Gallery images searched.
+        top_k: Rows listed for each query.
+        seconds: Time that took.
+        peak_memory_bytes: Largest resident memory.
+        ranking_sha256: Digest of `ranking.csv`.
+        gallery_identity: Digest of the gallery store's identity.
+        query_identity: Digest of the query store's identity.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    environment: Environment
+    gallery: int
+    top_k: int
+    seconds: float
+    peak_memory_bytes: int
+    ranking_sha256: str
+    gallery_identity: str
+    query_identity: str
+
+
+Notes = TypeVar("Notes", ExportNotes, SearchNotes)
+
+
+def write_notes(path: Path, notes: BaseModel) -> None:
+    """Writes notes, whole."""
+    write_atomically(path, (notes.model_dump_json(indent=1) + "\n").encode())
+
+
+def read_notes(path: Path, kind: type[Notes], made_by: str) -> Notes:
+    """Reads notes.
+
+    Args:
+        path: The file.
+        kind: What it must hold.
+        made_by: The command that makes it, for the message.
+
+    Raises:
+        DataError: There is no such file.
+        IntegrityError: It is something else.
+    """
+    if not path.is_file():
+        raise DataError(f"there is no {path}", hint=f"run `sysu30k-bench {made_by}` first")
+    if path.stat().st_size > _MAX_BYTES:
+        raise IntegrityError(f"{path} is too large")
+    try:
+        return kind.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        raise IntegrityError(f"{path} is damaged: {error.errors()[0]['msg']}", hint=f"run `{made_by}` again") from error

@@ -1,0 +1,108 @@
+"""What a run would take, told before it starts."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from pydantic import BaseModel
+
+from sysu30k_bench.data.images import DamagedImageError, FolderSource, decode
+from sysu30k_bench.data.split import ROLES
+from sysu30k_bench.embeddings.export import default_shard_rows
+from sysu30k_bench.evaluation.export_step import PreparedExport
+from sysu30k_bench.evaluation.request import SearchRequest
+from sysu30k_bench.models.embedder import probe_dimension
+
+_TIMED_IMAGES = 8
+_LABEL_BYTES = 64
+
+
+class Plan(BaseModel):
+    """The estimate.
+
+    Attributes:
+        dataset: The benchmark.
+        adapter: The card.
+        query: Query images.
+        gallery: Gallery images.
+        dimension: Width of an embedding.
+        shards: Shards of both stores.
+        disk_bytes: Room that both stores take.
+        disk_free_bytes: Room that there is.
+        memory_bytes: Working memory on top of the network: a shard being filled, or the search's blocks.
+        images_per_second: As measured on a few images of the query set, in one process.
+        embed_seconds: Time for all images at that speed.
+        run_folder: Where everything would go.
+        not_official_because: Why the result would not be official.
+    """
+
+    dataset: str
+    adapter: str
+    query: int
+    gallery: int
+    dimension: int
+    shards: int
+    disk_bytes: int
+    disk_free_bytes: int
+    memory_bytes: int
+    images_per_second: float
+    embed_seconds: float
+    run_folder: str
+    not_official_because: list[str]
+
+
+def plan(prepared: PreparedExport, search: SearchRequest) -> Plan:
+    """Estimates a run; embeds a few images to learn the speed, and writes nothing.
+
+    Args:
+        prepared: The export, ready to start.
+        search: How it would search.
+    """
+    request, test_set = prepared.request, prepared.test_set
+    dimension = probe_dimension(prepared.model.embedder, prepared.device)
+    shard_rows = request.shard_rows or default_shard_rows(dimension, request.storage)
+    counts = {role: len(test_set.split(role)) for role in ROLES}
+    row_bytes = dimension * np.dtype(request.storage).itemsize
+    speed = _measure(prepared)
+    total = sum(counts.values()) * (2 if request.random_weights else 1)
+    return Plan(
+        dataset=test_set.dataset,
+        adapter=prepared.model.card.name,
+        query=counts["query"],
+        gallery=counts["gallery"],
+        dimension=dimension,
+        shards=sum(-(-count // shard_rows) for count in counts.values()),
+        disk_bytes=total * (row_bytes + _LABEL_BYTES),
+        disk_free_bytes=shutil.disk_usage(_existing(prepared.folder.path)).free,
+        memory_bytes=max(4 * shard_rows * row_bytes, search.memory),
+        images_per_second=speed,
+        embed_seconds=total / speed if speed else 0.0,
+        run_folder=str(prepared.folder.path),
+        not_official_because=test_set.not_official,
+    )
+
+
+def _measure(prepared: PreparedExport) -> float:
+    source, size = FolderSource(prepared.test_set.root), prepared.model.card.input
+    started = time.perf_counter()
+    images = []
+    for key in prepared.test_set.query.keys[:_TIMED_IMAGES]:
+        try:
+            images.append(decode(source.read(key), size.height, size.width, size.interpolation))
+        except DamagedImageError:
+            continue
+    if not images:
+        return 0.0
+    prepared.model.embedder(torch.from_numpy(np.stack(images)).to(prepared.device)).cpu()
+    return len(images) / (time.perf_counter() - started)
+
+
+def _existing(path: Path) -> Path:
+    path = path.absolute()
+    while not path.exists():
+        path = path.parent
+    return path

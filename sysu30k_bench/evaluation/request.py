@@ -1,0 +1,91 @@
+"""What an evaluation is asked to do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from sysu30k_bench.models.card import FeatureKind, Flip
+from sysu30k_bench.search.choose import EngineName
+
+GIGABYTE = 1_000_000_000
+
+
+@dataclass(frozen=True)
+class ExportRequest:
+    """What to embed, with what, and where to put it.
+
+    Attributes:
+        checkpoint: A weights file.
+        data: The data set's folder.
+        dataset: The benchmark's name; found from the layout where None.
+        adapter: Name of a card or path of a `.toml`; found from the file where None.
+        model: `SOURCE:NAME` of a network, in place of a card.
+        output: The run folder; named after checkpoint and identity, below `runs/`, where None.
+        feature: Layer to take in place of the card's.
+        flip: Treatment of the mirrored view in place of the card's.
+        full_logits: Store all logits, not the shorter form of the same geometry.
+        device: `auto`, `cpu`, `cuda` or `cuda:N`.
+        batch_size: Images in one forward pass; None chooses by device.
+        workers: Decoding processes; None decides by itself.
+        shard_rows: Rows of a shard; None chooses by width.
+        compute: Arithmetic of the network.
+        storage: How embeddings are stored.
+        limit: Images to keep of each role; the result is not official.
+        allow_partial: Go on with a network that the file does not fill; the result is not official.
+        skip_damaged: Go on without the images that cannot be decoded; the result is not official.
+        random_weights: Leave the network at seeded random weights: the control.
+    """
+
+    checkpoint: Path
+    data: Path
+    dataset: str | None = None
+    adapter: str | None = None
+    model: str | None = None
+    output: Path | None = None
+    feature: FeatureKind | None = None
+    flip: Flip | None = None
+    full_logits: bool = False
+    device: str = "auto"
+    batch_size: int | None = None
+    workers: int | None = None
+    shard_rows: int | None = None
+    compute: Literal["fp32", "bf16"] = "fp32"
+    storage: Literal["float32", "float16"] = "float32"
+    limit: int | None = None
+    allow_partial: bool = False
+    skip_damaged: bool = False
+    random_weights: bool = False
+
+
+@dataclass(frozen=True)
+class SearchRequest:
+    """How to search.
+
+    Attributes:
+        engine: `auto`, `faiss` or `torch`.
+        device: `auto`, `cpu`, `cuda` or `cuda:N`.
+        memory: Bytes that the search may use for its blocks.
+        top_k: Gallery images to list for each query.
+    """
+
+    engine: EngineName = "auto"
+    device: str = "auto"
+    memory: int = 2 * GIGABYTE
+    top_k: int = 20
+
+
+@dataclass(frozen=True)
+class EvalRequest:
+    """The whole job.
+
+    Attributes:
+        export: What to embed.
+        search: How to search.
+        control: Evaluate the same network with random weights beside it.
+    """
+
+    export: ExportRequest
+    search: SearchRequest = SearchRequest()
+    control: bool = False

@@ -1,0 +1,67 @@
+"""The folder of one run: its name, its parts, and the lock that keeps a second run out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from sysu30k_bench.errors import DataError
+from sysu30k_bench.files import unwritable
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Paths inside a run folder.
+
+    Attributes:
+        path: The folder.
+    """
+
+    path: Path
+
+    def embeddings(self, role: str) -> Path:
+        """Returns the folder of a role's store."""
+        return self.path / "embeddings" / role
+
+    @property
+    def control(self) -> RunFolder:
+        """The run folder of the random control."""
+        return RunFolder(self.path / "control")
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Holds the folder for this process.
+
+        Raises:
+            DataError: Another run holds it, or it cannot be written.
+        """
+        lock = FileLock(self.path / ".lock", timeout=0)
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            lock.acquire()
+        except Timeout as error:
+            raise DataError(
+                f"another run is at work in {self.path}", hint="wait for it, or choose another --output"
+            ) from error
+        except OSError as error:
+            raise unwritable(self.path, error) from error
+        try:
+            yield
+        finally:
+            lock.release()
+
+
+def default_run_folder(checkpoint: Path, digest: str) -> Path:
+    """Names a run folder after the checkpoint and what makes its embeddings: the same command finds it again.
+
+    Args:
+        checkpoint: The weights file.
+        digest: Digest of the gallery store's identity.
+    """
+    stem = re.sub(r"[^A-Za-z0-9_.-]+", "-", checkpoint.stem).strip("-.")[:60] or "model"
+    return Path("runs") / f"{stem}-{digest[:8]}"

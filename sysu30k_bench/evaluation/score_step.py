@@ -1,0 +1,91 @@
+"""The third step: ranks to numbers."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from sysu30k_bench.errors import IntegrityError
+from sysu30k_bench.evaluation.notes import EXPORT_NOTES, SEARCH_NOTES, ExportNotes, SearchNotes, read_notes
+from sysu30k_bench.evaluation.run_folder import RunFolder
+from sysu30k_bench.files import sha256_of_file
+from sysu30k_bench.metrics.summary import summarise
+from sysu30k_bench.results.build import counts_of, metrics_of, protocol, ties_of
+from sysu30k_bench.results.record import Control, Cost, EvaluationRecord
+from sysu30k_bench.search.ranking import RANKING_NAME, TOP_NAME, Ranking, read_ranking
+
+
+def score_step(folder: RunFolder, control: Control | None = None) -> EvaluationRecord:
+    """Computes every number from `ranking.csv` and leaves `result.json`.
+
+    Args:
+        folder: The run folder, exported and searched.
+        control: The numbers of the random control, where it was run.
+
+    Raises:
+        DataError: A step before this one is missing.
+        IntegrityError: The ranking is damaged, or not the one that the search wrote.
+    """
+    exported = read_notes(folder.path / EXPORT_NOTES, ExportNotes, "export")
+    searched = read_notes(folder.path / SEARCH_NOTES, SearchNotes, "search")
+    path = folder.path / RANKING_NAME
+    ranking = read_ranking(path)
+    if sha256_of_file(path) != searched.ranking_sha256:
+        raise IntegrityError(f"{path} is not the ranking that the search wrote", hint="run the search again")
+    record = _record(exported, searched, ranking, control)
+    record.write(folder.path)
+    return record
+
+
+def _record(
+    exported: ExportNotes, searched: SearchNotes, ranking: Ranking, control: Control | None
+) -> EvaluationRecord:
+    summary = summarise(ranking)
+    ties = ties_of(summary)
+    counts = counts_of(ranking, searched.gallery, exported.skipped_query, exported.skipped_gallery)
+    reasons = list(exported.not_official_because)
+    if counts.unmatched and not any("no match" in reason for reason in reasons):
+        reasons.append(f"{counts.unmatched} queries have no match in the gallery and count as misses")
+    warnings = list(dict.fromkeys([*exported.warnings, *_unusual(ranking, ties.rank1_optimistic, ties.rank1_pessimistic)]))
+    speed = exported.images_embedded / exported.seconds if exported.images_embedded and exported.seconds > 0 else None
+    return EvaluationRecord(
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        official=not reasons,
+        not_official_because=reasons,
+        warnings=warnings,
+        metrics=metrics_of(summary),
+        ties=ties,
+        counts=counts,
+        model=exported.model,
+        protocol=protocol(searched.top_k),
+        data=exported.data,
+        environment=searched.environment.model_copy(update={"processes": exported.processes}),
+        cost=Cost(
+            images_embedded=exported.images_embedded,
+            embed_seconds=exported.seconds,
+            images_per_second=speed,
+            search_seconds=searched.seconds,
+            peak_memory_bytes=max(exported.peak_memory_bytes, searched.peak_memory_bytes),
+        ),
+        control=control,
+        files={"ranking": RANKING_NAME, "top": TOP_NAME, "embeddings": "embeddings"},
+    )
+
+
+def _unusual(ranking: Ranking, optimistic: float, pessimistic: float) -> list[str]:
+    found = []
+    tied = ranking.matched[ranking.matched["rank_high"] > ranking.matched["rank_low"]]
+    if len(tied):
+        found.append(
+            f"{len(tied)} matches tie with other gallery images; rank-1 lies between {pessimistic:.2%} and {optimistic:.2%}"
+        )
+    return found
+
+
+def score_ranking(path: Path) -> Ranking:
+    """Reads the ranking of a run folder, or a ranking file.
+
+    Args:
+        path: Either.
+    """
+    return read_ranking(path / RANKING_NAME if path.is_dir() else path)

@@ -1,0 +1,76 @@
+"""95 % intervals: Wilson for proportions, bootstrap over queries for means, order statistics for the median."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy import stats
+
+LEVEL = 0.95
+RESAMPLES = 2000
+_SEED = 30_000
+
+
+class Interval(NamedTuple):
+    """A value with its 95 % interval.
+
+    Attributes:
+        value: The estimate.
+        low: Lower end.
+        high: Upper end.
+    """
+
+    value: float
+    low: float
+    high: float
+
+
+def wilson(hits: float, n: int) -> Interval:
+    """Wilson's score interval of a proportion (Wilson, JASA 1927).
+
+    Args:
+        hits: Successes; a fraction where ties make it an expectation.
+        n: Trials, at least 1.
+    """
+    from statsmodels.stats.proportion import proportion_confint
+
+    low, high = proportion_confint(hits, n, alpha=1 - LEVEL, method="wilson")
+    value = hits / n
+    return Interval(value, float(min(max(low, 0.0), value)), float(max(min(high, 1.0), value)))
+
+
+def bootstrap_mean(values: np.ndarray) -> Interval:
+    """Percentile bootstrap of a mean over queries, 2,000 resamples, seeded.
+
+    Args:
+        values: (n,) float64.
+    """
+    mean = float(values.mean())
+    if len(values) < 2 or np.ptp(values) == 0:
+        return Interval(mean, mean, mean)
+    result = stats.bootstrap(
+        (values,),
+        np.mean,
+        n_resamples=RESAMPLES,
+        batch=max(1, 4_000_000 // len(values)),
+        confidence_level=LEVEL,
+        method="percentile",
+        rng=np.random.default_rng(_SEED),
+    )
+    low, high = result.confidence_interval
+    return Interval(mean, min(float(low), mean), max(float(high), mean))
+
+
+def median(values: np.ndarray) -> Interval:
+    """The median with a distribution-free interval from order statistics (Conover, Practical Nonparametric Statistics).
+
+    Args:
+        values: (n,) float64; infinite values stand for queries without a match.
+    """
+    ordered = np.sort(values)
+    n = len(ordered)
+    lower = int(stats.binom.ppf((1 - LEVEL) / 2, n, 0.5))
+    low, high = ordered[max(0, lower - 1)], ordered[min(n - 1, n - lower)]
+    middle = (ordered[(n - 1) // 2] + ordered[n // 2]) / 2
+    return Interval(float(middle), float(low), float(high))

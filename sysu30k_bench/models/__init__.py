@@ -1,0 +1,1 @@
+"""From an adapter card and a checkpoint to a network that turns images into embeddings."""

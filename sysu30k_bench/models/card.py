@@ -1,0 +1,145 @@
+"""The adapter card: everything that makes an embedding of an image, as data."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from sysu30k_bench.files import sha256_of_text
+
+FeatureKind = Literal["pool5", "bottleneck", "logits"]
+Flip = Literal["none", "after_sum", "sequential"]
+Supervision = Literal[
+    "weakly supervised", "self supervised", "generalization", "supervised", "unsupervised", "none", "unknown"
+]
+
+
+def _compiles(pattern: str) -> str:
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        raise ValueError(f"{pattern!r} is not a regular expression: {error}") from error
+    return pattern
+
+
+Pattern = Annotated[str, AfterValidator(_compiles)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Paper(_Strict):
+    """Where the method was published."""
+
+    title: str
+    url: str = ""
+    year: int | None = None
+
+    @field_validator("url")
+    @classmethod
+    def _is_link(cls, url: str) -> str:
+        if url and not url.startswith(("https://", "http://")):
+            raise ValueError("a paper's url starts with https://")
+        return url
+
+
+class Network(_Strict):
+    """The trunk: `torchvision:NAME`, `timm:NAME` or `python:package.module:build`, its last linear layer removed."""
+
+    source: str = Field(pattern=r"^(torchvision|timm|python):\S+$")
+    options: dict[str, str | int | float | bool] = {}
+
+
+class Layout(_Strict):
+    """How a file names the tensors that the network wants.
+
+    Attributes:
+        name: A short name, shown when the layout fits.
+        title: Which program writes it.
+        wrapper: Dotted path to the state dict inside the file, where it is not one of the usual ones.
+        take: Only keys with this prefix are used, and the prefix goes.
+        rename: Pairs of regular expression and replacement; for each key the first that matches is applied.
+        requires: Regular expressions, each of which some key of the file must match in full.
+        forbids: Regular expressions that no key may match in full.
+    """
+
+    name: str
+    title: str = ""
+    wrapper: str = ""
+    take: str = ""
+    rename: list[tuple[Pattern, str]] = []
+    requires: list[Pattern] = []
+    forbids: list[Pattern] = []
+
+
+class Checkpoint(_Strict):
+    """Which layouts a card reads, by the names of `models/layouts.toml` or defined in the card itself.
+
+    Attributes:
+        layouts: Names of layouts that the card reads.
+        layout: Layouts of the card's own.
+        recognised_by: Those layouts, of both kinds, by which the card is found when none is named.
+    """
+
+    layouts: list[str] = []
+    layout: list[Layout] = []
+    recognised_by: list[str] = []
+
+
+class Input(_Strict):
+    """What the network sees: the image resized to height x width, scaled to [0, 1], then normalised."""
+
+    height: int = Field(256, ge=16, le=4096)
+    width: int = Field(128, ge=16, le=4096)
+    interpolation: Literal["nearest", "bilinear", "bicubic", "lanczos"] = "bicubic"
+    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
+    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+
+
+class Feature(_Strict):
+    """Which layer is the embedding, and how the two views are put together.
+
+    Attributes:
+        kind: `pool5` (the trunk's output), `bottleneck` (linear and batch norm after it) or `logits`.
+        flip: `none`; `after_sum`, the DGL script's f(x) + f(mirror), then L2; `sequential`, the self-supervised
+            script's f(x) / |f(x)| + f(mirror), then L2.
+        full_logits: Store logits as they are, not in the shorter form of the same geometry.
+    """
+
+    kind: FeatureKind = "pool5"
+    flip: Flip = "after_sum"
+    full_logits: bool = False
+
+    @model_validator(mode="after")
+    def _sequential_needs_pooled(self) -> Feature:
+        if self.kind == "logits" and self.flip == "sequential":
+            raise ValueError("logits are stored through the sum of the views; flip must be after_sum or none")
+        if self.full_logits and self.kind != "logits":
+            raise ValueError("full_logits goes with kind = 'logits'")
+        return self
+
+
+class AdapterCard(_Strict):
+    """A method: where it was published, its network, its checkpoints, its input and its embedding."""
+
+    card_version: Literal[1] = 1
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_.-]{0,63}$")
+    title: str = Field(max_length=200)
+    supervision: Supervision = "unknown"
+    licence: str = ""
+    notes: str = ""
+    paper: Paper | None = None
+    network: Network
+    checkpoint: Checkpoint = Checkpoint()
+    input: Input = Input()
+    feature: Feature = Feature()
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of all that can change an embedding, in hex; title, paper, licence and notes do not count."""
+        decisive = self.model_dump(mode="json", include={"network", "checkpoint", "input", "feature"})
+        return sha256_of_text(json.dumps(decisive, sort_keys=True))

@@ -1,0 +1,96 @@
+"""Finding adapter cards: those of this package, those of installed packages, and files."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from functools import cache
+from importlib import metadata, resources
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from sysu30k_bench.errors import DataError, UsageError
+from sysu30k_bench.models.card import AdapterCard
+
+ENTRY_POINT_GROUP = "sysu30k_bench.adapters"
+_MAX_CARD_BYTES = 1 << 20
+
+
+@cache
+def all_cards() -> dict[str, AdapterCard]:
+    """Returns every card that is installed, by name: this package's, then those of other packages.
+
+    Another package brings a card by an entry point of the group `sysu30k_bench.adapters` that names an `AdapterCard`
+    or the path of a TOML file. It cannot take a name that is already used.
+
+    Raises:
+        UsageError: A card is not valid, or a name is used twice.
+    """
+    cards: dict[str, AdapterCard] = {}
+    folder = resources.files("sysu30k_bench.adapters")
+    for item in sorted(folder.iterdir(), key=lambda entry: entry.name):
+        if item.name.endswith(".toml"):
+            card = parse_card(item.read_text("utf-8"), item.name)
+            cards[card.name] = card
+    for point in metadata.entry_points(group=ENTRY_POINT_GROUP):
+        value = point.load()
+        card = value if isinstance(value, AdapterCard) else read_card(Path(value))
+        if card.name in cards:
+            raise UsageError(f"the entry point {point.name} brings a second card named {card.name!r}")
+        cards[card.name] = card
+    return cards
+
+
+def find_card(name_or_path: str) -> AdapterCard:
+    """Returns the card of a name, or reads one from a file whose name ends in `.toml`.
+
+    Raises:
+        UsageError: Nothing has that name, or the file is not a card.
+        DataError: There is no such file.
+    """
+    if name_or_path.endswith(".toml"):
+        return read_card(Path(name_or_path))
+    cards = all_cards()
+    if name_or_path not in cards:
+        close = difflib.get_close_matches(name_or_path, cards, n=3)
+        hint = f"did you mean {', '.join(close)}?" if close else f"there are {', '.join(cards)}; or give a file.toml"
+        raise UsageError(f"there is no adapter {name_or_path!r}", hint=hint)
+    return cards[name_or_path]
+
+
+def read_card(path: Path) -> AdapterCard:
+    """Reads a card from a TOML file.
+
+    Raises:
+        DataError: There is no such file.
+        UsageError: It is not TOML, or not a card; each fault is listed.
+    """
+    if not path.is_file():
+        raise DataError(f"there is no adapter card {path}")
+    if path.stat().st_size > _MAX_CARD_BYTES:
+        raise UsageError(f"{path} is too large for an adapter card")
+    try:
+        text = path.read_text("utf-8")
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path} is not UTF-8 text") from error
+    return parse_card(text, str(path))
+
+
+def parse_card(text: str, origin: str) -> AdapterCard:
+    """Parses and validates a card.
+
+    Args:
+        text: TOML.
+        origin: Where it came from, for messages.
+
+    Raises:
+        UsageError: It is not TOML, or not a card; each fault is listed.
+    """
+    try:
+        return AdapterCard.model_validate(tomllib.loads(text))
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"{origin} is not TOML: {error}") from error
+    except ValidationError as error:
+        faults = [f"{'.'.join(str(part) for part in fault['loc']) or 'card'}: {fault['msg']}" for fault in error.errors()]
+        raise UsageError(f"{origin} is not an adapter card", details=faults, hint="see docs/adapters.md") from error

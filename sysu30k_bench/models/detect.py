@@ -1,0 +1,71 @@
+"""Finding the adapter card of a checkpoint from the names of its tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+
+from sysu30k_bench.errors import UsageError
+from sysu30k_bench.models.card import AdapterCard
+from sysu30k_bench.models.cards import all_cards
+from sysu30k_bench.models.checkpoint import CheckpointFile
+from sysu30k_bench.models.layouts import card_layouts, layout_fits
+from sysu30k_bench.models.load import best_fit, wanted_shapes
+from sysu30k_bench.models.sources import build_trunk
+
+
+def detect_card(checkpoint: CheckpointFile, cards: Iterable[AdapterCard] | None = None) -> AdapterCard:
+    """Finds the one card that a file is recognised by.
+
+    A card is recognised where one of its `recognised_by` layouts fits the file's names and the file fills the card's
+    whole network.
+
+    Args:
+        checkpoint: The file.
+        cards: The cards to try; all that are installed where None.
+
+    Returns:
+        The card.
+
+    Raises:
+        UsageError: No card, or more than one, is recognised; the message lists what to choose from.
+    """
+    candidates = list(all_cards().values() if cards is None else cards)
+    recognised = [card for card in candidates if _recognises(card, checkpoint)]
+    if len(recognised) == 1:
+        return recognised[0]
+    if recognised:
+        raise UsageError(
+            f"{checkpoint.path} could be any of: {', '.join(card.name for card in recognised)}",
+            details=[f"--adapter {card.name}: {card.title}" for card in recognised],
+            hint="name the one it is with --adapter",
+        )
+    readable = [card for card in candidates if _fills(card, checkpoint)]
+    tensors, _ = checkpoint.tensors()
+    names = ", ".join(list(tensors)[:4]) or "no tensor"
+    if readable:
+        raise UsageError(
+            f"{checkpoint.path} does not say by which method it was made (its tensors: {names}, ...)",
+            details=[f"--adapter {card.name}: {card.title}" for card in readable],
+            hint="name the method with --adapter, or the network alone with --model torchvision:resnet50",
+        )
+    raise UsageError(
+        f"no adapter knows {checkpoint.path} ({len(tensors)} tensors: {names}, ...)",
+        hint="name its network with --model torchvision:NAME or timm:NAME, or write a card (docs/adapters.md)",
+    )
+
+
+def _recognises(card: AdapterCard, checkpoint: CheckpointFile) -> bool:
+    for layout in card_layouts(card):
+        if layout.name in card.checkpoint.recognised_by:
+            tensors, others = checkpoint.tensors(layout.wrapper)
+            if layout_fits(layout, [*tensors, *others]) and _fills(card, checkpoint):
+                return True
+    return False
+
+
+def _fills(card: AdapterCard, checkpoint: CheckpointFile) -> bool:
+    with torch.device("meta"):
+        trunk = build_trunk(card.network)
+    return best_fit(card, checkpoint, wanted_shapes(card, trunk)).coverage.complete

@@ -1,0 +1,108 @@
+"""A network, its feature layer and its views: images in, unit vectors out."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from sysu30k_bench.errors import UsageError
+from sysu30k_bench.models.card import Feature, Input
+from sysu30k_bench.models.logits import LogitEmbedding
+
+
+class Embedder(nn.Module):
+    """Embeds image batches as an adapter card says.
+
+    Args:
+        trunk: Maps (N, 3, H, W) to (N, D), or to a map (N, D, h, w) whose spatial mean is taken.
+        feature: Which layer, and how views are put together.
+        image_input: Mean and standard deviation of the normalisation.
+        bottleneck: What follows the trunk where the feature is `bottleneck`.
+        logits: What follows the trunk where the feature is `logits`.
+        bf16: Run the trunk in bfloat16 autocast.
+    """
+
+    mean: torch.Tensor
+    std: torch.Tensor
+
+    def __init__(
+        self,
+        trunk: nn.Module,
+        feature: Feature,
+        image_input: Input,
+        *,
+        bottleneck: nn.Module | None = None,
+        logits: LogitEmbedding | None = None,
+        bf16: bool = False,
+    ) -> None:
+        super().__init__()
+        self.trunk = trunk
+        self.feature = feature
+        self.input = image_input
+        self.bottleneck = bottleneck
+        self.logits = logits
+        self.bf16 = bf16
+        self.register_buffer("mean", torch.tensor(image_input.mean)[:, None, None], persistent=False)
+        self.register_buffer("std", torch.tensor(image_input.std)[:, None, None], persistent=False)
+        self.eval()
+
+    @torch.inference_mode()
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Embeds a batch.
+
+        Args:
+            images: (N, 3, H, W) uint8, RGB, already resized.
+
+        Returns:
+            (N, D) float32 on the same device, each row of unit length. A row whose feature is zero or not finite comes
+            out as NaN, for the caller to name.
+        """
+        pixels = images.float().div(255).sub(self.mean).div(self.std)
+        pixels = pixels.contiguous(memory_format=torch.channels_last)
+        views = [self._pooled(pixels)]
+        if self.feature.flip != "none":
+            views.append(self._pooled(pixels.flip(-1)))
+        return nn.functional.normalize(self._combine(views), eps=0.0).float()
+
+    def _combine(self, views: list[torch.Tensor]) -> torch.Tensor:
+        if self.feature.flip == "sequential":
+            views[0] = nn.functional.normalize(views[0], eps=0.0)
+        summed = torch.stack(views).sum(dim=0)
+        return summed if self.logits is None else self.logits(summed, len(views))
+
+    def _pooled(self, pixels: torch.Tensor) -> torch.Tensor:
+        with torch.autocast(pixels.device.type, torch.bfloat16, enabled=self.bf16):
+            pooled = self.trunk(pixels)
+            if not isinstance(pooled, torch.Tensor) or pooled.dim() not in {2, 4}:
+                raise UsageError(
+                    f"the network returns {_describe(pooled)}; an adapter needs (N, D), or a map (N, D, h, w)",
+                    hint="wrap it in a function that returns its pooled feature, and name that with python:package.module:build",
+                )
+            if pooled.dim() == 4:
+                pooled = pooled.mean(dim=(2, 3))
+            if self.bottleneck is not None:
+                pooled = self.bottleneck(pooled)
+        return pooled.double()
+
+
+def _describe(value: object) -> str:
+    return f"a tensor of shape {tuple(value.shape)}" if isinstance(value, torch.Tensor) else f"a {type(value).__name__}"
+
+
+def probe_dimension(embedder: Embedder, device: torch.device) -> int:
+    """Runs one grey image through the network and returns the embedding's width D.
+
+    Raises:
+        UsageError: The network cannot take an image of the card's size, or returns no pooled feature.
+    """
+    grey = torch.full((1, 3, embedder.input.height, embedder.input.width), 127, dtype=torch.uint8, device=device)
+    try:
+        return int(embedder(grey).shape[1])
+    except (RuntimeError, AssertionError, ValueError, TypeError) as error:
+        if isinstance(error, torch.OutOfMemoryError):
+            raise
+        size = f"{embedder.input.height} x {embedder.input.width}"
+        raise UsageError(
+            f"the network does not take images of {size}: {str(error).splitlines()[0] if str(error) else error!r}",
+            hint="set [input] height and width in an adapter card to the network's own size",
+        ) from error

@@ -1,0 +1,52 @@
+"""The processes of one run: alone, or several under `torchrun`."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TypeVar
+
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """This process's place among those of the run.
+
+    Attributes:
+        rank: Its number, from 0.
+        world: How many there are.
+        local_rank: Its number on this machine, which chooses its GPU.
+    """
+
+    rank: int = 0
+    world: int = 1
+    local_rank: int = 0
+
+    @classmethod
+    def from_environment(cls) -> Ranks:
+        """Joins the process group that `torchrun` describes; alone where there is none."""
+        if "RANK" not in os.environ or "WORLD_SIZE" not in os.environ:
+            return cls()
+        ranks = cls(int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"]), int(os.environ.get("LOCAL_RANK", "0")))
+        if ranks.world > 1:
+            from torch import distributed
+
+            if not distributed.is_initialized():
+                distributed.init_process_group("gloo")
+        return ranks
+
+    @property
+    def first(self) -> bool:
+        """Whether this process is the one that writes and prints."""
+        return self.rank == 0
+
+    def gather(self, item: Item) -> list[Item]:
+        """Returns every process's item, in the order of the ranks, to every process; also a barrier."""
+        if self.world == 1:
+            return [item]
+        from torch import distributed
+
+        items: list[Item | None] = [None] * self.world
+        distributed.all_gather_object(items, item)
+        return [value for value in items if value is not None]

@@ -1,0 +1,1 @@
+"""The evaluation record: one JSON document with a published schema."""

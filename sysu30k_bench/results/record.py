@@ -1,0 +1,231 @@
+"""The evaluation record, `result.json`: what was measured, on what, by what, and what was unusual."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from sysu30k_bench.errors import DataError, IntegrityError
+from sysu30k_bench.files import write_atomically
+
+RESULT_NAME = "result.json"
+_MAX_BYTES = 64 << 20
+
+Fraction = Annotated[float, Field(ge=0.0, le=1.0, allow_inf_nan=False, strict=True)]
+Count = Annotated[int, Field(ge=0, strict=True)]
+Positive = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Metric(_Strict):
+    """A fraction with its 95 % interval over n queries."""
+
+    value: Fraction
+    low: Fraction
+    high: Fraction
+    n: Count
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Metric:
+        if not self.low <= self.value <= self.high:
+            raise ValueError("low <= value <= high does not hold")
+        return self
+
+
+class MedianRank(_Strict):
+    """Median rank of the first match, with its 95 % interval."""
+
+    value: Annotated[float, Field(ge=1.0, allow_inf_nan=False)]
+    low: Annotated[float, Field(ge=1.0, allow_inf_nan=False)]
+    high: Annotated[float, Field(ge=1.0, allow_inf_nan=False)]
+    n: Count
+
+
+class Metrics(_Strict):
+    """The headline numbers; expectations under a random order of ties."""
+
+    rank1: Metric
+    rank5: Metric
+    rank10: Metric
+    rank20: Metric
+    ap_standard: Metric
+    ap_trapezoid: Metric
+    minp: Metric
+    median_rank: MedianRank | None
+
+
+class Ties(_Strict):
+    """What ties can change, and the numbers of the convention `sysu30k-reference` (every tie against the match)."""
+
+    rank1_optimistic: Fraction
+    rank1_pessimistic: Fraction
+    reference_rank1: Fraction
+    reference_ap_trapezoid: Fraction
+
+
+class Counts(_Strict):
+    """How many of what.
+
+    Attributes:
+        query: Queries, the denominator of every metric.
+        gallery: Gallery images ranked.
+        matches: Pairs of query and match.
+        tied: Matches that tie with another gallery image.
+        unmatched: Queries without a match in the gallery.
+        skipped_query: Query images that could not be decoded and were skipped.
+        skipped_gallery: Gallery images that could not be decoded and were skipped.
+    """
+
+    query: Count
+    gallery: Count
+    matches: Count
+    tied: Count
+    unmatched: Count = 0
+    skipped_query: Count = 0
+    skipped_gallery: Count = 0
+
+
+class Model(_Strict):
+    """The network and how much of it came from the checkpoint."""
+
+    adapter: str
+    title: str
+    supervision: str
+    network: str
+    checkpoint: str
+    weights_sha256: str
+    card_sha256: Sha256
+    layout: str
+    feature: str
+    flip: str
+    dimension: Count
+    input: str
+    compute: Literal["fp32", "bf16"]
+    storage: Literal["float32", "float16"]
+    parameters: Count
+    tensors_loaded: Count
+    tensors_missing: list[str] = []
+    tensors_unused: Count = 0
+
+
+class Protocol(_Strict):
+    """The rules by which the numbers were counted."""
+
+    name: str
+    sha256: Sha256
+    tie: float
+    match: str
+    junk: str
+    headline: str
+    top_k: Count
+
+
+class Data(_Strict):
+    """The lists that were evaluated."""
+
+    dataset: str
+    root: str
+    query_fingerprint: Sha256
+    gallery_fingerprint: Sha256
+    notes: list[str] = []
+
+
+class Environment(_Strict):
+    """Where and with what."""
+
+    tool: str
+    python: str
+    platform: str
+    processor: str
+    device: str
+    engine: str
+    engine_reason: str
+    processes: Count
+    libraries: dict[str, str]
+
+
+class Cost(_Strict):
+    """What it took."""
+
+    images_embedded: Count
+    embed_seconds: Positive
+    images_per_second: Positive | None
+    search_seconds: Positive
+    peak_memory_bytes: Count
+
+
+class Control(_Strict):
+    """The same network with random weights on the same images."""
+
+    rank1: Metric
+    ap_standard: Metric
+
+
+class EvaluationRecord(_Strict):
+    """Everything about one evaluation; unknown keys are refused.
+
+    Attributes:
+        schema_version: Version of this document's schema.
+        created: UTC time, ISO 8601.
+        official: Whether this is the published protocol on the published lists by a fully loaded network.
+        not_official_because: Every reason why it is not.
+        warnings: What was unusual.
+    """
+
+    schema_version: Literal[1] = 1
+    created: str
+    official: bool
+    not_official_because: list[str]
+    warnings: list[str]
+    metrics: Metrics
+    ties: Ties
+    counts: Counts
+    model: Model
+    protocol: Protocol
+    data: Data
+    environment: Environment
+    cost: Cost
+    control: Control | None = None
+    files: dict[str, str] = {}
+
+    @model_validator(mode="after")
+    def _official_or_why_not(self) -> EvaluationRecord:
+        if self.official == bool(self.not_official_because):
+            raise ValueError("official must be true exactly when not_official_because is empty")
+        return self
+
+    def write(self, folder: Path) -> Path:
+        """Writes `result.json`, whole."""
+        path = folder / RESULT_NAME
+        write_atomically(path, (self.model_dump_json(indent=1) + "\n").encode())
+        return path
+
+
+def read_record(path: Path) -> EvaluationRecord:
+    """Reads a `result.json`.
+
+    Raises:
+        DataError: There is no such file.
+        IntegrityError: It is not an evaluation record; the first faults are listed.
+    """
+    if not path.is_file():
+        raise DataError(f"there is no result {path}", hint="make it with `sysu30k-bench eval`")
+    if path.stat().st_size > _MAX_BYTES:
+        raise IntegrityError(f"{path} is too large for a result")
+    try:
+        return EvaluationRecord.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        faults = [f"{'.'.join(map(str, fault['loc'])) or 'document'}: {fault['msg']}" for fault in error.errors()]
+        raise IntegrityError(f"{path} is not an evaluation record", details=faults) from error
+
+
+def record_schema() -> str:
+    """Returns the JSON Schema of the record, as text."""
+    return json.dumps(EvaluationRecord.model_json_schema(), indent=1, sort_keys=True) + "\n"

@@ -1,0 +1,1 @@
+"""Exact ranks and top-k of every query over a stream of gallery embeddings."""

@@ -1,0 +1,77 @@
+"""How many rows of a block outrank, or tie with, each query's matches."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sysu30k_bench.search.block import BlockScores, at_least, at_most
+from sysu30k_bench.search.score import TIE
+
+
+def count_block(
+    block: BlockScores, query: np.ndarray, match_score: np.ndarray, own_column: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Counts the rows of a block that score above a match, and those that tie with it.
+
+    Args:
+        block: The block's scores; excluded pairs are minus infinity.
+        query: (T,) the query of each match; no query twice.
+        match_score: (T,) float64, the exact score of each match.
+        own_column: (T,) the match's own column in this block, or -1 where it lies in another.
+
+    Returns:
+        Rows above by more than 1e-12, (T,) int64, and rows within 1e-12 other than the match itself, (T,) int64.
+    """
+    whole = len(query) == len(block.approximate)
+    scores = block.approximate if whole else block.approximate[query]
+    error = block.error[query]
+    certain = scores > at_least(match_score + TIE + error)[:, None]
+    open_pairs = scores >= at_most(match_score - TIE - error)[:, None]
+    open_pairs &= ~certain
+    here = np.flatnonzero(own_column >= 0)
+    open_pairs[here, own_column[here]] = False
+    certain[here, own_column[here]] = False
+    above = np.count_nonzero(certain, axis=1).astype(np.int64)
+    tied = np.zeros(len(query), np.int64)
+    undecided = int(np.count_nonzero(open_pairs))
+    if block.is_dense(undecided):
+        _count_dense(block, query, match_score, open_pairs, above, tied)
+    elif undecided:
+        place, column = np.nonzero(open_pairs)
+        _count_exact(block, query, match_score, place, column, above, tied)
+    return above, tied
+
+
+def _count_exact(
+    block: BlockScores,
+    query: np.ndarray,
+    match_score: np.ndarray,
+    place: np.ndarray,
+    column: np.ndarray,
+    above: np.ndarray,
+    tied: np.ndarray,
+) -> None:
+    difference = block.exact(query[place], column) - match_score[place]
+    np.add.at(above, place[difference > TIE], 1)
+    np.add.at(tied, place[np.abs(difference) <= TIE], 1)
+
+
+def _count_dense(
+    block: BlockScores,
+    query: np.ndarray,
+    match_score: np.ndarray,
+    open_pairs: np.ndarray,
+    above: np.ndarray,
+    tied: np.ndarray,
+) -> None:
+    for places, scores in block.float64_rows(query):
+        wanted = open_pairs[places]
+        difference = scores - match_score[places][:, None]
+        error = block.float64_error[query[places]][:, None]
+        surely_above = wanted & (difference > TIE + error)
+        surely_tied = wanted & (np.abs(difference) <= TIE - error)
+        surely_below = difference < -TIE - error
+        above[places] += np.count_nonzero(surely_above, axis=1)
+        tied[places] += np.count_nonzero(surely_tied, axis=1)
+        row, column = np.nonzero(wanted & ~surely_above & ~surely_tied & ~surely_below)
+        _count_exact(block, query, match_score, places[row], column, above, tied)

@@ -1,0 +1,85 @@
+"""The FAISS engines: float32 inner products on the CPU or the GPU."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sysu30k_bench.errors import DataError
+from sysu30k_bench.search.engine import float32_error
+from sysu30k_bench.search.precision import refuse_reduced_precision
+from sysu30k_bench.search.score import column_slices
+
+
+class FaissEngine:
+    """Scores by `faiss.pairwise_distances`, or `faiss.pairwise_distance_gpu` on a GPU.
+
+    Args:
+        gpu: Number of the GPU; None for the CPU.
+
+    Raises:
+        DataError: FAISS, or its GPU part, is not there.
+    """
+
+    name = "faiss"
+
+    def __init__(self, gpu: int | None = None) -> None:
+        self._faiss = import_faiss()
+        self._resources = None
+        if gpu is not None:
+            if not faiss_has_gpu():
+                raise DataError("this FAISS sees no GPU", hint="install 'sysu30k-bench[gpu]' in place of [cpu], or use --device cpu")
+            self._resources = self._faiss.StandardGpuResources()
+        self._gpu = gpu
+        self.description = f"faiss {self._faiss.__version__} on {'cpu' if gpu is None else f'cuda:{gpu}'}, float32 filter"
+        self._queries: list[np.ndarray] = []
+        if gpu is not None:
+            refuse_reduced_precision(self._product, self.description)
+
+    def load_queries(self, queries: np.ndarray) -> None:
+        """See `Engine`."""
+        self._queries = [np.ascontiguousarray(queries[:, run]) for run in column_slices(queries.shape[1])]
+
+    def scores(self, block: np.ndarray) -> np.ndarray:
+        """See `Engine`."""
+        runs = column_slices(block.shape[1])
+        total = self._product(self._queries[0], np.ascontiguousarray(block[:, runs[0]]))
+        for queries, run in zip(self._queries[1:], runs[1:], strict=True):
+            total += self._product(queries, np.ascontiguousarray(block[:, run]))
+        return total
+
+    def relative_error(self, dimension: int) -> float:
+        """See `Engine`."""
+        return float32_error(dimension)
+
+    def _product(self, queries: np.ndarray, block: np.ndarray) -> np.ndarray:
+        inner = self._faiss.METRIC_INNER_PRODUCT
+        if self._resources is None:
+            return self._faiss.pairwise_distances(queries, block, inner)  # type: ignore[no-any-return]
+        return self._faiss.pairwise_distance_gpu(  # type: ignore[no-any-return]
+            self._resources, queries, block, metric=inner, device=self._gpu
+        )
+
+
+def import_faiss() -> object:
+    """Imports FAISS.
+
+    Returns:
+        The module.
+
+    Raises:
+        DataError: It is not installed, or its CUDA libraries are missing.
+    """
+    try:
+        import faiss
+    except (ImportError, RuntimeError, OSError) as error:
+        raise DataError(f"FAISS cannot be imported: {error}", hint="pip install 'sysu30k-bench[cpu]'") from error
+    return faiss
+
+
+def faiss_has_gpu() -> bool:
+    """Says whether FAISS is there, is its GPU build, and sees a GPU."""
+    try:
+        faiss = import_faiss()
+    except DataError:
+        return False
+    return hasattr(faiss, "StandardGpuResources") and faiss.get_num_gpus() > 0  # type: ignore[attr-defined, no-any-return]

@@ -1,0 +1,170 @@
+"""The search: exact ranks of every match and exact top-k of every query, in one pass over the gallery."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from sysu30k_bench.data.protocol import Relevance
+from sysu30k_bench.errors import IntegrityError
+from sysu30k_bench.progress import Progress, Silent
+from sysu30k_bench.search.block import BlockScores
+from sysu30k_bench.search.collect import collect_block
+from sysu30k_bench.search.count import count_block
+from sysu30k_bench.search.engine import Engine
+from sysu30k_bench.search.gallery import Gallery
+from sysu30k_bench.search.score import pair_scores
+from sysu30k_bench.search.topk import TopK
+
+MAX_BLOCK_ROWS = 8192
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """Exact integers, and the float64 scores that they were counted from.
+
+    Attributes:
+        match_query: (T,) int64, the query of each match.
+        match_position: (T,) int64, its gallery position.
+        match_score: (T,) float64.
+        above: (T,) int64, ranked rows that score higher by more than 1e-12.
+        tied: (T,) int64, other ranked rows within 1e-12.
+        top_position: (Q, k) int64 gallery positions, best first; -1 behind the last where fewer than k are ranked.
+        top_score: (Q, k) float64; minus infinity where the position is -1.
+    """
+
+    match_query: np.ndarray
+    match_position: np.ndarray
+    match_score: np.ndarray
+    above: np.ndarray
+    tied: np.ndarray
+    top_position: np.ndarray
+    top_score: np.ndarray
+
+
+def search(
+    queries: np.ndarray,
+    gallery: Gallery,
+    relevance: Relevance,
+    engine: Engine,
+    *,
+    top_k: int,
+    block_rows: int = 4096,
+    progress: Progress | None = None,
+) -> SearchResult:
+    """Ranks the whole gallery for every query.
+
+    The engine's approximate scores decide what their error bound allows; every other pair is scored again in float64
+    (see `pair_scores`). The result depends on the embeddings alone.
+
+    Args:
+        queries: (Q, D) float32 or float16 embeddings.
+        gallery: The rows to search.
+        relevance: Matches and junk.
+        engine: The filter.
+        top_k: Rows to keep for each query, at least 1.
+        block_rows: Gallery rows in one block.
+        progress: Told of gallery rows done.
+
+    Returns:
+        Counts for every match, and the top-k.
+
+    Raises:
+        IntegrityError: Embeddings are zero, NaN or infinite, or the widths differ.
+    """
+    progress = progress or Silent()
+    queries32 = np.ascontiguousarray(queries, np.float32)
+    norms = _checked_norms(queries32, lambda row: f"query {row}")
+    matches = _match_embeddings(queries32, gallery, relevance)
+    match_score = pair_scores(queries32[relevance.match_query], matches)
+    counter = _Counter(relevance, match_score)
+    top = TopK(len(queries32), min(top_k, len(gallery)))
+    engine.load_queries(queries32)
+    progress.begin("search", len(gallery), "rows")
+    for start, stored in gallery.blocks(block_rows):
+        rows = np.ascontiguousarray(stored, np.float32)
+        _checked_norms(rows, lambda row, start=start: gallery.name(start + row))  # type: ignore[misc]
+        block = BlockScores(queries32, rows, engine, norms)
+        _exclude_junk(block, relevance, start, len(rows))
+        counter.count(block, start, len(rows))
+        collect_block(block, start, top)
+        progress.advance(len(rows))
+    progress.end()
+    return SearchResult(
+        relevance.match_query,
+        relevance.match_position,
+        match_score,
+        counter.above,
+        counter.tied,
+        top.position,
+        top.score,
+    )
+
+
+class _Counter:
+    """Counts over all blocks; the first match of every query, then the second, and so on, as one pass each."""
+
+    def __init__(self, relevance: Relevance, match_score: np.ndarray) -> None:
+        self.above = np.zeros(len(match_score), np.int64)
+        self.tied = np.zeros(len(match_score), np.int64)
+        self._relevance = relevance
+        self._score = match_score
+        counts = relevance.match_counts
+        ordinal = np.arange(len(match_score)) - np.repeat(np.cumsum(counts) - counts, counts)
+        self._rounds = [np.flatnonzero(ordinal == number) for number in range(int(counts.max(initial=0)))]
+
+    def count(self, block: BlockScores, start: int, rows: int) -> None:
+        for matches in self._rounds:
+            position = self._relevance.match_position[matches] - start
+            own = np.where((position >= 0) & (position < rows), position, -1)
+            query = self._relevance.match_query[matches]
+            above, tied = count_block(block, query, self._score[matches], own)
+            self.above[matches] += above
+            self.tied[matches] += tied
+
+
+def _match_embeddings(queries: np.ndarray, gallery: Gallery, relevance: Relevance) -> np.ndarray:
+    if not len(relevance.match_position):
+        return np.empty((0, queries.shape[1]), np.float32)
+    matches = np.ascontiguousarray(gallery.rows(relevance.match_position), np.float32)
+    if matches.shape[1] != queries.shape[1]:
+        raise IntegrityError(f"queries have {queries.shape[1]} dimensions and the gallery has {matches.shape[1]}")
+    _checked_norms(matches, lambda row: gallery.name(int(relevance.match_position[row])))
+    return matches
+
+
+def _exclude_junk(block: BlockScores, relevance: Relevance, start: int, rows: int) -> None:
+    inside = (relevance.junk_position >= start) & (relevance.junk_position < start + rows)
+    block.exclude(relevance.junk_query[inside], relevance.junk_position[inside] - start)
+    everywhere = np.flatnonzero(relevance.junk_for_all[start : start + rows])
+    if len(everywhere):
+        block.exclude(slice(None), everywhere)
+
+
+def _checked_norms(rows: np.ndarray, name: object) -> np.ndarray:
+    with np.errstate(over="ignore", invalid="ignore"):
+        norms = np.linalg.norm(rows, axis=1).astype(np.float64)
+    bad = np.flatnonzero(~(np.isfinite(norms) & (norms > 0)))
+    if len(bad):
+        raise IntegrityError(
+            f"{len(bad)} embeddings are zero, NaN or infinite; nothing was ranked",
+            details=[name(int(row)) for row in bad],  # type: ignore[operator]
+            hint="export these images again, or look at the network that made them",
+        )
+    return norms
+
+
+def block_rows_for(memory: int, queries: int, dimension: int) -> int:
+    """Returns how many gallery rows a block may have within a memory budget.
+
+    A block costs, for each row, its embedding in float32 and (where ties abound) float64, three shards' worth of reading
+    ahead aside, and for each query a score and three masks.
+
+    Args:
+        memory: Bytes.
+        queries: Q.
+        dimension: D.
+    """
+    per_row = dimension * (4 + 8) + queries * (4 + 3) + 128 * 8 * 6
+    return max(64, min(MAX_BLOCK_ROWS, int(memory * 0.5) // per_row))
