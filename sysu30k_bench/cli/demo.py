@@ -14,7 +14,8 @@ from sysu30k_bench.cli.console import stderr_console, stdout_console, terminal_p
 @click.option("--output", type=click.Path(path_type=Path), default=Path("demo"), show_default=True, show_envvar=True, help="Folder to work in.")
 @click.option("--identities", type=click.IntRange(1, 28_310), default=300, show_default=True, show_envvar=True, help="Queries.")
 @click.option("--distractors", type=click.IntRange(0, 1_000_000), default=3000, show_default=True, show_envvar=True, help="Images in 0000others.")
-def demo(output: Path, identities: int, distractors: int) -> None:
+@click.option("--difficulty", type=click.Choice(["easy", "normal", "hard"]), default="normal", show_default=True, show_envvar=True, help="Of the drawn twin.")
+def demo(output: Path, identities: int, distractors: int, difficulty: str) -> None:
     """Draw a synthetic twin of the test set, evaluate a training-free model on it, and print the table.
 
     Nothing but the pictures is made up: the checkpoint goes through the same path as yours.
@@ -30,7 +31,7 @@ def demo(output: Path, identities: int, distractors: int) -> None:
 
     root, checkpoint = output / "sysu30k-twin", output / "colour_stripes.pth"
     with terminal_progress() as progress:
-        write_twin(root, TwinRequest(identities, distractors), progress)
+        write_twin(root, TwinRequest(identities, distractors, difficulty), progress)
         content = io.BytesIO()
         torch.save(ColourStripes().state_dict(), content)
         write_atomically(checkpoint, content.getvalue())

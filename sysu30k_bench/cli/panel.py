@@ -48,8 +48,8 @@ def print_result(console: Console, record: EvaluationRecord, folder: Path) -> No
         control = record.control
         said = f"random weights: rank-1 {control.rank1.value:.2%}, AP (standard) {control.ap_standard.value:.2%}"
         parts += [Text(), Text(said)]
-    if record.data.dataset == "sysu30k":
-        parts += [Text(), _board(record)]
+    if record.data.dataset == "sysu30k" and not record.data.drawn:
+        parts += [Text(), *_board(record)]
     parts += [Text(), _unusual(record)]
     title = "[bold]official[/bold]" if record.official else "[bold yellow]not official[/bold yellow]"
     style = "green" if record.official else "yellow"
@@ -66,10 +66,10 @@ def _what(record: EvaluationRecord) -> Text:
     )
 
 
-def _board(record: EvaluationRecord) -> RenderableType:
+def _board(record: EvaluationRecord) -> list[RenderableType]:
     above, below = neighbours(record.metrics.rank1.value)
-    title = "published rows around it (as reported)" if record.official else "published rows, for orientation only: this run is not official"
-    table = Table(title=title, box=None, pad_edge=False, title_justify="left", title_style="")
+    said = "as reported" if record.official else "for orientation only, since this run is not official"
+    table = Table(box=None, pad_edge=False)
     table.add_column("method")
     table.add_column("rank-1 %", justify="right")
     table.add_column("supervision")
@@ -78,7 +78,7 @@ def _board(record: EvaluationRecord) -> RenderableType:
     table.add_row("this run", f"{record.metrics.rank1.value * 100:.1f}", record.model.supervision, style="bold")
     for row in below:
         table.add_row(*_row(row))
-    return table
+    return [Text(f"published rows around it ({said})"), table]
 
 
 def _row(row: Row) -> tuple[str, str, str]:

@@ -79,6 +79,7 @@ def limit_test_set(test_set: TestSet, limit: int) -> TestSet:
         gallery.take(np.flatnonzero(kept)),
         test_set.warnings,
         [*test_set.not_official, reason],
+        test_set.drawn,
     )
 
 

@@ -92,6 +92,7 @@ class TestSet:
         gallery: What is searched, distractors and junk included.
         warnings: What the user should know about these files.
         not_official: Why a result on these files is not one on the published test, if it is not.
+        drawn: Whether the images are a synthetic twin's.
     """
 
     __test__ = False
@@ -102,6 +103,7 @@ class TestSet:
     gallery: Split
     warnings: list[str] = field(default_factory=list)
     not_official: list[str] = field(default_factory=list)
+    drawn: bool = False
 
     def split(self, role: Role) -> Split:
         """Returns the split of a role."""

@@ -67,9 +67,10 @@ def read(root: Path) -> TestSet:
             )
         reasons += compare_with_meta_list(place, role, files)
     notes, count_reasons = published_counts()[NAME].compare(len(splits["query"]), len(splits["gallery"]))
-    if any((folder / SYNTHETIC_MARK).is_file() for folder in (place, place.parent)):
+    drawn = any((folder / SYNTHETIC_MARK).is_file() for folder in (place, place.parent))
+    if drawn:
         reasons.append("the images were drawn by `data synth`")
-    return TestSet(NAME, place, splits["query"], splits["gallery"], warnings + notes, reasons + count_reasons)
+    return TestSet(NAME, place, splits["query"], splits["gallery"], warnings + notes, reasons + count_reasons, drawn)
 
 
 def _in_folder_of_another(files: list[str]) -> list[str]:

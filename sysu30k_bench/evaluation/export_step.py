@@ -152,7 +152,7 @@ def _notes(prepared: PreparedExport, reports: dict[Role, ExportReport]) -> Expor
             root=str(test_set.root),
             query_fingerprint=test_set.query.fingerprint,
             gallery_fingerprint=test_set.gallery.fingerprint,
-            notes=test_set.warnings,
+            drawn=test_set.drawn,
         ),
         warnings=test_set.warnings,
         not_official_because=list(dict.fromkeys(reasons)),

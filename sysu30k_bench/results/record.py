@@ -128,13 +128,21 @@ class Protocol(_Strict):
 
 
 class Data(_Strict):
-    """The lists that were evaluated."""
+    """The lists that were evaluated.
+
+    Attributes:
+        dataset: The benchmark's name.
+        root: The folder that was read.
+        query_fingerprint: SHA-256 of the query rows in order.
+        gallery_fingerprint: SHA-256 of the gallery rows in order.
+        drawn: Whether the images are a synthetic twin's.
+    """
 
     dataset: str
     root: str
     query_fingerprint: Sha256
     gallery_fingerprint: Sha256
-    notes: list[str] = []
+    drawn: bool
 
 
 class Environment(_Strict):

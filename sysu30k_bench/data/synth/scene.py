@@ -80,16 +80,20 @@ def _cast(place: np.random.Generator, strength: float) -> np.ndarray:
 
 
 def _background(place: np.random.Generator, rng: np.random.Generator) -> Image.Image:
-    wall, floor = place.integers(60, 220, 3), place.integers(50, 190, 3)
+    wall, floor = _dull(place), _dull(place)
     horizon = round(HEIGHT * float(place.uniform(0.45, 0.75) + rng.uniform(-0.05, 0.05)))
     image = Image.new("RGB", (WIDTH, HEIGHT), tuple(int(value) for value in wall))
     draw = ImageDraw.Draw(image)
     draw.rectangle([0, horizon, WIDTH, HEIGHT], fill=tuple(int(value) for value in floor))
     for _ in range(int(rng.integers(1, 5))):
-        colour = tuple(int(value) for value in np.clip(wall + rng.integers(-60, 60, 3), 0, 255))
+        colour = tuple(int(value) for value in np.clip(wall + rng.integers(-60, 60) + rng.integers(-15, 15, 3), 0, 255))
         x, w = int(rng.integers(-10, WIDTH)), int(rng.integers(6, 30))
         draw.rectangle([x, int(rng.integers(0, horizon)), x + w, horizon], fill=colour)
     return image
+
+
+def _dull(place: np.random.Generator) -> np.ndarray:
+    return place.integers(80, 200) + place.integers(-18, 19, 3)
 
 
 def _occlude(draw: ImageDraw.ImageDraw, rng: np.random.Generator) -> None:

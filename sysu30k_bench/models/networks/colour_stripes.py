@@ -43,7 +43,8 @@ class ColourStripes(nn.Module):
         small = nn.functional.adaptive_avg_pool2d(images, (8 * STRIPES, 32))
         balanced = small * (0.5 / small.mean(dim=(2, 3), keepdim=True).clamp_min(1e-3))
         pixels = balanced.clamp(0, 1).permute(0, 2, 3, 1)
-        distance = (pixels.unsqueeze(-2) - self.centres).square().sum(-1)
-        votes = torch.softmax(-self.sharpness * distance, dim=-1) * self.columns[:, None]
+        # -|pixel - centre|^2 but for |pixel|^2, which the softmax over the centres does not see
+        nearness = 2 * pixels @ self.centres.T - self.centres.square().sum(dim=1)
+        votes = torch.softmax(self.sharpness * nearness, dim=-1) * self.columns[:, None]
         stripes = votes.unflatten(1, (STRIPES, 8)).sum(dim=(2, 3))
         return stripes.sqrt().flatten(1)
