@@ -17,7 +17,7 @@ def adapters() -> None:
 
 @adapters.command("list")
 @json_option
-def list_cards(as_json: bool) -> None:  # noqa: FBT001
+def list_cards(as_json: bool) -> None:
     """List every card that is installed."""
     from rich.markup import escape
     from rich.table import Table
@@ -38,7 +38,7 @@ def list_cards(as_json: bool) -> None:  # noqa: FBT001
 @adapters.command("show")
 @click.argument("name")
 @json_option
-def show_card(name: str, as_json: bool) -> None:  # noqa: FBT001
+def show_card(name: str, as_json: bool) -> None:
     """Show one card, NAME or FILE.toml, and the checkpoint layouts that it reads."""
     from sysu30k_bench.models.cards import find_card
     from sysu30k_bench.models.layouts import card_layouts

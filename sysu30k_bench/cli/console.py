@@ -12,8 +12,8 @@ import click
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.progress import TaskID
     from rich.progress import Progress as RichProgress
+    from rich.progress import TaskID
 
 
 _SECONDS_BETWEEN_LINES = 10.0

@@ -18,10 +18,38 @@ def data() -> None:
 
 @data.command("synth")
 @click.argument("root", type=click.Path(path_type=Path))
-@click.option("--identities", type=click.IntRange(1, 1_000_000), default=1000, show_default=True, show_envvar=True, help="Queries, each with one match.")
-@click.option("--distractors", type=click.IntRange(0, 5_000_000), default=10_000, show_default=True, show_envvar=True, help="Images in 0000others.")
-@click.option("--difficulty", type=click.Choice(["easy", "normal", "hard"]), default="normal", show_default=True, show_envvar=True, help="How alike people are, how much cameras differ.")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, show_envvar=True, help="Equal seeds draw equal images.")
+@click.option(
+    "--identities",
+    type=click.IntRange(1, 1_000_000),
+    default=1000,
+    show_default=True,
+    show_envvar=True,
+    help="Queries, each with one match.",
+)
+@click.option(
+    "--distractors",
+    type=click.IntRange(0, 5_000_000),
+    default=10_000,
+    show_default=True,
+    show_envvar=True,
+    help="Images in 0000others.",
+)
+@click.option(
+    "--difficulty",
+    type=click.Choice(["easy", "normal", "hard"]),
+    default="normal",
+    show_default=True,
+    show_envvar=True,
+    help="How alike people are, how much cameras differ.",
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    show_envvar=True,
+    help="Equal seeds draw equal images.",
+)
 def synth(root: Path, identities: int, distractors: int, difficulty: str, seed: int) -> None:
     """Draw a synthetic twin of the SYSU-30k test set below ROOT, in exactly its layout."""
     from sysu30k_bench.data.synth.twin import TwinRequest, write_twin
@@ -33,9 +61,14 @@ def synth(root: Path, identities: int, distractors: int, difficulty: str, seed: 
 
 @data.command("check")
 @click.argument("root", type=click.Path(path_type=Path))
-@click.option("--dataset", type=click.Choice(["sysu30k", "market1501"]), show_envvar=True, help="Found from the layout where unambiguous.")
+@click.option(
+    "--dataset",
+    type=click.Choice(["sysu30k", "market1501"]),
+    show_envvar=True,
+    help="Found from the layout where unambiguous.",
+)
 @json_option
-def check(root: Path, dataset: str | None, as_json: bool) -> None:  # noqa: FBT001
+def check(root: Path, dataset: str | None, as_json: bool) -> None:
     """Read the lists below ROOT: counts against the published ones, matches, fingerprints."""
     from sysu30k_bench.data.open import open_test_set
     from sysu30k_bench.data.protocol import relevance
@@ -58,7 +91,11 @@ def check(root: Path, dataset: str | None, as_json: bool) -> None:  # noqa: FBT0
     if as_json:
         click.echo(json.dumps(found, indent=1))
         return
-    lines = [f"{name.replace('_', ' ')}: {value:,}" if isinstance(value, int) else f"{name.replace('_', ' ')}: {value}" for name, value in found.items() if not isinstance(value, list)]
+    lines = [
+        f"{name.replace('_', ' ')}: {value:,}" if isinstance(value, int) else f"{name.replace('_', ' ')}: {value}"
+        for name, value in found.items()
+        if not isinstance(value, list)
+    ]
     lines += [f"note: {line}" for line in test_set.warnings]
     lines += [f"differs from what is published: {line}" for line in test_set.not_official]
     stdout_console().print("\n".join(lines), markup=False, soft_wrap=True)

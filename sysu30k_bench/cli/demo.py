@@ -11,10 +11,33 @@ from sysu30k_bench.cli.console import stderr_console, stdout_console, terminal_p
 
 
 @click.command()
-@click.option("--output", type=click.Path(path_type=Path), default=Path("demo"), show_default=True, show_envvar=True, help="Folder to work in.")
-@click.option("--identities", type=click.IntRange(1, 28_310), default=300, show_default=True, show_envvar=True, help="Queries.")
-@click.option("--distractors", type=click.IntRange(0, 1_000_000), default=3000, show_default=True, show_envvar=True, help="Images in 0000others.")
-@click.option("--difficulty", type=click.Choice(["easy", "normal", "hard"]), default="normal", show_default=True, show_envvar=True, help="Of the drawn twin.")
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path),
+    default=Path("demo"),
+    show_default=True,
+    show_envvar=True,
+    help="Folder to work in.",
+)
+@click.option(
+    "--identities", type=click.IntRange(1, 28_310), default=300, show_default=True, show_envvar=True, help="Queries."
+)
+@click.option(
+    "--distractors",
+    type=click.IntRange(0, 1_000_000),
+    default=3000,
+    show_default=True,
+    show_envvar=True,
+    help="Images in 0000others.",
+)
+@click.option(
+    "--difficulty",
+    type=click.Choice(["easy", "normal", "hard"]),
+    default="normal",
+    show_default=True,
+    show_envvar=True,
+    help="Of the drawn twin.",
+)
 def demo(output: Path, identities: int, distractors: int, difficulty: str) -> None:
     """Draw a synthetic twin of the test set, evaluate a training-free model on it, and print the table.
 
@@ -35,7 +58,11 @@ def demo(output: Path, identities: int, distractors: int, difficulty: str) -> No
         content = io.BytesIO()
         torch.save(ColourStripes().state_dict(), content)
         write_atomically(checkpoint, content.getvalue())
-        stderr_console().print(f"\n$ sysu30k-bench eval {checkpoint} --data {root} --output {output / 'run'}\n", markup=False, soft_wrap=True)
+        stderr_console().print(
+            f"\n$ sysu30k-bench eval {checkpoint} --data {root} --output {output / 'run'}\n",
+            markup=False,
+            soft_wrap=True,
+        )
         request = EvalRequest(ExportRequest(checkpoint, root, output=output / "run"))
         record, folder = evaluate(request, progress)
     if record is not None:

@@ -12,7 +12,7 @@ from sysu30k_bench.cli.options import json_option
 
 @click.command()
 @json_option
-def doctor(as_json: bool) -> None:  # noqa: FBT001
+def doctor(as_json: bool) -> None:
     """Check this installation: libraries, FAISS, devices, memory, disk; exit 3 where evaluation cannot work."""
     from sysu30k_bench.errors import DataError
     from sysu30k_bench.evaluation.doctor import examine

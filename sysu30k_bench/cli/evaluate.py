@@ -16,7 +16,7 @@ from sysu30k_bench.cli.options import export_options, json_option, search_option
 @click.option("--control", type=click.Choice(["random"]), show_envvar=True, help="Evaluate random weights beside it.")
 @click.option("--dry-run", is_flag=True, show_envvar=True, help="Tell images, disk, memory and time, and stop.")
 @json_option
-def evaluate_command(control: str | None, dry_run: bool, as_json: bool, **options: Any) -> None:  # noqa: ANN401, FBT001
+def evaluate_command(control: str | None, dry_run: bool, as_json: bool, **options: Any) -> None:  # noqa: ANN401
     """Evaluate CHECKPOINT on the test set below --data: embed, search exactly, print a row that can be trusted.
 
     Running the same command again goes on where it stopped.
@@ -38,8 +38,11 @@ def evaluate_command(control: str | None, dry_run: bool, as_json: bool, **option
         return
     if ranks.first:
         model = prepared.model
-        said = f"adapter {model.card.name} ({model.found_by}), layout {model.coverage.layout}: {model.coverage.loaded} tensors loaded"
-        stderr_console().print(said, markup=False)
+        stderr_console().print(
+            f"adapter {model.card.name} ({model.found_by}), layout {model.coverage.layout}: "
+            f"{model.coverage.loaded} tensors loaded",
+            markup=False,
+        )
     with terminal_progress(quiet=not ranks.first) as progress:
         record, folder = run_prepared(request, prepared, progress)
     if record is None:

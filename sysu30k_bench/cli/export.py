@@ -13,7 +13,7 @@ from sysu30k_bench.cli.options import export_options, json_option
 @click.command("export")
 @export_options
 @json_option
-def export(as_json: bool, **options: Any) -> None:  # noqa: ANN401, FBT001
+def export(as_json: bool, **options: Any) -> None:  # noqa: ANN401
     """Embed query and gallery with CHECKPOINT into sharded HDF5; `search` and `score` go on from there."""
     from sysu30k_bench.cli.requests import export_request
     from sysu30k_bench.evaluation.export_step import export_step, prepare_export

@@ -17,7 +17,7 @@ def leaderboard() -> None:
 
 @leaderboard.command("show")
 @json_option
-def show(as_json: bool) -> None:  # noqa: FBT001
+def show(as_json: bool) -> None:
     """Show every row with its interval, its status and its source."""
     from rich.markup import escape
     from rich.table import Table
@@ -43,6 +43,6 @@ def show(as_json: bool) -> None:  # noqa: FBT001
     console = stdout_console()
     console.print(table)
     console.print(
-        "Status `reported`: somebody's word, with no ranking behind it. Sources are in leaderboard/rows/ and in --json.",
+        "Status `reported`: somebody's word, with no ranking behind it. Sources: leaderboard/rows/ and --json.",
         markup=False,
     )

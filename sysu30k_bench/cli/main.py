@@ -55,7 +55,9 @@ class LazyGroup(click.Group):
         return super().resolve_command(ctx, args)
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "SYSU30K_BENCH"})
+@click.group(
+    cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "SYSU30K_BENCH"}
+)
 @click.version_option(__version__, prog_name="sysu30k-bench")
 def cli() -> None:
     """Exact, resumable evaluation of person re-identification models on SYSU-30k."""

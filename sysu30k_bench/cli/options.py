@@ -14,7 +14,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 _UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
 
 
-class Size(click.ParamType):
+class Size(click.ParamType[int]):
     """A number of bytes such as `2GB` or `512MiB`."""
 
     name = "size"
@@ -52,29 +52,69 @@ export_options = _apply(
     [
         click.argument("checkpoint", type=click.Path(path_type=Path)),
         _option("--data", type=click.Path(path_type=Path), required=True, help="Folder of the data set."),
-        _option("--dataset", type=click.Choice(["sysu30k", "market1501"]), help="Found from the layout where unambiguous."),
-        _option("--adapter", metavar="NAME|FILE.toml", help="Adapter card; found from the checkpoint where unambiguous."),
-        _option("--model", metavar="SOURCE:NAME", help="Network without a card, such as torchvision:resnet50 or timm:NAME."),
+        _option(
+            "--dataset", type=click.Choice(["sysu30k", "market1501"]), help="Found from the layout where unambiguous."
+        ),
+        _option(
+            "--adapter", metavar="NAME|FILE.toml", help="Adapter card; found from the checkpoint where unambiguous."
+        ),
+        _option("--model", metavar="SOURCE:NAME", help="Network without a card: torchvision:NAME, timm:NAME."),
         _option("--output", type=click.Path(path_type=Path), help="Run folder; below runs/ where not given."),
-        _option("--feature", type=click.Choice(["pool5", "bottleneck", "logits"]), help="Layer, in place of the card's."),
-        _option("--flip", type=click.Choice(["none", "after_sum", "sequential"]), help="Mirrored view, in place of the card's."),
-        _option("--full-logits", is_flag=True, help="Store logits in full length, not in the shorter form of equal geometry."),
+        _option(
+            "--feature", type=click.Choice(["pool5", "bottleneck", "logits"]), help="Layer, in place of the card's."
+        ),
+        _option(
+            "--flip",
+            type=click.Choice(["none", "after_sum", "sequential"]),
+            help="Mirrored view, in place of the card's.",
+        ),
+        _option(
+            "--full-logits",
+            is_flag=True,
+            help="Store logits in full length, not in the shorter form of equal geometry.",
+        ),
         device_option,
         _option("--batch-size", type=click.IntRange(1), help="Images a forward pass; 32 on a CPU, 256 on a GPU."),
         _option("--workers", type=click.IntRange(0), help="Decoding processes; chosen by cores where not given."),
         _option("--shard-rows", type=click.IntRange(1), help="Rows of a new shard; about 64 MiB where not given."),
-        _option("--compute", type=click.Choice(["fp32", "bf16"]), default="fp32", show_default=True, help="Arithmetic of the network."),
-        _option("--storage", type=click.Choice(["float32", "float16"]), default="float32", show_default=True, help="Type of stored numbers."),
+        _option(
+            "--compute",
+            type=click.Choice(["fp32", "bf16"]),
+            default="fp32",
+            show_default=True,
+            help="Arithmetic of the network.",
+        ),
+        _option(
+            "--storage",
+            type=click.Choice(["float32", "float16"]),
+            default="float32",
+            show_default=True,
+            help="Type of stored numbers.",
+        ),
         _option("--limit", type=click.IntRange(1), help="Evaluate N images of each role only; never official."),
-        _option("--allow-partial", is_flag=True, help="Go on with a network that the file does not fill; never official."),
+        _option(
+            "--allow-partial", is_flag=True, help="Go on with a network that the file does not fill; never official."
+        ),
         _option("--skip-damaged", is_flag=True, help="Go on without images that cannot be decoded; never official."),
     ]
-)  # fmt: skip
+)
 
 search_options = _apply(
     [
-        _option("--engine", type=click.Choice(["auto", "faiss", "torch"]), default="auto", show_default=True, help="Search engine; all give the same ranks."),
+        _option(
+            "--engine",
+            type=click.Choice(["auto", "faiss", "torch"]),
+            default="auto",
+            show_default=True,
+            help="Search engine; all give the same ranks.",
+        ),
         _option("--memory", type=Size(), default="2GB", show_default=True, help="Memory for the search's blocks."),
-        _option("--top-k", type=click.IntRange(1, 1000), default=20, show_default=True, help="Gallery images to list for each query."),
+        _option(
+            "--top-k",
+            type=click.IntRange(1, 1000),
+            default=20,
+            show_default=True,
+            help="Gallery images to list for each query.",
+        ),
     ]
-)  # fmt: skip
+)

@@ -34,7 +34,9 @@ def metrics_table(metrics: Metrics) -> Table:
     for name, title in _NAMES.items():
         metric = getattr(metrics, name)
         style = "bold" if name == "rank1" else ""
-        table.add_row(title, f"{metric.value:.2%}"[:-1], f"{metric.low * 100:.2f} to {metric.high * 100:.2f}", style=style)
+        table.add_row(
+            title, f"{metric.value:.2%}"[:-1], f"{metric.low * 100:.2f} to {metric.high * 100:.2f}", style=style
+        )
     if metrics.median_rank is not None:
         middle = metrics.median_rank
         table.add_row("median rank", f"{middle.value:,.1f}", f"{middle.low:,.0f} to {middle.high:,.0f}")
@@ -53,7 +55,9 @@ def print_result(console: Console, record: EvaluationRecord, folder: Path) -> No
     parts += [Text(), _unusual(record)]
     title = "[bold]official[/bold]" if record.official else "[bold yellow]not official[/bold yellow]"
     style = "green" if record.official else "yellow"
-    console.print(Panel(Group(*parts), title=f"{escape(record.data.dataset)}: {title}", border_style=style, expand=False))
+    console.print(
+        Panel(Group(*parts), title=f"{escape(record.data.dataset)}: {title}", border_style=style, expand=False)
+    )
     console.print(_files(folder), soft_wrap=True)
 
 
@@ -93,4 +97,7 @@ def _unusual(record: EvaluationRecord) -> Text:
 
 
 def _files(folder: Path) -> Text:
-    return Text(f"{folder / RESULT_NAME}   the record\n{folder / RANKING_NAME}   every rank   {folder / TOP_NAME}   best of each query")
+    return Text(
+        f"{folder / RESULT_NAME}   the record\n{folder / RANKING_NAME}   every rank\n"
+        f"{folder / TOP_NAME}   the best of each query"
+    )

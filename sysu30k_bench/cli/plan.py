@@ -23,7 +23,8 @@ def print_plan(plan: Plan, *, as_json: bool) -> None:
     time = timedelta(seconds=round(plan.embed_seconds))
     lines = [
         f"{plan.dataset}: {plan.query:,} queries, {plan.gallery:,} gallery images, adapter {plan.adapter}",
-        f"disk: {decimal(plan.disk_bytes)} in {plan.shards} shards of {plan.dimension:,} dimensions; {decimal(plan.disk_free_bytes)} free",
+        f"disk: {decimal(plan.disk_bytes)} in {plan.shards} shards of {plan.dimension:,} dimensions; "
+        f"{decimal(plan.disk_free_bytes)} free",
         f"memory: about {decimal(plan.memory_bytes)} beside the network",
         f"time: about {time} at {plan.images_per_second:,.1f} images/s (a few images, one process), then the search",
         f"run folder: {plan.run_folder}",

@@ -13,7 +13,7 @@ from sysu30k_bench.cli.options import json_option
 @click.command("score")
 @click.argument("run", type=click.Path(path_type=Path))
 @json_option
-def score(run: Path, as_json: bool) -> None:  # noqa: FBT001
+def score(run: Path, as_json: bool) -> None:
     """Compute every number from the ranks of RUN, a run folder or a ranking.csv; no embedding is read."""
     from sysu30k_bench.cli.panel import metrics_table, print_result
     from sysu30k_bench.evaluation.notes import EXPORT_NOTES

@@ -16,7 +16,7 @@ from sysu30k_bench.cli.options import device_option, json_option, search_options
 @search_options
 @device_option
 @json_option
-def search_command(run: Path, as_json: bool, **options: Any) -> None:  # noqa: ANN401, FBT001
+def search_command(run: Path, as_json: bool, **options: Any) -> None:  # noqa: ANN401
     """Rank the gallery of the run folder RUN for its queries, exactly; leaves ranking.csv and top.csv there."""
     from sysu30k_bench.cli.requests import search_request
     from sysu30k_bench.errors import DataError

@@ -88,7 +88,7 @@ def decode(content: bytes, height: int, width: int, interpolation: str) -> np.nd
         raise
     except UnidentifiedImageError as error:
         raise DamagedImageError("no image format that Pillow knows") from error
-    except Exception as error:  # noqa: BLE001  Pillow's decoders raise many types on hostile bytes
+    except Exception as error:
         raise DamagedImageError(str(error) or type(error).__name__) from error
     resized = rgb.resize((width, height), _FILTERS[interpolation])
     return np.ascontiguousarray(np.asarray(resized).transpose(2, 0, 1))

@@ -71,7 +71,10 @@ def limit_test_set(test_set: TestSet, limit: int) -> TestSet:
     kept[rel.match_position] = True
     room = max(0, limit - int(kept.sum()))
     kept[np.flatnonzero(~kept)[:room]] = True
-    reason = f"--limit {limit}: {len(query):,} of {len(test_set.query):,} queries, {kept.sum():,} of {len(gallery):,} gallery images"
+    reason = (
+        f"--limit {limit}: {len(query):,} of {len(test_set.query):,} queries, "
+        f"{kept.sum():,} of {len(gallery):,} gallery images"
+    )
     return TestSet(
         test_set.dataset,
         test_set.root,
@@ -96,4 +99,6 @@ def _remedy(root: Path) -> str:
         for name, layout in LAYOUTS.items():
             if layout.find_root(folder) is not None:
                 return f"--data {folder} looks like {name}"
-    return "point --data at the folder above query/ and gallery/ (tars must be unpacked: `tar xvf sysu_test_set_all.tar`)"
+    return (
+        "point --data at the folder above query/ and gallery/ (tars must be unpacked: `tar xvf sysu_test_set_all.tar`)"
+    )

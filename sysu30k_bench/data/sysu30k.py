@@ -55,7 +55,7 @@ def read(root: Path) -> TestSet:
         if not files:
             raise DataError(
                 f"there is no image in {place / role}",
-                hint="unpack sysu_test_set_all.tar whole (`tar xvf`), and point --data at the folder above query/ and gallery/",
+                hint="unpack sysu_test_set_all.tar whole (`tar xvf`); --data is the folder above query/ and gallery/",
             )
         labels = label_files(place / role, files, parse_sysu30k, "000028311_c1_1.jpg or 0000others_c1_17.jpg")
         splits[role] = Split.of(role, [f"{role}/{file}" for file in files], labels)

@@ -133,7 +133,9 @@ def _plan(
     dimension = probe_dimension(embedder, settings.device)
     if existing is not None:
         if (existing.rows, existing.dimension) != (len(split), dimension):
-            raise IntegrityError(f"{folder}: its manifest does not fit the split and the network", hint="delete the folder")
+            raise IntegrityError(
+                f"{folder}: its manifest does not fit the split and the network", hint="delete the folder"
+            )
         manifest = existing
     else:
         rows = settings.shard_rows or default_shard_rows(dimension, identity.dtype)
@@ -212,9 +214,7 @@ class _Run:
     def make(self, indices: Sequence[int]) -> list[Made]:
         spans = [self._span(index) for index in indices]
         batches = [batch for span in spans for batch in _cut(span, self._settings.batch_size)]
-        stream = load_batches(
-            self._source, self._keys, batches, self._embedder.input, workers=self._settings.workers
-        )
+        stream = load_batches(self._source, self._keys, batches, self._embedder.input, workers=self._settings.workers)
         made: list[Made] = []
         self._progress.begin(self._manifest.identity.role, sum(len(span) for span in spans), "images")
         for index, span in zip(indices, spans, strict=True):
@@ -250,9 +250,7 @@ class _Run:
             )
         return vectors
 
-    def _write(
-        self, index: int, span: range, vectors: np.ndarray, kept: list[int], damaged: dict[int, str]
-    ) -> Made:
+    def _write(self, index: int, span: range, vectors: np.ndarray, kept: list[int], damaged: dict[int, str]) -> Made:
         shard = Shard(
             first=span.start,
             span=len(span),

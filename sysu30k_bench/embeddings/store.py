@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
+from sysu30k_bench.data.split import rows_fingerprint
 from sysu30k_bench.embeddings.identity import StoreIdentity
 from sysu30k_bench.embeddings.manifest import Manifest, ShardEntry, read_manifest
-from sysu30k_bench.data.split import rows_fingerprint
 from sysu30k_bench.embeddings.shard import Labels, Shard, read_labels, read_shard
 from sysu30k_bench.errors import DataError, IntegrityError
 

@@ -44,7 +44,11 @@ def examine() -> list[Finding]:
         _faiss(),
         _gpu(),
         _engine(),
-        Finding("ok" if memory.available > 4e9 else "note", "memory", f"{memory.available / 1e9:.1f} GB free of {memory.total / 1e9:.1f} GB"),
+        Finding(
+            "ok" if memory.available > 4e9 else "note",
+            "memory",
+            f"{memory.available / 1e9:.1f} GB free of {memory.total / 1e9:.1f} GB",
+        ),
         Finding(
             "ok" if disk.free > 5e9 else "note",
             "disk here",
@@ -55,7 +59,11 @@ def examine() -> list[Finding]:
     if shared.is_dir():
         free = shutil.disk_usage(shared).free
         findings.append(
-            Finding("ok" if free > 256e6 else "note", "shared memory", f"{free / 1e6:,.0f} MB free; decoding processes use it, --workers 0 does not")
+            Finding(
+                "ok" if free > 256e6 else "note",
+                "shared memory",
+                f"{free / 1e6:,.0f} MB free; decoding processes use it, --workers 0 does not",
+            )
         )
     return findings
 

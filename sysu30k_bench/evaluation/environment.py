@@ -13,7 +13,19 @@ import torch
 from sysu30k_bench._version import __version__
 from sysu30k_bench.results.record import Environment
 
-_LIBRARIES = ("torch", "torchvision", "timm", "faiss-cpu", "faiss-gpu", "numpy", "pandas", "h5py", "pillow", "scipy", "statsmodels")
+_LIBRARIES = (
+    "torch",
+    "torchvision",
+    "timm",
+    "faiss-cpu",
+    "faiss-gpu",
+    "numpy",
+    "pandas",
+    "h5py",
+    "pillow",
+    "scipy",
+    "statsmodels",
+)
 
 
 def environment(device: torch.device, engine: str, engine_reason: str, processes: int) -> Environment:

@@ -46,7 +46,9 @@ def _record(
     reasons = list(exported.not_official_because)
     if counts.unmatched and not any("no match" in reason for reason in reasons):
         reasons.append(f"{counts.unmatched} queries have no match in the gallery and count as misses")
-    warnings = list(dict.fromkeys([*exported.warnings, *_unusual(ranking, ties.rank1_optimistic, ties.rank1_pessimistic)]))
+    warnings = list(
+        dict.fromkeys([*exported.warnings, *_unusual(ranking, ties.rank1_optimistic, ties.rank1_pessimistic)])
+    )
     speed = exported.images_embedded / exported.seconds if exported.images_embedded and exported.seconds > 0 else None
     return EvaluationRecord(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -77,7 +79,8 @@ def _unusual(ranking: Ranking, optimistic: float, pessimistic: float) -> list[st
     tied = ranking.matched[ranking.matched["rank_high"] > ranking.matched["rank_low"]]
     if len(tied):
         found.append(
-            f"{len(tied)} matches tie with other gallery images; rank-1 lies between {pessimistic:.2%} and {optimistic:.2%}"
+            f"{len(tied)} matches tie with other gallery images; "
+            f"rank-1 lies between {pessimistic:.2%} and {optimistic:.2%}"
         )
     return found
 

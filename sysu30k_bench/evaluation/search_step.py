@@ -72,9 +72,7 @@ def search_step(folder: RunFolder, request: SearchRequest, progress: Progress) -
 
 
 def _require_same_model(query: Store, gallery: Store) -> None:
-    apart = [
-        line for line in query.identity.differences(gallery.identity) if not line.startswith(("role:", "split:"))
-    ]
+    apart = [line for line in query.identity.differences(gallery.identity) if not line.startswith(("role:", "split:"))]
     if apart or query.dimension != gallery.dimension:
         raise UsageError(
             "query and gallery were not embedded by the same model",

@@ -1,7 +1,7 @@
 """Expectations of a metric over a random order of ties.
 
-A tie group holds n ranked rows with equal scores, m matches among them; b rows, h of them matches, come before it. Every
-order of the group is equally likely, so that a constant network scores what chance scores.
+A tie group holds n ranked rows with equal scores, m matches among them; b rows, h of them matches, come before it.
+Every order of the group is equally likely, so that a constant network scores what chance scores.
 """
 
 from __future__ import annotations
@@ -64,8 +64,8 @@ def hit_probability(group: TieGroup, k: int) -> float:
 def expected_precision_sums(group: TieGroup) -> tuple[float, float]:
     """Expected sums, over the group's matches, of what each adds to an average precision.
 
-    With i matches up to and including a match at rank r, the standard form adds i / r; the trapezoid form, of the Oxford
-    and Market-1501 scripts, adds the mean of i / r and (i - 1) / (r - 1), the latter being 1 at r = 1.
+    With i matches up to and including a match at rank r, the standard form adds i / r; the trapezoid form, of the
+    Oxford and Market-1501 scripts, adds the mean of i / r and (i - 1) / (r - 1), the latter being 1 at r = 1.
 
     Returns:
         The standard and the trapezoid sums, not yet divided by the query's number of matches.

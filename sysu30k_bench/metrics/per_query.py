@@ -27,8 +27,8 @@ def per_query_metrics(query: list[str], table: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         One row a query, in order: `rank1`, `rank5`, `rank10`, `rank20` (probability of a hit under random tie order),
-        `ap_standard`, `ap_trapezoid`, `minp` (inverse of the hardest match's rank over the number of matches, Ye et al.,
-        Deep Learning for Person Re-identification, TPAMI 2021, eq. 20), `first_rank` (expected rank of the first match,
+        `ap_standard`, `ap_trapezoid`, `minp` (number of matches over the hardest match's rank, Ye et al., Deep
+        Learning for Person Re-identification, TPAMI 2021), `first_rank` (expected rank of the first match,
         NaN without one), `optimistic` and `pessimistic` (first rank with ties in its favour and against it).
     """
     low, high = table["rank_low"].to_numpy(np.int64), table["rank_high"].to_numpy(np.int64)

@@ -92,5 +92,7 @@ def parse_card(text: str, origin: str) -> AdapterCard:
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"{origin} is not TOML: {error}") from error
     except ValidationError as error:
-        faults = [f"{'.'.join(str(part) for part in fault['loc']) or 'card'}: {fault['msg']}" for fault in error.errors()]
+        faults = [
+            f"{'.'.join(str(part) for part in fault['loc']) or 'card'}: {fault['msg']}" for fault in error.errors()
+        ]
         raise UsageError(f"{origin} is not an adapter card", details=faults, hint="see docs/adapters.md") from error

@@ -9,6 +9,7 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,8 +23,15 @@ WRAPPERS = ("state_dict", "model_state_dict", "model", "network", "net", "classy
 
 _PREFIXES = ("module.", "_orig_mod.")
 # Plain containers that training scripts put beside the weights; none of them can run code when it is read.
-_HARMLESS = [argparse.Namespace, np.dtype, np.ndarray, np.dtypes.Float64DType, np.dtypes.Float32DType,
-             np.dtypes.Int64DType, (np.core.multiarray.scalar if hasattr(np, "core") else None)]  # fmt: skip
+_HARMLESS: list[Any] = [
+    argparse.Namespace,
+    np.dtype,
+    np.ndarray,
+    np.dtypes.Float32DType,
+    np.dtypes.Float64DType,
+    np.dtypes.Int64DType,
+    np.float64(0).__reduce__()[0],  # numpy's scalar constructor, wherever this numpy keeps it
+]
 
 
 @dataclass(frozen=True)
@@ -101,7 +109,7 @@ _AGAIN = "download or copy it again and compare its size with the source"
 
 def _read_torch(path: Path) -> object:
     try:
-        with warnings.catch_warnings(), torch.serialization.safe_globals([item for item in _HARMLESS if item]):
+        with warnings.catch_warnings(), torch.serialization.safe_globals(_HARMLESS):
             warnings.simplefilter("ignore")
             return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
@@ -109,10 +117,8 @@ def _read_torch(path: Path) -> object:
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror or error}") from error
     except Exception as error:
-        raise IntegrityError(
-            f"{path} is truncated or damaged: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'unexpected end'}",
-            hint=_AGAIN,
-        ) from error
+        said = str(error).splitlines()[0] if str(error) else "unexpected end"
+        raise IntegrityError(f"{path} is truncated or damaged: {said}", hint=_AGAIN) from error
 
 
 def _refusal(path: Path, error: pickle.UnpicklingError) -> IntegrityError:
@@ -124,7 +130,7 @@ def _refusal(path: Path, error: pickle.UnpicklingError) -> IntegrityError:
         return IntegrityError(
             f"{path} is a pickle that would run code or build arbitrary objects when read; it was not loaded",
             details=names,
-            hint="save only tensors: `torch.save(model.state_dict(), path)`, or convert it to safetensors where you trust it",
+            hint="save only tensors (`torch.save(model.state_dict(), path)`), or convert it to safetensors",
         )
     return IntegrityError(f"{path} is not a checkpoint, or is damaged", hint=_AGAIN)
 

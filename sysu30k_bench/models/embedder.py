@@ -68,7 +68,10 @@ class Embedder(nn.Module):
         if self.feature.flip == "sequential":
             views[0] = nn.functional.normalize(views[0], eps=0.0)
         summed = torch.stack(views).sum(dim=0)
-        return summed if self.logits is None else self.logits(summed, len(views))
+        if self.logits is None:
+            return summed
+        embedded: torch.Tensor = self.logits(summed, len(views))
+        return embedded
 
     def _pooled(self, pixels: torch.Tensor) -> torch.Tensor:
         with torch.autocast(pixels.device.type, torch.bfloat16, enabled=self.bf16):
@@ -76,13 +79,14 @@ class Embedder(nn.Module):
             if not isinstance(pooled, torch.Tensor) or pooled.dim() not in {2, 4}:
                 raise UsageError(
                     f"the network returns {_describe(pooled)}; an adapter needs (N, D), or a map (N, D, h, w)",
-                    hint="wrap it in a function that returns its pooled feature, and name that with python:package.module:build",
+                    hint="wrap it so that it returns its pooled feature, and name that as python:package.module:build",
                 )
             if pooled.dim() == 4:
                 pooled = pooled.mean(dim=(2, 3))
             if self.bottleneck is not None:
                 pooled = self.bottleneck(pooled)
-        return pooled.double()
+        features: torch.Tensor = pooled.double()
+        return features
 
 
 def _describe(value: object) -> str:

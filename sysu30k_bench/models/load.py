@@ -124,16 +124,18 @@ def load_embedder(
     if not coverage.complete and (not allow_partial or not coverage.loaded):
         total = coverage.loaded + len(coverage.missing) + len(coverage.wrong_shape)
         raise IntegrityError(
-            f"{checkpoint.path} does not fill the network of adapter {card.name!r}: {coverage.loaded} of {total} tensors "
-            f"found (layout tried: {coverage.layout})",
+            f"{checkpoint.path} does not fill the network of adapter {card.name!r}: "
+            f"{coverage.loaded} of {total} tensors found (layout tried: {coverage.layout})",
             details=[*coverage.wrong_shape, *(f"{name}: missing" for name in coverage.missing)],
             hint="name the right network with --adapter or --model, write a card for this file (docs/adapters.md), or "
             "evaluate what there is with --allow-partial, which is never official",
         )
     _refuse_non_finite(checkpoint, fit.tensors)
-    trunk_tensors = {name: value for name, value in fit.tensors.items() if not name.startswith(("bottleneck.", "logits."))}
+    trunk_tensors = {
+        name: value for name, value in fit.tensors.items() if not name.startswith(("bottleneck.", "logits."))
+    }
     trunk.load_state_dict(trunk_tensors, strict=False)
-    trunk = trunk.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    trunk = trunk.to(memory_format=torch.channels_last)
     bottleneck = _bottleneck(card, fit.tensors, coverage)
     logits = _logits(card, fit.tensors, coverage)
     return Embedder(trunk, card.feature, card.input, bottleneck=bottleneck, logits=logits, bf16=bf16), coverage
@@ -153,13 +155,14 @@ def random_embedder(card: AdapterCard, like: Embedder) -> Embedder:
         card: The adapter card.
         like: The network that was filled from the checkpoint; its head's shape is taken over.
     """
-    trunk = seeded_trunk(card).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    trunk = seeded_trunk(card).to(memory_format=torch.channels_last)
     generator = torch.Generator().manual_seed(INIT_SEED)
     bottleneck = logits = None
-    if isinstance(like.bottleneck, nn.Sequential):
-        width_out, width_in = like.bottleneck[0].weight.shape
-        bottleneck = nn.Sequential(nn.Linear(width_in, width_out), nn.BatchNorm1d(width_out)).eval()
-        nn.init.normal_(bottleneck[0].weight, std=0.001, generator=generator)
+    if like.bottleneck is not None:
+        width_out, width_in = like.bottleneck.state_dict()["0.weight"].shape
+        bottleneck = _empty_bottleneck(width_in, width_out)
+        weight = torch.empty(width_out, width_in).normal_(std=0.001, generator=generator)
+        bottleneck.load_state_dict({"0.weight": weight, "0.bias": torch.zeros(width_out)}, strict=False)
     if like.logits is not None:
         shape = like.logits.matrix.shape
         weight = torch.empty(shape[0], shape[1] - 1).normal_(std=0.001, generator=generator)
@@ -186,9 +189,13 @@ def _bottleneck(card: AdapterCard, tensors: Mapping[str, torch.Tensor], coverage
             f"the file has no whole bottleneck (layout tried: {coverage.layout})", hint="use --feature pool5"
         )
     width_out, width_in = found["bottleneck.0.weight"].shape
-    layers = nn.Sequential(nn.Linear(width_in, width_out), nn.BatchNorm1d(width_out)).eval()
+    layers = _empty_bottleneck(width_in, width_out)
     layers.load_state_dict({name.removeprefix("bottleneck."): value for name, value in found.items()}, strict=False)
     return layers
+
+
+def _empty_bottleneck(width_in: int, width_out: int) -> nn.Sequential:
+    return nn.Sequential(nn.Linear(width_in, width_out), nn.BatchNorm1d(width_out)).eval()
 
 
 def _logits(card: AdapterCard, tensors: Mapping[str, torch.Tensor], coverage: Coverage) -> LogitEmbedding | None:

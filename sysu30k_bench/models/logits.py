@@ -2,8 +2,8 @@ r"""Classifier logits as an embedding, in their own space or in the shorter one 
 
 The official DGL feature is the 28,310 logits of image and mirror image, summed (Wang et al., T-NNLS 2021, and its
 evaluation script). Logits are affine in the pooled features: with u the sum of the pooled features over c views, the
-summed logits are W u + c b = A [u; c], A = [W b]. Inner products are then [u; c]ᵀ M [u'; c] with M = AᵀA, and any R with
-RᵀR = M gives an embedding R [u; c] of D + 1 dimensions that has the same cosines.
+summed logits are W u + c b = A [u; c], A = [W b]. Inner products are then [u; c]ᵀ M [u'; c] with M = AᵀA, and any R
+with RᵀR = M gives an embedding R [u; c] of D + 1 dimensions that has the same cosines.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def geometry_factor(weight: np.ndarray, bias: np.ndarray) -> np.ndarray:
     try:
         return np.ascontiguousarray(np.linalg.cholesky(affine.T @ affine).T)
     except np.linalg.LinAlgError:  # dependent columns: slower, and does not mind
-        factor = np.linalg.qr(affine, mode="r")
+        factor: np.ndarray = np.linalg.qr(affine, mode="r")  # type: ignore[assignment]
         return factor * np.where(np.diag(factor) < 0, -1.0, 1.0)[:, None]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import importlib
 from collections.abc import Mapping
+from typing import Any
 
 from torch import nn
 
@@ -48,7 +49,9 @@ def generic_card(source: str) -> AdapterCard:
         DataError: The package that has it is not installed.
     """
     if source.partition(":")[0] not in {"torchvision", "timm", "python"} or not source.partition(":")[2]:
-        raise UsageError(f"--model {source} is not SOURCE:NAME", hint="for example --model torchvision:resnet50 or timm:resnet50")
+        raise UsageError(
+            f"--model {source} is not SOURCE:NAME", hint="for example --model torchvision:resnet50 or timm:resnet50"
+        )
     network = Network(source=source)
     slug = "".join(letter if letter.isalnum() or letter in "_.-" else "-" for letter in source.lower()).strip("-")[:64]
     return AdapterCard(name=slug, title=source, network=network, input=_input_of(source))
@@ -57,7 +60,7 @@ def generic_card(source: str) -> AdapterCard:
 def _input_of(source: str) -> Input:
     kind, _, name = source.partition(":")
     if kind == "timm":
-        config = _timm(name, {}).pretrained_cfg  # type: ignore[union-attr]
+        config: Any = _timm(name, {}).pretrained_cfg
         fixed = config.get("fixed_input_size", False)
         _, height, width = config["input_size"] if fixed else (3, 256, 128)
         interpolation = config.get("interpolation", "bicubic")
@@ -108,7 +111,8 @@ def _python(name: str, options: Mapping[str, OptionValue]) -> nn.Module:
         build = getattr(importlib.import_module(module_name), attribute)
     except (ImportError, AttributeError) as error:
         raise DataError(
-            f"cannot find python:{name}: {error}", hint="name it as python:package.module:callable, importable from here"
+            f"cannot find python:{name}: {error}",
+            hint="name it as python:package.module:callable, importable from here",
         ) from error
     network = build(**options)
     if not isinstance(network, nn.Module):

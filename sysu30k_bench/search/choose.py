@@ -67,7 +67,9 @@ def choose_device(name: str, local_rank: int = 0) -> torch.device:
     if device.type == "cuda":
         index = device.index if device.index is not None else local_rank
         if index >= torch.cuda.device_count():
-            raise DataError(f"there is no device cuda:{index}; torch sees {torch.cuda.device_count()} GPUs", hint="use --device cpu")
+            raise DataError(
+                f"there is no device cuda:{index}; torch sees {torch.cuda.device_count()} GPUs", hint="use --device cpu"
+            )
         return torch.device("cuda", index)
     if device.type != "cpu":
         raise UsageError(f"--device {name} is not auto, cpu or cuda:N")

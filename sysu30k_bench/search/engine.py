@@ -15,8 +15,8 @@ SMALLEST_NORMAL = 2.0**-126
 class Engine(Protocol):
     """Computes approximate scores of a block of gallery rows against all queries.
 
-    An engine only filters. Whatever its error bound leaves open is decided in float64 by the caller, so that all engines
-    give the same ranking, or one of them has lied about its error.
+    An engine only filters. Whatever its error bound leaves open is decided in float64 by the caller, so that all
+    engines give the same ranking, or one of them has lied about its error.
 
     Attributes:
         name: `faiss` or `torch`.

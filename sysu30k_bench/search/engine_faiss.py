@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from sysu30k_bench.errors import DataError
@@ -27,10 +29,14 @@ class FaissEngine:
         self._resources = None
         if gpu is not None:
             if not faiss_has_gpu():
-                raise DataError("this FAISS sees no GPU", hint="install 'sysu30k-bench[gpu]' in place of [cpu], or use --device cpu")
+                raise DataError(
+                    "this FAISS sees no GPU", hint="install 'sysu30k-bench[gpu]' in place of [cpu], or use --device cpu"
+                )
             self._resources = self._faiss.StandardGpuResources()
         self._gpu = gpu
-        self.description = f"faiss {self._faiss.__version__} on {'cpu' if gpu is None else f'cuda:{gpu}'}, float32 filter"
+        self.description = (
+            f"faiss {self._faiss.__version__} on {'cpu' if gpu is None else f'cuda:{gpu}'}, float32 filter"
+        )
         self._queries: list[np.ndarray] = []
         if gpu is not None:
             refuse_reduced_precision(self._product, self.description)
@@ -60,7 +66,7 @@ class FaissEngine:
         )
 
 
-def import_faiss() -> object:
+def import_faiss() -> Any:  # noqa: ANN401  FAISS has no types
     """Imports FAISS.
 
     Returns:
@@ -82,4 +88,4 @@ def faiss_has_gpu() -> bool:
         faiss = import_faiss()
     except DataError:
         return False
-    return hasattr(faiss, "StandardGpuResources") and faiss.get_num_gpus() > 0  # type: ignore[attr-defined, no-any-return]
+    return bool(hasattr(faiss, "StandardGpuResources") and faiss.get_num_gpus() > 0)

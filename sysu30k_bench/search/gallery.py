@@ -48,7 +48,8 @@ class ArrayGallery:
 
     def rows(self, positions: np.ndarray) -> np.ndarray:
         """See `Gallery`."""
-        return self._embeddings[positions]
+        rows: np.ndarray = self._embeddings[positions]
+        return rows
 
     def name(self, position: int) -> str:
         """See `Gallery`."""

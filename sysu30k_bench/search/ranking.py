@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,6 +21,13 @@ RANKING_NAME = "ranking.csv"
 TOP_NAME = "top.csv"
 COLUMNS = ("query", "match", "rank_low", "rank_high", "ranked", "score", "margin")
 _MAX_BYTES = 1 << 30
+_DTYPES: Mapping[Hashable, Any] = {
+    "query": str,
+    "match": str,
+    "rank_low": "Int64",
+    "rank_high": "Int64",
+    "ranked": "int64",
+}
 
 
 @dataclass(frozen=True)
@@ -145,7 +153,7 @@ def read_ranking(path: Path) -> Ranking:
     try:
         table = pd.read_csv(
             io.BytesIO(path.read_bytes()),
-            dtype={"query": str, "match": str, "rank_low": "Int64", "rank_high": "Int64", "ranked": "int64"},
+            dtype=_DTYPES,
             keep_default_na=False,
             na_values={name: [""] for name in ("rank_low", "rank_high", "score", "margin")},
             float_precision="round_trip",
@@ -167,10 +175,15 @@ def _fault(table: pd.DataFrame) -> str | None:
     lonely = table["match"] == ""
     matched = table[~lonely]
     ranks = matched[["rank_low", "rank_high", "score"]]
-    if ranks.isna().any().any() or not table.loc[lonely, ["rank_low", "rank_high", "score", "margin"]].isna().all().all():
+    if (
+        ranks.isna().any().any()
+        or not table.loc[lonely, ["rank_low", "rank_high", "score", "margin"]].isna().all().all()
+    ):
         return "ranks are missing, or given where there is no match"
     if not (
-        (matched["rank_low"] >= 1) & (matched["rank_low"] <= matched["rank_high"]) & (matched["rank_high"] <= matched["ranked"])
+        (matched["rank_low"] >= 1)
+        & (matched["rank_low"] <= matched["rank_high"])
+        & (matched["rank_high"] <= matched["ranked"])
     ).all():
         return "some ranks are out of range"
     if (table["query"] == "").any() or table.duplicated(["query", "match"]).any():

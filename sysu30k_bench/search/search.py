@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -84,7 +86,7 @@ def search(
     progress.begin("search", len(gallery), "rows")
     for start, stored in gallery.blocks(block_rows):
         rows = np.ascontiguousarray(stored, np.float32)
-        _checked_norms(rows, lambda row, start=start: gallery.name(start + row))  # type: ignore[misc]
+        _checked_norms(rows, partial(_name, gallery, start))
         block = BlockScores(queries32, rows, engine, norms)
         _exclude_junk(block, relevance, start, len(rows))
         counter.count(block, start, len(rows))
@@ -134,6 +136,10 @@ def _match_embeddings(queries: np.ndarray, gallery: Gallery, relevance: Relevanc
     return matches
 
 
+def _name(gallery: Gallery, start: int, row: int) -> str:
+    return gallery.name(start + row)
+
+
 def _exclude_junk(block: BlockScores, relevance: Relevance, start: int, rows: int) -> None:
     inside = (relevance.junk_position >= start) & (relevance.junk_position < start + rows)
     block.exclude(relevance.junk_query[inside], relevance.junk_position[inside] - start)
@@ -142,14 +148,14 @@ def _exclude_junk(block: BlockScores, relevance: Relevance, start: int, rows: in
         block.exclude(slice(None), everywhere)
 
 
-def _checked_norms(rows: np.ndarray, name: object) -> np.ndarray:
+def _checked_norms(rows: np.ndarray, name: Callable[[int], str]) -> np.ndarray:
     with np.errstate(over="ignore", invalid="ignore"):
-        norms = np.linalg.norm(rows, axis=1).astype(np.float64)
+        norms: np.ndarray = np.linalg.norm(rows, axis=1).astype(np.float64)
     bad = np.flatnonzero(~(np.isfinite(norms) & (norms > 0)))
     if len(bad):
         raise IntegrityError(
             f"{len(bad)} embeddings are zero, NaN or infinite; nothing was ranked",
-            details=[name(int(row)) for row in bad],  # type: ignore[operator]
+            details=[name(int(row)) for row in bad],
             hint="export these images again, or look at the network that made them",
         )
     return norms
@@ -158,8 +164,8 @@ def _checked_norms(rows: np.ndarray, name: object) -> np.ndarray:
 def block_rows_for(memory: int, queries: int, dimension: int) -> int:
     """Returns how many gallery rows a block may have within a memory budget.
 
-    A block costs, for each row, its embedding in float32 and (where ties abound) float64, three shards' worth of reading
-    ahead aside, and for each query a score and three masks.
+    A block costs, for each row, its embedding in float32 and (where ties abound) float64, and for each query a score
+    and three masks; the shards being read come on top.
 
     Args:
         memory: Bytes.

@@ -18,7 +18,8 @@ def cells(scores: np.ndarray) -> np.ndarray:
     Args:
         scores: float64, of any shape; |score| below 9e6.
     """
-    return np.rint(scores / TIE).astype(np.int64)
+    rounded: np.ndarray = np.rint(scores / TIE).astype(np.int64)
+    return rounded
 
 
 class TopK:
@@ -39,13 +40,15 @@ class TopK:
     @property
     def full(self) -> np.ndarray:
         """Which queries have k candidates already, (Q,) bool."""
-        return self._cell[:, -1] != _EMPTY
+        full: np.ndarray = self._cell[:, -1] != _EMPTY
+        return full
 
     @property
     def floor(self) -> np.ndarray:
         """The score that a later row must reach to enter, (Q,) float64; -inf where there is room."""
         floor = (self._cell[:, -1].astype(np.float64) + _JUST_BELOW_HALF) * TIE
-        return np.where(self.full, floor, -np.inf)
+        lowest: np.ndarray = np.where(self.full, floor, -np.inf)
+        return lowest
 
     def offer(self, query: np.ndarray, position: np.ndarray, score: np.ndarray) -> None:
         """Offers candidates.

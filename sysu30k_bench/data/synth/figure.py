@@ -79,11 +79,18 @@ def _legs(draw: Draw, person: Person, pose: Pose, point: Place, unit: float) -> 
         covered = person.legs == "trousers"
         line = [point(side * 0.22, _HIP), point(*knee)]
         draw.line(line, fill=person.skin if person.legs == "skirt" else person.bottom, width=thick)
-        draw.line([point(*knee), point(*foot)], fill=person.bottom if covered else person.skin, width=round(0.9 * thick))
+        draw.line(
+            [point(*knee), point(*foot)], fill=person.bottom if covered else person.skin, width=round(0.9 * thick)
+        )
         x, y = point(*foot)
         draw.ellipse([x - 0.24 * unit, y - 0.09 * unit, x + 0.24 * unit, y + 0.13 * unit], fill=person.shoes)
     if person.legs == "skirt":
-        corners = [point(-0.45, _HIP - 0.03), point(0.45, _HIP - 0.03), point(0.62, _KNEE - 0.02), point(-0.62, _KNEE - 0.02)]
+        corners = [
+            point(-0.45, _HIP - 0.03),
+            point(0.45, _HIP - 0.03),
+            point(0.62, _KNEE - 0.02),
+            point(-0.62, _KNEE - 0.02),
+        ]
         draw.polygon(corners, fill=person.bottom)
 
 

@@ -70,12 +70,12 @@ def draw_looks(rng: np.random.Generator, wardrobe: int) -> Person:
         hat=_cloth(rng, wardrobe) if rng.random() < 0.15 else None,
         top=_cloth(rng, wardrobe),
         top_second=_cloth(rng, wardrobe),
-        pattern=("plain", "plain", "stripes", "block", "dots")[rng.integers(5)],  # type: ignore[arg-type]
+        pattern=("plain", "plain", "stripes", "block", "dots")[rng.integers(5)],
         long_sleeves=bool(rng.random() < 0.6),
-        legs=("trousers", "trousers", "shorts", "skirt")[rng.integers(4)],  # type: ignore[arg-type]
+        legs=("trousers", "trousers", "shorts", "skirt")[rng.integers(4)],
         bottom=_cloth(rng, wardrobe),
         shoes=_cloth(rng, wardrobe),
-        bag=("none", "backpack", "handbag")[rng.integers(3)],  # type: ignore[arg-type]
+        bag=("none", "backpack", "handbag")[rng.integers(3)],
         bag_colour=_cloth(rng, wardrobe),
         width=float(rng.uniform(0.8, 1.25)),
         height=float(rng.uniform(0.9, 1.08)),

@@ -46,5 +46,6 @@ class ColourStripes(nn.Module):
         # -|pixel - centre|^2 but for |pixel|^2, which the softmax over the centres does not see
         nearness = 2 * pixels @ self.centres.T - self.centres.square().sum(dim=1)
         votes = torch.softmax(self.sharpness * nearness, dim=-1) * self.columns[:, None]
-        stripes = votes.unflatten(1, (STRIPES, 8)).sum(dim=(2, 3))
-        return stripes.sqrt().flatten(1)
+        stripes = votes.reshape(len(votes), STRIPES, 8, *votes.shape[2:]).sum(dim=(2, 3))
+        features: torch.Tensor = stripes.sqrt().flatten(1)
+        return features

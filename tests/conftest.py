@@ -1,0 +1,128 @@
+"""What many tests need: a small twin, a seeded ResNet-50, the real photographs, and the command as a process."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from sysu30k_bench.data.synth.twin import TwinRequest, write_twin
+from sysu30k_bench.models.networks.colour_stripes import ColourStripes
+from sysu30k_bench.progress import Silent
+
+REAL = Path(__file__).parent / "real"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if torch.cuda.is_available():
+        return
+    skip = pytest.mark.skip(reason="needs a CUDA device")
+    for item in items:
+        if "gpu" in item.keywords:
+            item.add_marker(skip)
+
+
+class Outcome:
+    """What a process left: its code, its output, and the JSON in it."""
+
+    def __init__(self, done: subprocess.CompletedProcess[str]) -> None:
+        self.code = done.returncode
+        self.out = done.stdout
+        self.err = done.stderr
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+@pytest.fixture(scope="session")
+def bench() -> Callable[..., Outcome]:
+    """Runs `sysu30k-bench` as a process, and never lets a traceback pass."""
+
+    def run(*args: object, cwd: Path | None = None, env: dict[str, str] | None = None) -> Outcome:
+        command = [sys.executable, "-m", "sysu30k_bench", *map(str, args)]
+        done = subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            cwd=cwd,
+            env={**os.environ, **(env or {})},
+            timeout=600,
+            check=False,
+        )
+        assert "Traceback" not in done.stderr, done.stderr
+        return Outcome(done)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def twin(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A twin of 40 identities and 60 distractors. Read only."""
+    root = tmp_path_factory.mktemp("twin")
+    write_twin(root, TwinRequest(identities=40, distractors=60, difficulty="easy"), Silent())
+    return root
+
+
+@pytest.fixture
+def own_twin(tmp_path: Path) -> Path:
+    """A twin of 6 identities and 6 distractors that the test may damage."""
+    root = tmp_path / "own-twin"
+    write_twin(root, TwinRequest(identities=6, distractors=6, difficulty="easy"), Silent())
+    return root
+
+
+@pytest.fixture(scope="session")
+def stripes_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint of the training-free network: fast, and found without naming a card."""
+    path = tmp_path_factory.mktemp("weights") / "stripes.pth"
+    torch.save(ColourStripes().state_dict(), path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def resnet50_state() -> dict[str, torch.Tensor]:
+    """The state dict of a seeded random ResNet-50 with its 1,000-way classifier and lively batch statistics."""
+    from torchvision.models import resnet50
+
+    with torch.random.fork_rng():
+        torch.manual_seed(11)
+        network = resnet50(weights=None)
+        state = network.state_dict()
+        for name, value in state.items():
+            if name.endswith("running_mean"):
+                value.normal_(std=0.05)
+            elif name.endswith("running_var"):
+                value.uniform_(0.8, 1.2)
+    return state
+
+
+@pytest.fixture(scope="session")
+def openpeople() -> Path:
+    """Sixty AI-generated photographs of ten people in the Market-1501 layout (PyPI openpeople 0.1.2, MIT)."""
+    return REAL / "openpeople"
+
+
+def jpeg(seed: int = 0, size: tuple[int, int] = (40, 80)) -> bytes:
+    """A small JPEG of noise."""
+    pixels = np.random.default_rng(seed).integers(0, 256, (size[1], size[0], 3), np.uint8)
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "JPEG")
+    return file.getvalue()
+
+
+def unit_rows(rng: np.random.Generator, count: int, dimension: int, dtype: str = "float32") -> np.ndarray:
+    """Random unit vectors, (count, dimension)."""
+    rows = rng.standard_normal((count, dimension))
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    return rows.astype(dtype)

@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from sysu30k_bench.errors import IntegrityError
+from sysu30k_bench.models.cards import find_card
+from sysu30k_bench.models.checkpoint import CheckpointFile
+from sysu30k_bench.models.load import load_embedder, random_embedder
+from tests.models.checkpoints import State, dgl, layumi, trunk
+
+
+def as_file(content: State) -> CheckpointFile:
+    return CheckpointFile(Path("model.pth"), "0" * 64, content)
+
+
+def pixels(count: int = 2) -> torch.Tensor:
+    return torch.randint(0, 256, (count, 3, 256, 128), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
+
+
+def test_missing_tensors_stop_the_run_and_are_listed(resnet50_state: State) -> None:
+    lacking = {name: value for name, value in resnet50_state.items() if not name.startswith("layer4.2.bn3")}
+    with pytest.raises(IntegrityError, match="261 of 265 tensors") as caught:
+        load_embedder(find_card("resnet50"), as_file(lacking))
+    assert "layer4.2.bn3.running_var: missing" in caught.value.details
+
+
+def test_partial_is_deterministic_and_counted(resnet50_state: State) -> None:
+    lacking = {name: value for name, value in resnet50_state.items() if not name.startswith("layer4.2.conv3")}
+    card = find_card("resnet50")
+    first, coverage = load_embedder(card, as_file(lacking), allow_partial=True)
+    torch.rand(3)
+    second, _ = load_embedder(card, as_file(lacking), allow_partial=True)
+    assert coverage.missing == ["layer4.2.conv3.weight"]
+    assert not coverage.complete
+    assert torch.equal(
+        first.trunk.state_dict()["layer4.2.conv3.weight"], second.trunk.state_dict()["layer4.2.conv3.weight"]
+    )
+
+
+def test_a_file_with_nothing_of_the_network_is_refused_even_as_partial() -> None:
+    with pytest.raises(IntegrityError, match="0 of 265"):
+        load_embedder(find_card("resnet50"), as_file({"w": torch.zeros(2)}), allow_partial=True)
+
+
+def test_wrong_width_names_both_shapes(resnet50_state: State) -> None:
+    wide = dict(resnet50_state) | {"layer1.0.conv1.weight": torch.zeros(128, 64, 1, 1)}
+    with pytest.raises(IntegrityError) as caught:
+        load_embedder(find_card("resnet50"), as_file(wide))
+    assert (
+        caught.value.details[0]
+        == "layer1.0.conv1.weight: the file has (128, 64, 1, 1), the network wants (64, 64, 1, 1)"
+    )
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_not_finite_are_refused(resnet50_state: State, value: float) -> None:
+    bad = dict(resnet50_state)
+    bad["layer2.0.conv2.weight"] = bad["layer2.0.conv2.weight"].clone().fill_(value)
+    with pytest.raises(IntegrityError, match="NaN or infinite") as caught:
+        load_embedder(find_card("resnet50"), as_file(bad))
+    assert caught.value.details == ["layer2.0.conv2.weight"]
+
+
+def test_nan_in_a_tensor_that_is_not_used_does_not_matter(resnet50_state: State) -> None:
+    state = dict(resnet50_state) | {"fc.weight": torch.full((1000, 2048), float("nan"))}
+    assert load_embedder(find_card("resnet50"), as_file(state))[1].complete
+
+
+def test_dgl_without_classifier_bias_is_refused(resnet50_state: State) -> None:
+    state = {name: value for name, value in dgl(resnet50_state).items() if not name.endswith("classifier.0.bias")}
+    with pytest.raises(IntegrityError, match=r"does not fill") as caught:
+        load_embedder(find_card("dgl"), as_file(state))
+    assert "logits.bias: missing" in caught.value.details
+
+
+def test_resnet50_features_equal_torchvisions(resnet50_state: State) -> None:
+    from torchvision.models import resnet50
+
+    network = resnet50(weights=None)
+    network.load_state_dict(resnet50_state)
+    network.fc = torch.nn.Identity()
+    network.eval()
+    images = pixels()
+    mean, std = torch.tensor([0.485, 0.456, 0.406])[:, None, None], torch.tensor([0.229, 0.224, 0.225])[:, None, None]
+    scaled = (images.float() / 255 - mean) / std
+    with torch.inference_mode():
+        plain, mirrored = network(scaled).double(), network(scaled.flip(-1)).double()
+    after_sum = torch.nn.functional.normalize(plain + mirrored)
+    sequential = torch.nn.functional.normalize(torch.nn.functional.normalize(plain) + mirrored)
+    ours, _ = load_embedder(find_card("resnet50"), as_file(resnet50_state))
+    assert torch.allclose(ours(images).double(), after_sum, atol=2e-6)
+    ssl, _ = load_embedder(find_card("moco_v2"), as_file(trunk(resnet50_state)))
+    assert torch.allclose(ssl(images).double(), sequential, atol=2e-6)
+    assert not torch.allclose(after_sum, sequential, atol=1e-4)
+
+
+def test_layumi_bottleneck_is_linear_then_batch_norm(resnet50_state: State) -> None:
+    state = layumi(resnet50_state)
+    images = pixels()
+    pooled, _ = load_embedder(
+        find_card("resnet50").model_copy(
+            update={"feature": find_card("resnet50").feature.model_copy(update={"flip": "none"})}
+        ),
+        as_file(state),
+    )
+    card = find_card("resnet50_layumi")
+    ours, _ = load_embedder(
+        card.model_copy(update={"feature": card.feature.model_copy(update={"flip": "none"})}), as_file(state)
+    )
+    with torch.inference_mode():
+        features = pooled._pooled(images.float().div(255).sub(pooled.mean).div(pooled.std)).float()
+    linear = features @ state["classifier.add_block.0.weight"].T + 1
+    normed = (
+        (linear - state["classifier.add_block.1.running_mean"])
+        / (2.0 + 1e-5) ** 0.5
+        * state["classifier.add_block.1.weight"]
+    )
+    assert torch.allclose(ours(images), torch.nn.functional.normalize(normed), atol=1e-5)
+    assert ours(images).shape == (2, 512)
+
+
+@pytest.mark.parametrize("card", ["resnet50", "dgl", "resnet50_layumi"])
+def test_random_control_has_the_shape_and_none_of_the_weights(card: str, resnet50_state: State) -> None:
+    content = {"resnet50": resnet50_state, "dgl": dgl(resnet50_state), "resnet50_layumi": layumi(resnet50_state)}[card]
+    loaded, _ = load_embedder(find_card(card), as_file(content))
+    control, again = (random_embedder(find_card(card), loaded) for _ in range(2))
+    images = pixels()
+    assert control(images).shape == loaded(images).shape
+    assert torch.equal(control(images), again(images))
+    assert not torch.allclose(control(images), loaded(images), atol=1e-3)
