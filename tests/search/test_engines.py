@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from sysu30k_bench.errors import DataError, UsageError
+from sysu30k_bench.search import choose
+from sysu30k_bench.search.block import at_least, at_most
+from sysu30k_bench.search.choose import choose_device, choose_engine
+from sysu30k_bench.search.engine import float32_error
+from sysu30k_bench.search.engine_faiss import FaissEngine
+from sysu30k_bench.search.engine_torch import TorchEngine
+from sysu30k_bench.search.precision import refuse_reduced_precision
+from tests.conftest import unit_rows
+from tests.search.oracle import all_scores
+
+CPU = torch.device("cpu")
+
+
+@pytest.mark.parametrize("dimension", [8, 2048, 5000])
+@pytest.mark.parametrize("engine", [TorchEngine(CPU), FaissEngine()])
+def test_scores_are_within_the_bound(engine: TorchEngine | FaissEngine, dimension: int) -> None:
+    rng = np.random.default_rng(dimension)
+    queries, block = unit_rows(rng, 5, dimension) * 3, unit_rows(rng, 40, dimension) * 7
+    engine.load_queries(queries)
+    scores = engine.scores(block)
+    assert scores.shape == (5, 40)
+    assert scores.flags.writeable
+    assert np.abs(scores - all_scores(queries, block)).max() <= 21 * float32_error(dimension)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_reduced_precision_is_unmasked(dtype: torch.dtype) -> None:
+    def product(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+        return (torch.from_numpy(left).to(dtype).float() @ torch.from_numpy(right).to(dtype).float().T).numpy()
+
+    with pytest.raises(DataError, match="full float32"):
+        refuse_reduced_precision(product, "an engine")
+
+
+def test_torch_engine_ignores_a_global_wish_for_less_precision() -> None:
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("medium")
+    try:
+        engine = TorchEngine(CPU)
+        queries = unit_rows(np.random.default_rng(0), 64, 2048)
+        engine.load_queries(queries)
+        assert np.abs(engine.scores(queries) - all_scores(queries, queries)).max() < float32_error(2048)
+        assert torch.get_float32_matmul_precision() == "medium"
+    finally:
+        torch.set_float32_matmul_precision(before)
+
+
+def test_auto_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine, reason = choose_engine("auto", CPU)
+    assert (engine.name, reason) == ("faiss", "no GPU, and FAISS is installed")
+    monkeypatch.setattr(choose.importlib.util, "find_spec", lambda _name: None)
+    engine, reason = choose_engine("auto", CPU)
+    assert (engine.name, reason) == ("torch", "no GPU, and FAISS is not installed")
+    assert choose_engine("torch", CPU)[0].name == "torch"
+
+
+def test_faiss_on_a_gpu_that_is_not_there() -> None:
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU")
+    with pytest.raises(DataError, match="sees no GPU"):
+        FaissEngine(0)
+
+
+@pytest.mark.parametrize("name", ["cuda:99", "cuda"])
+def test_missing_device(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    with pytest.raises(DataError, match="no device"):
+        choose_device(name)
+
+
+@pytest.mark.parametrize("name", ["gpu", "tpu:0", "meta", ""])
+def test_wrong_device(name: str) -> None:
+    with pytest.raises(UsageError, match="not auto, cpu or cuda"):
+        choose_device(name)
+
+
+def test_bounds_are_rounded_outwards() -> None:
+    values = np.random.default_rng(0).standard_normal(10_000)
+    assert (at_most(values).astype(np.float64) <= values).all()
+    assert (at_least(values).astype(np.float64) >= values).all()
+    assert at_most(np.array([0.5, -np.inf])).tolist() == [0.5, -np.inf]
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("name", ["torch", "faiss"])
+def test_engines_on_the_gpu_are_within_the_bound(name: str) -> None:
+    engine, _ = choose_engine(name, torch.device("cuda:0"))  # type: ignore[arg-type]
+    rng = np.random.default_rng(0)
+    queries, block = unit_rows(rng, 100, 2048), unit_rows(rng, 5000, 2048)
+    engine.load_queries(queries)
+    assert np.abs(engine.scores(block) - all_scores(queries, block)).max() <= float32_error(2048)
