@@ -27,6 +27,8 @@ _DTYPES: Mapping[Hashable, Any] = {
     "rank_low": "Int64",
     "rank_high": "Int64",
     "ranked": "int64",
+    "score": str,
+    "margin": str,
 }
 
 
@@ -155,10 +157,10 @@ def read_ranking(path: Path) -> Ranking:
             io.BytesIO(path.read_bytes()),
             dtype=_DTYPES,
             keep_default_na=False,
-            na_values={name: [""] for name in ("rank_low", "rank_high", "score", "margin")},
-            float_precision="round_trip",
+            na_values={name: [""] for name in ("rank_low", "rank_high")},
         )
-        table = table.astype({"score": "float64", "margin": "float64"})
+        for name in ("score", "margin"):  # Python's own parser reads back every bit that was written
+            table[name] = [float(text) if text else np.nan for text in table[name]]
     except (ValueError, KeyError, TypeError, OverflowError) as error:
         raise IntegrityError(f"{path} is not a ranking: {error}") from error
     fault = _fault(table)

@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from sysu30k_bench.errors import DataError, IntegrityError
+from sysu30k_bench.evaluation import EvalRequest, evaluate
+from sysu30k_bench.evaluation.request import ExportRequest
+from sysu30k_bench.results.record import read_record, record_schema
+from sysu30k_bench.results.schema import SCHEMA_FILE
+
+
+@pytest.fixture(scope="module")
+def result(twin: Path, stripes_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    output = tmp_path_factory.mktemp("run")
+    evaluate(EvalRequest(ExportRequest(stripes_checkpoint, twin, output=output)))
+    found: dict[str, Any] = json.loads((output / "result.json").read_text())
+    return found
+
+
+def test_published_schema_is_the_models() -> None:
+    assert SCHEMA_FILE.read_text("utf-8") == record_schema(), "run `make schema`"
+
+
+def test_a_real_result_fits_the_schema(result: dict[str, Any]) -> None:
+    jsonschema.validate(result, json.loads(SCHEMA_FILE.read_text("utf-8")))
+
+
+def test_fixed_names(result: dict[str, Any]) -> None:
+    for name in ("rank1", "rank5", "rank10", "rank20", "ap_standard", "ap_trapezoid", "minp"):
+        assert set(result["metrics"][name]) == {"value", "low", "high", "n"}
+        assert result["metrics"][name]["n"] == 40
+    assert {"query", "gallery", "matches", "tied"} <= set(result["counts"])
+    assert result["official"] is False
+    assert result["not_official_because"]
+    assert {"warnings", "model", "protocol", "data", "environment", "cost"} <= set(result)
+
+
+def change(result: dict[str, Any], path: str, value: object) -> str:
+    copy = json.loads(json.dumps(result))
+    *parents, last = path.split(".")
+    place = copy
+    for name in parents:
+        place = place[name]
+    place[last] = value
+    return json.dumps(copy)
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("surprise", 1),
+        ("metrics.rank2", {"value": 0.1, "low": 0.1, "high": 0.1, "n": 1}),
+        ("metrics.rank1.value", 1.5),
+        ("metrics.rank1.value", "0.5"),
+        ("metrics.rank1.value", float("nan")),
+        ("metrics.rank1.value", True),
+        ("metrics.rank1.low", 0.99999),
+        ("counts.query", -1),
+        ("counts.query", 3.5),
+        ("official", True),
+        ("data.query_fingerprint", "<script>"),
+        ("schema_version", 2),
+    ],
+)
+def test_what_is_no_record_is_refused(result: dict[str, Any], tmp_path: Path, path: str, value: object) -> None:
+    (tmp_path / "result.json").write_text(change(result, path, value))
+    with pytest.raises(IntegrityError, match="not an evaluation record"):
+        read_record(tmp_path / "result.json")
+
+
+def test_round_trip(result: dict[str, Any], tmp_path: Path) -> None:
+    (tmp_path / "result.json").write_text(json.dumps(result))
+    record = read_record(tmp_path / "result.json")
+    assert json.loads(record.model_dump_json()) == result
+    with pytest.raises(DataError):
+        read_record(tmp_path / "nothing.json")
