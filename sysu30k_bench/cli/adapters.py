@@ -28,9 +28,13 @@ def list_cards(as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps([card.model_dump(mode="json") for card in cards.values()], indent=1))
         return
-    table = Table("adapter", "method", "network", "feature", "flip", "supervision", box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False)
+    table.add_column("adapter", no_wrap=True)
+    table.add_column("method")
+    table.add_column("feature", no_wrap=True)
+    table.add_column("supervision", no_wrap=True)
     for card in cards.values():
-        values = (card.name, card.title, card.network.source, card.feature.kind, card.feature.flip, card.supervision)
+        values = (card.name, card.title, f"{card.feature.kind}, {card.feature.flip}", card.supervision)
         table.add_row(*(escape(value) for value in values))
     stdout_console().print(table)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import pickle
+import pickletools
 import warnings
 import zipfile
 from collections.abc import Mapping
@@ -22,6 +23,7 @@ WRAPPERS = ("state_dict", "model_state_dict", "model", "network", "net", "classy
 """Keys under which programs put the state dict, in the order of preference."""
 
 _PREFIXES = ("module.", "_orig_mod.")
+_CALLING = frozenset({"GLOBAL", "STACK_GLOBAL", "INST", "REDUCE", "OBJ", "NEWOBJ", "NEWOBJ_EX"})
 # Plain containers that training scripts put beside the weights; none of them can run code when it is read.
 _HARMLESS: list[Any] = [
     argparse.Namespace,
@@ -125,14 +127,22 @@ def _refusal(path: Path, error: pickle.UnpicklingError) -> IntegrityError:
     names: list[str] = []
     if zipfile.is_zipfile(path):
         names = sorted(torch.serialization.get_unsafe_globals_in_checkpoint(path))
-    text = str(error)
-    if names or "GLOBAL" in text or "Unsupported class" in text or "Unsupported global" in text:
+    if names or "GLOBAL" in str(error) or _builds_objects(path):
         return IntegrityError(
             f"{path} is a pickle that would run code or build arbitrary objects when read; it was not loaded",
             details=names,
             hint="save only tensors (`torch.save(model.state_dict(), path)`), or convert it to safetensors",
         )
     return IntegrityError(f"{path} is not a checkpoint, or is damaged", hint=_AGAIN)
+
+
+def _builds_objects(path: Path) -> bool:
+    """Looks through a plain pickle, without running it, for instructions that import or call."""
+    try:
+        with path.open("rb") as file:
+            return any(code.name in _CALLING for code, _, _ in pickletools.genops(file))
+    except (ValueError, UnicodeDecodeError, OSError):
+        return False
 
 
 def _unwrap(content: object) -> Mapping[str, object] | None:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-
-import torch
+from functools import cache
 
 from sysu30k_bench.errors import UsageError
-from sysu30k_bench.models.card import AdapterCard
+from sysu30k_bench.models.card import AdapterCard, Network
 from sysu30k_bench.models.cards import all_cards
 from sysu30k_bench.models.checkpoint import CheckpointFile
 from sysu30k_bench.models.layouts import card_layouts, layout_fits
-from sysu30k_bench.models.load import best_fit, wanted_shapes
+from sysu30k_bench.models.load import best_fit, trunk_shapes, wanted_shapes
 from sysu30k_bench.models.sources import build_trunk
 
 
@@ -66,6 +65,9 @@ def _recognises(card: AdapterCard, checkpoint: CheckpointFile) -> bool:
 
 
 def _fills(card: AdapterCard, checkpoint: CheckpointFile) -> bool:
-    with torch.device("meta"):
-        trunk = build_trunk(card.network)
-    return best_fit(card, checkpoint, wanted_shapes(card, trunk)).coverage.complete
+    return best_fit(card, checkpoint, wanted_shapes(card, _trunk_shapes(card.network.model_dump_json()))).coverage.complete
+
+
+@cache
+def _trunk_shapes(network: str) -> dict[str, tuple[int, ...]]:
+    return trunk_shapes(build_trunk(Network.model_validate_json(network)))

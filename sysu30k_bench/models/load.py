@@ -56,18 +56,20 @@ class _Fit:
     fits: bool
 
 
-def wanted_shapes(card: AdapterCard, trunk: nn.Module) -> dict[str, tuple[int, ...] | None]:
+def trunk_shapes(trunk: nn.Module) -> dict[str, tuple[int, ...]]:
+    """Lists the tensors of a trunk with their shapes, batch counters aside."""
+    return {name: tuple(value.shape) for name, value in trunk.state_dict().items() if not name.endswith(_COUNTER)}
+
+
+def wanted_shapes(card: AdapterCard, trunk: Mapping[str, tuple[int, ...]]) -> dict[str, tuple[int, ...] | None]:
     """Lists the tensors that a card's network needs, with their shapes where the network fixes them.
 
     Args:
         card: The card.
-        trunk: Its trunk; it may be on the meta device.
+        trunk: The tensors of its trunk.
     """
-    wanted: dict[str, tuple[int, ...] | None] = {
-        name: tuple(value.shape) for name, value in trunk.state_dict().items() if not name.endswith(_COUNTER)
-    }
     extra = {"bottleneck": _BOTTLENECK, "logits": _LOGITS}.get(card.feature.kind, ())
-    return wanted | dict.fromkeys(extra)
+    return {**trunk, **dict.fromkeys(extra)}
 
 
 def best_fit(card: AdapterCard, checkpoint: CheckpointFile, wanted: Mapping[str, tuple[int, ...] | None]) -> _Fit:
@@ -119,7 +121,7 @@ def load_embedder(
         IntegrityError: The file does not fill the network, or holds NaN or infinite weights.
     """
     trunk = seeded_trunk(card)
-    fit = best_fit(card, checkpoint, wanted_shapes(card, trunk))
+    fit = best_fit(card, checkpoint, wanted_shapes(card, trunk_shapes(trunk)))
     coverage = fit.coverage
     if not coverage.complete and (not allow_partial or not coverage.loaded):
         total = coverage.loaded + len(coverage.missing) + len(coverage.wrong_shape)
