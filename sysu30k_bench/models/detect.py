@@ -65,7 +65,9 @@ def _recognises(card: AdapterCard, checkpoint: CheckpointFile) -> bool:
 
 
 def _fills(card: AdapterCard, checkpoint: CheckpointFile) -> bool:
-    return best_fit(card, checkpoint, wanted_shapes(card, _trunk_shapes(card.network.model_dump_json()))).coverage.complete
+    return best_fit(
+        card, checkpoint, wanted_shapes(card, _trunk_shapes(card.network.model_dump_json()))
+    ).coverage.complete
 
 
 @cache

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import io
 import struct
 import zlib
@@ -89,10 +90,8 @@ def test_flipped_bytes_never_raise_anything_else(seed: int) -> None:
     content = bytearray(jpeg(seed))
     for position in rng.integers(0, len(content), 20):
         content[position] = rng.integers(256)
-    try:
+    with contextlib.suppress(DamagedImageError):
         assert decode(bytes(content), 16, 8, "bicubic").shape == (3, 16, 8)
-    except DamagedImageError as error:
-        assert str(error)
 
 
 def test_folder_source_names_what_is_wrong(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import math
 from fractions import Fraction
 
@@ -62,4 +63,4 @@ def test_column_slices_cover_every_column_once() -> None:
     slices = column_slices(28_310)
     assert slices[0] == slice(0, 2048)
     assert sum(part.stop - part.start for part in slices) == 28_310
-    assert all(a.stop == b.start for a, b in zip(slices, slices[1:], strict=False))
+    assert all(a.stop == b.start for a, b in itertools.pairwise(slices))
