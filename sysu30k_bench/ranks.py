@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TypeVar
 
+from sysu30k_bench.errors import UsageError
+
 Item = TypeVar("Item")
+
+_PATIENCE = timedelta(days=7)  # one process may have hours of work left while the others wait for it
 
 
 @dataclass(frozen=True)
@@ -28,12 +33,18 @@ class Ranks:
         """Joins the process group that `torchrun` describes; alone where there is none."""
         if "RANK" not in os.environ or "WORLD_SIZE" not in os.environ:
             return cls()
-        ranks = cls(int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"]), int(os.environ.get("LOCAL_RANK", "0")))
-        if ranks.world > 1:
-            from torch import distributed
+        try:
+            ranks = cls(int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"]), int(os.environ.get("LOCAL_RANK", "0")))
+            if ranks.world > 1:
+                from torch import distributed
 
-            if not distributed.is_initialized():
-                distributed.init_process_group("gloo")
+                if not distributed.is_initialized():
+                    distributed.init_process_group("gloo", timeout=_PATIENCE)
+        except (ValueError, RuntimeError) as error:
+            raise UsageError(
+                f"RANK and WORLD_SIZE are set, and the processes cannot be joined: {error}",
+                hint="start several processes with torchrun, or unset RANK and WORLD_SIZE for one",
+            ) from error
         return ranks
 
     @property

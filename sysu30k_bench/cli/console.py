@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import click
@@ -48,11 +49,12 @@ class TerminalProgress:
         self._bar: RichProgress | None = None
         self._task: TaskID | None = None
         self._state = ("", 0, 0, "")
-        self._said = 0.0
+        self._said = self._began = 0.0
 
     def begin(self, title: str, total: int, unit: str) -> None:
         """See `Progress`."""
         self._state = (title, 0, total, unit)
+        self._began = time.monotonic()
         if self._quiet or not total:
             return
         if self._console.is_terminal:
@@ -71,7 +73,11 @@ class TerminalProgress:
             self._bar.advance(self._task, count)
         elif not self._quiet and total and time.monotonic() - self._said > _SECONDS_BETWEEN_LINES:
             self._said = time.monotonic()
-            self._console.print(f"{title}: {done + count:,} of {total:,} {unit}", markup=False)
+            speed = (done + count) / (self._said - self._began)
+            left = timedelta(seconds=round((total - done - count) / speed))
+            self._console.print(
+                f"{title}: {done + count:,} of {total:,} {unit}, {speed:,.1f} {unit}/s, {left} left", markup=False
+            )
 
     def end(self) -> None:
         """See `Progress`."""

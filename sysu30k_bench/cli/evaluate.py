@@ -34,7 +34,7 @@ def evaluate_command(control: str | None, dry_run: bool, as_json: bool, **option
     prepared = prepare_export(request.export, ranks)
     if dry_run:
         if ranks.first:
-            print_plan(plan(prepared, request.search), as_json=as_json)
+            print_plan(plan(prepared, request.search, control=request.control), as_json=as_json)
         return
     if ranks.first:
         model = prepared.model

@@ -42,7 +42,7 @@ def show(as_json: bool) -> None:
         table.add_row(*(escape(value) for value in values))
     console = stdout_console()
     console.print(table)
-    console.print(
-        "Status `reported`: somebody's word, with no ranking behind it. Sources: leaderboard/rows/ and --json.",
-        markup=False,
-    )
+    console.print("Status `reported`: somebody's word, with no ranking behind it. Sources:", markup=False)
+    for source in dict.fromkeys(row.source for row in rows):
+        methods = ", ".join(row.method for row in rows if row.source == source)
+        console.print(f"  {methods}: {source}", markup=False, soft_wrap=True)

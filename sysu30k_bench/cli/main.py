@@ -27,6 +27,10 @@ _COMMANDS = {
     "search": "sysu30k_bench.cli.search:search_command",
 }
 INTERRUPTED = 130
+BUG = 70
+_OUT_OF_MEMORY = (
+    "out of memory\nWhat to do: lower --batch-size or --memory, or use --device cpu; what is finished is kept"
+)
 
 
 class LazyGroup(click.Group):
@@ -83,8 +87,20 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
     except MemoryError:
-        print_error("out of memory\nWhat to do: lower --memory or --batch-size; what is finished is kept")
+        print_error(_OUT_OF_MEMORY)
         code = 3
+    except Exception as error:
+        if type(error).__name__ == "OutOfMemoryError":
+            print_error(_OUT_OF_MEMORY)
+            code = 3
+        else:
+            if os.environ.get("SYSU30K_BENCH_TRACEBACK"):
+                raise
+            print_error(
+                f"this is a bug: {type(error).__name__}: {error}\n"
+                "What to do: run it again with SYSU30K_BENCH_TRACEBACK=1 and report what it says; finished work is kept"
+            )
+            code = BUG
     sys.exit(code if isinstance(code, int) else 0)
 
 

@@ -65,9 +65,14 @@ def _what(record: EvaluationRecord) -> Text:
     counts, model = record.counts, record.model
     return Text(
         f"{model.title}\n{model.checkpoint}, {model.feature}, {model.dimension:,} dimensions, flip {model.flip}, "
-        f"{model.tensors_loaded} tensors loaded\n"
+        f"{model.tensors_loaded} tensors loaded{_unused(model.tensors_unused)}\n"
         f"{counts.query:,} queries, {counts.gallery:,} gallery images, {counts.matches:,} matches"
     )
+
+
+def _unused(names: list[str]) -> str:
+    parts = list(dict.fromkeys(name.partition(".")[0] for name in names))
+    return f", {len(names)} of {', '.join(parts[:3])}{' ...' if len(parts) > 3 else ''} not used" if names else ""
 
 
 def _board(record: EvaluationRecord) -> list[RenderableType]:

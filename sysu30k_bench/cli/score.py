@@ -21,13 +21,11 @@ def score(run: Path, as_json: bool) -> None:
     from sysu30k_bench.evaluation.score_step import score_ranking, score_step
     from sysu30k_bench.metrics.summary import summarise
     from sysu30k_bench.results.build import metrics_of, ties_of
-    from sysu30k_bench.results.record import RESULT_NAME, read_record
 
     if run.is_dir() and (run / EXPORT_NOTES).is_file():
-        control = read_record(run / RESULT_NAME).control if (run / RESULT_NAME).is_file() else None
         folder = RunFolder(run)
         with folder.locked():
-            record = score_step(folder, control)
+            record = score_step(folder)
         if as_json:
             click.echo(record.model_dump_json(indent=1))
         else:

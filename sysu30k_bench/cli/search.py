@@ -33,5 +33,5 @@ def search_command(run: Path, as_json: bool, **options: Any) -> None:  # noqa: A
     else:
         console = stdout_console()
         console.print(f"{notes.gallery:,} gallery images ranked in {notes.seconds:,.1f} s", markup=False)
-        console.print(f"{notes.environment.engine} ({notes.environment.engine_reason})", markup=False)
+        console.print(f"{notes.engine} ({notes.engine_reason})", markup=False)
         console.print(f"next: sysu30k-bench score {run}", markup=False, soft_wrap=True)

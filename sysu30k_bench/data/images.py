@@ -13,6 +13,9 @@ from PIL import Image, UnidentifiedImageError
 PREPROCESSING_VERSION = 1
 """Part of every store's identity: raise it when the pixels of `decode` change."""
 
+FORMATS = ("JPEG", "PNG", "BMP", "PPM", "TIFF", "WEBP")
+"""Formats that are decoded, whatever a file is called; others of Pillow's run programs or are seldom looked after."""
+
 MAX_PIXELS = 64_000_000
 MAX_BYTES = 256 * 1024 * 1024
 
@@ -31,6 +34,9 @@ class DamagedImageError(Exception):
 class ImageSource(Protocol):
     """Where the bytes of images come from."""
 
+    def size(self, key: str) -> int:
+        """Returns how many bytes an image has, or -1 where it is not there; reads none of them."""
+
     def read(self, key: str) -> bytes:
         """Returns the bytes of the image called `key`, or raises `DamagedImageError`."""
 
@@ -44,6 +50,13 @@ class FolderSource:
 
     def __init__(self, root: Path) -> None:
         self._root = root
+
+    def size(self, key: str) -> int:
+        """See `ImageSource`."""
+        try:
+            return (self._root / key).stat().st_size
+        except OSError:
+            return -1
 
     def read(self, key: str) -> bytes:
         """Reads one file; raises `DamagedImageError` where it is missing, unreadable, empty or absurdly large."""
@@ -66,7 +79,7 @@ def decode(content: bytes, height: int, width: int, interpolation: str) -> np.nd
     image does the same, to the last bit.
 
     Args:
-        content: The bytes of a JPEG or of any format that Pillow reads.
+        content: The bytes of a JPEG, PNG, BMP, PPM, TIFF or WebP file.
         height: Rows wanted.
         width: Columns wanted.
         interpolation: `nearest`, `bilinear`, `bicubic` or `lanczos`.
@@ -80,14 +93,14 @@ def decode(content: bytes, height: int, width: int, interpolation: str) -> np.nd
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(io.BytesIO(content)) as image:
+            with Image.open(io.BytesIO(content), formats=FORMATS) as image:
                 if image.width * image.height > MAX_PIXELS:
                     raise DamagedImageError(f"{image.width} x {image.height} pixels: refused before decoding")
                 rgb = image.convert("RGB")
     except DamagedImageError:
         raise
     except UnidentifiedImageError as error:
-        raise DamagedImageError("no image format that Pillow knows") from error
+        raise DamagedImageError("no image in a format that is read (JPEG, PNG, BMP, PPM, TIFF, WebP)") from error
     except Exception as error:
         raise DamagedImageError(str(error) or type(error).__name__) from error
     resized = rgb.resize((width, height), _FILTERS[interpolation])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -27,6 +28,9 @@ LAYOUTS: dict[str, _Layout] = {
 """The layouts that `eval` reads, by data set name."""
 
 
+_FOLDERS_LOOKED_INTO = 200
+
+
 def open_test_set(root: Path, dataset: str | None = None) -> TestSet:
     """Reads the test set below a folder.
 
@@ -41,9 +45,11 @@ def open_test_set(root: Path, dataset: str | None = None) -> TestSet:
         DataError: There is no such folder, or nothing in it that fits a layout.
         UsageError: More than one layout fits.
     """
-    if not root.is_dir():
+    if not _is_folder(root):
         raise DataError(f"there is no folder {root}", hint="point --data at the folder above query/ and gallery/")
-    fitting = [name for name in ([dataset] if dataset else LAYOUTS) if LAYOUTS[name].find_root(root) is not None]
+    if not os.access(root, os.R_OK | os.X_OK):
+        raise DataError(f"cannot read the folder {root}", hint="check its permissions")
+    fitting = [name for name in ([dataset] if dataset else LAYOUTS) if _finds(name, root)]
     if not fitting:
         raise DataError(_nothing_fits(root, dataset), hint=_remedy(root))
     if len(fitting) > 1:
@@ -86,18 +92,33 @@ def limit_test_set(test_set: TestSet, limit: int) -> TestSet:
     )
 
 
+def _finds(name: str, folder: Path) -> bool:
+    try:
+        return LAYOUTS[name].find_root(folder) is not None
+    except OSError:  # a folder that this user may not look into
+        return False
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
+
+
 def _nothing_fits(root: Path, dataset: str | None) -> str:
     wanted = {dataset: LAYOUTS[dataset]} if dataset else LAYOUTS
     needs = "; ".join(f"{name} needs {layout.folders}" for name, layout in wanted.items())
-    inside = sorted(entry.name + ("/" if entry.is_dir() else "") for entry in root.iterdir())
+    inside = sorted(entry.name + ("/" if _is_folder(entry) else "") for entry in root.iterdir())
     shown = ", ".join(inside[:8]) + (", ..." if len(inside) > 8 else "") if inside else "nothing"
     return f"{root} is not the root of a known test set: {needs}; it holds {shown}"
 
 
 def _remedy(root: Path) -> str:
-    for folder in (root.parent, *sorted(entry for entry in root.iterdir() if entry.is_dir())[:200]):
-        for name, layout in LAYOUTS.items():
-            if layout.find_root(folder) is not None:
+    below = sorted(entry for entry in root.iterdir() if _is_folder(entry))[:_FOLDERS_LOOKED_INTO]
+    for folder in (root.parent, *below):
+        for name in LAYOUTS:
+            if _finds(name, folder):
                 return f"--data {folder} looks like {name}"
     return (
         "point --data at the folder above query/ and gallery/ (tars must be unpacked: `tar xvf sysu_test_set_all.tar`)"

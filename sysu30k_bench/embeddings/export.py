@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from sysu30k_bench.data.images import DamagedImageError, ImageSource, decode
+from sysu30k_bench.data.probe import images_digest
 from sysu30k_bench.data.split import Split
 from sysu30k_bench.embeddings.identity import StoreIdentity
 from sysu30k_bench.embeddings.loading import load_batches
@@ -101,9 +102,14 @@ def export_split(
     manifest = _plan(split, embedder, folder, identity, settings)
     started = time.perf_counter()
     mine = range(settings.ranks.rank, manifest.shard_count, settings.ranks.world)
-    kept = {index: entry for index in mine if (entry := _reusable(index, manifest, folder, source, embedder, progress))}
-    pending = [index for index in mine if index not in kept]
-    made = _Run(split, source, embedder, folder, manifest, settings, progress).make(pending)
+    kept = {
+        index: entry
+        for index in mine
+        if (entry := _reusable(index, manifest, folder, split, source, embedder, progress))
+    }
+    pending = sorted(index for part in settings.ranks.gather([i for i in mine if i not in kept]) for index in part)
+    run = _Run(split, source, embedder, folder, manifest, settings, progress)
+    made = run.make(pending[settings.ranks.rank :: settings.ranks.world])
     entries = sorted(
         (entry for part in settings.ranks.gather([*kept.values(), *made]) for entry in part),
         key=lambda pair: pair[0].first,
@@ -150,7 +156,13 @@ def _plan(
 
 
 def _reusable(
-    index: int, manifest: Manifest, folder: Path, source: ImageSource, embedder: Embedder, progress: Progress
+    index: int,
+    manifest: Manifest,
+    folder: Path,
+    split: Split,
+    source: ImageSource,
+    embedder: Embedder,
+    progress: Progress,
 ) -> Made | None:
     path = folder / shard_name(index)
     if not path.is_file():
@@ -164,6 +176,9 @@ def _reusable(
         return None
     if (shard.first, shard.span, shard.embedding.shape[1]) != (first, span, manifest.dimension):
         progress.say(f"{path} does not fit the plan; the shard is made anew")
+        return None
+    if shard.images != images_digest(source, split.keys[first : first + span]):
+        progress.say(f"the images of {path} are others than they were; the shard is made anew")
         return None
     if any(not _still_damaged(source, key, embedder) for key in shard.damaged):
         return None
@@ -259,6 +274,7 @@ class _Run:
             person_id=self._split.person_ids[kept],
             camera_id=self._split.camera_ids[kept],
             damaged={self._keys[position]: reason for position, reason in damaged.items()},
+            images=images_digest(self._source, self._keys[span.start : span.stop]),
         )
         content = encode_shard(shard, self._manifest.identity.digest)
         write_atomically(self._folder / shard_name(index), content)

@@ -24,7 +24,9 @@ class StoreIdentity(BaseModel):
         role: `query` or `gallery`.
         dtype: How numbers are stored.
         compute: Arithmetic of the network.
-        preprocessing: Version of the decoding code.
+        device: Kind of device that the network ran on; the kinds round differently.
+        layout: Digest of the checkpoint layout that was applied.
+        versions: Versions of this package's decoding and embedding code.
         code: Digest of the source of a `python:` network, which no weights hash covers; empty for the others.
     """
 
@@ -39,7 +41,9 @@ class StoreIdentity(BaseModel):
     role: Literal["query", "gallery"]
     dtype: Literal["float32", "float16"] = "float32"
     compute: Literal["fp32", "bf16"] = "fp32"
-    preprocessing: int = 1
+    device: str = Field("cpu", max_length=16)
+    layout: str = Field("", max_length=64)
+    versions: str = Field("", max_length=16)
     code: str = Field("", max_length=64)
 
     @property

@@ -11,6 +11,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from sysu30k_bench.data.images import DamagedImageError, ImageSource, decode
+from sysu30k_bench.errors import DataError
 from sysu30k_bench.models.card import Input
 
 _WORTH_WORKERS = 512
@@ -72,4 +73,12 @@ def load_batches(
         images = sum(len(span) for span in spans)
         workers = min(_MAX_WORKERS, os.cpu_count() or 1) if images >= _WORTH_WORKERS else 0
     batches = _Batches(source, keys, spans, image_input)
-    yield from DataLoader(batches, batch_size=None, num_workers=workers)
+    try:
+        yield from DataLoader(batches, batch_size=None, num_workers=workers)
+    except RuntimeError as error:
+        if "DataLoader worker" not in str(error):
+            raise
+        raise DataError(
+            f"a decoding process died: {str(error).splitlines()[0]}",
+            hint="containers often have little /dev/shm: go on with the same command and --workers 0",
+        ) from error

@@ -43,9 +43,9 @@ class Manifest(BaseModel):
 
     format_version: int = 1
     identity: StoreIdentity
-    rows: int = Field(ge=1)
-    dimension: int = Field(ge=1)
-    shard_rows: int = Field(ge=1)
+    rows: int = Field(ge=1, le=10**9)
+    dimension: int = Field(ge=1, le=10**6)
+    shard_rows: int = Field(ge=1, le=10**9)
     complete: bool = False
     shards: list[ShardEntry] = []
 

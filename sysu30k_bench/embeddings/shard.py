@@ -17,6 +17,7 @@ from sysu30k_bench.errors import IntegrityError
 
 FORMAT_VERSION = 1
 _MAX_KEY_BYTES = 4096
+_MAX_ATTRIBUTE_BYTES = 256
 _INTEGER_COLUMNS = ("person_id", "camera_id")
 
 
@@ -32,6 +33,7 @@ class Shard:
         person_id: (n,) int64.
         camera_id: (n,) int64.
         damaged: Keys of covered rows that could not be decoded and have no embedding, each with the reason.
+        images: Digest of the images that the rows were made of (see `data.probe`).
     """
 
     first: int
@@ -41,13 +43,14 @@ class Shard:
     person_id: np.ndarray
     camera_id: np.ndarray
     damaged: dict[str, str] = field(default_factory=dict)
+    images: str = ""
 
     @cached_property
     def content_digest(self) -> str:
         """SHA-256 over place, shape, type, numbers, keys and labels, in hex."""
         digest = hashlib.sha256()
         shape = [self.first, self.span, *self.embedding.shape, str(self.embedding.dtype)]
-        digest.update(json.dumps([shape, self.key, self.damaged]).encode())
+        digest.update(json.dumps([shape, self.key, self.damaged, self.images]).encode())
         for column in (self.embedding, self.person_id, self.camera_id):
             digest.update(np.ascontiguousarray(column).data)
         return digest.hexdigest()
@@ -94,10 +97,12 @@ def encode_shard(shard: Shard, identity: str) -> bytes:
         file.create_dataset("camera_id", data=shard.camera_id.astype(np.int64))
         file.create_dataset("damaged", data=np.frombuffer(json.dumps(shard.damaged).encode(), np.uint8))
         file.attrs["format_version"] = FORMAT_VERSION
-        file.attrs["identity"] = identity
+        # fixed-length strings: those of variable length lie in a heap, on which damage can make HDF5 loop for ever
+        file.attrs["identity"] = np.bytes_(identity)
         file.attrs["first"] = shard.first
         file.attrs["span"] = shard.span
-        file.attrs["content_sha256"] = shard.content_digest
+        file.attrs["images"] = np.bytes_(shard.images or "-")
+        file.attrs["content_sha256"] = np.bytes_(shard.content_digest)
         file.flush()
         return bytes(file.id.get_file_image())
 
@@ -120,7 +125,7 @@ def read_shard(path: Path, *, identity: str | None = None) -> Shard:
     """
     with _opened(path) as file:
         shard = _read_checked(file, path, identity)
-        stored = str(file.attrs["content_sha256"])
+        stored = _text(file, "content_sha256")
     if shard.content_digest != stored:
         raise IntegrityError(f"{path} was changed or damaged: its content does not fit its digest", hint=_REMEDY)
     return shard
@@ -148,7 +153,7 @@ def read_labels(path: Path, rows: int, damaged: int) -> Labels:
 def _opened(path: Path) -> Iterator[h5py.File]:
     try:
         with h5py.File(path, "r") as file:
-            version = int(file.attrs["format_version"])
+            version = _integer(file, "format_version")
             if version != FORMAT_VERSION:
                 raise IntegrityError(f"{path} has shard format {version}; this version reads {FORMAT_VERSION}")
             yield file
@@ -160,20 +165,21 @@ _REMEDY = "delete the file and run the same command again: only this shard is ma
 
 
 def _read_checked(file: h5py.File, path: Path, identity: str | None) -> Shard:
-    if identity is not None and str(file.attrs["identity"]) != identity:
+    if identity is not None and _text(file, "identity") != identity:
         raise IntegrityError(f"{path} belongs to another store", hint=_REMEDY)
     embedding = _plain_dataset(file, path, "embedding", ("float32", "float16"), dims=2)
     labels = _read_labels(file, path)
     if len(labels.key) != embedding.shape[0]:
         raise IntegrityError(f"{path}: its columns have different lengths", hint=_REMEDY)
     return Shard(
-        first=int(file.attrs["first"]),
-        span=int(file.attrs["span"]),
+        first=_integer(file, "first"),
+        span=_integer(file, "span"),
         embedding=embedding[:],
         key=labels.key,
         person_id=labels.person_id,
         camera_id=labels.camera_id,
         damaged=labels.damaged,
+        images=_text(file, "images").removeprefix("-"),
     )
 
 
@@ -187,6 +193,20 @@ def _read_labels(file: h5py.File, path: Path) -> Labels:
         raise IntegrityError(f"{path}: its columns have different lengths", hint=_REMEDY)
     keys = [raw.decode("utf-8") for raw in key[:].tolist()]
     return Labels(keys, person[:], camera[:], _damaged(damaged[:].tobytes(), path))
+
+
+def _integer(file: h5py.File, name: str) -> int:
+    attribute = h5py.h5a.open(file.id, name.encode())
+    if attribute.dtype.kind not in "iu" or attribute.shape != ():
+        raise ValueError(f"attribute {name} is not a whole number")
+    return int(file.attrs[name])
+
+
+def _text(file: h5py.File, name: str) -> str:
+    attribute = h5py.h5a.open(file.id, name.encode())
+    if attribute.dtype.kind != "S" or attribute.shape != () or attribute.dtype.itemsize > _MAX_ATTRIBUTE_BYTES:
+        raise ValueError(f"attribute {name} is not a short string of fixed length")
+    return bytes(file.attrs[name]).decode("ascii")
 
 
 def _damaged(raw: bytes, path: Path) -> dict[str, str]:

@@ -138,7 +138,9 @@ class Store:
 
 def _check_plan(folder: Path, manifest: Manifest) -> None:
     firsts = [entry.first for entry in manifest.shards]
-    if firsts != [index * manifest.shard_rows for index in range(manifest.shard_count)]:
+    if len(firsts) != manifest.shard_count or firsts != [
+        index * manifest.shard_rows for index in range(manifest.shard_count)
+    ]:
         raise IntegrityError(f"{folder}: the manifest does not list every shard once", hint=_AGAIN)
     if sum(entry.rows + entry.damaged for entry in manifest.shards) != manifest.rows:
         raise IntegrityError(f"{folder}: the manifest's shards do not add up to its rows", hint=_AGAIN)

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 from sysu30k_bench._version import __version__
-from sysu30k_bench.results.record import Environment
+from sysu30k_bench.results.record import Machine
 
 _LIBRARIES = (
     "torch",
@@ -28,24 +28,18 @@ _LIBRARIES = (
 )
 
 
-def environment(device: torch.device, engine: str, engine_reason: str, processes: int) -> Environment:
+def this_machine(device: torch.device) -> Machine:
     """Describes this machine and its libraries.
 
     Args:
         device: Where the network or the search ran.
-        engine: The search engine's own description.
-        engine_reason: Why it was taken.
-        processes: Processes that shared the export.
     """
-    return Environment(
+    return Machine(
         tool=f"sysu30k-bench {__version__}",
         python=platform.python_version(),
         platform=f"{platform.system()} {platform.machine()}",
         processor=processor_name(),
         device=torch.cuda.get_device_name(device) if device.type == "cuda" else str(device),
-        engine=engine,
-        engine_reason=engine_reason,
-        processes=processes,
         libraries=library_versions(),
     )
 

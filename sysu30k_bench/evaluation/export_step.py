@@ -15,11 +15,12 @@ from sysu30k_bench.data.split import ROLES, Role, TestSet
 from sysu30k_bench.embeddings.export import ExportReport, ExportSettings, export_split
 from sysu30k_bench.embeddings.identity import StoreIdentity
 from sysu30k_bench.errors import DataError, IntegrityError
-from sysu30k_bench.evaluation.environment import peak_memory_bytes
+from sysu30k_bench.evaluation.environment import peak_memory_bytes, this_machine
 from sysu30k_bench.evaluation.model import ReadyModel, ready_model
 from sysu30k_bench.evaluation.notes import EXPORT_NOTES, ExportNotes, write_notes
 from sysu30k_bench.evaluation.request import ExportRequest
 from sysu30k_bench.evaluation.run_folder import RunFolder, default_run_folder
+from sysu30k_bench.files import remove_partials
 from sysu30k_bench.models.embedder import probe_dimension
 from sysu30k_bench.progress import Progress
 from sysu30k_bench.ranks import Ranks
@@ -112,6 +113,7 @@ def export_step(prepared: PreparedExport, progress: Progress) -> ExportNotes:
                 "which is never official",
             )
         notes = _notes(prepared, reports)
+        remove_partials(folder.path)
         if prepared.ranks.first:
             write_notes(folder.path / EXPORT_NOTES, notes)
     return notes
@@ -133,14 +135,20 @@ def _require_matches(test_set: TestSet) -> None:
         test_set.not_official.append(reason)
 
 
-def _notes(prepared: PreparedExport, reports: dict[Role, ExportReport]) -> ExportNotes:
-    test_set, model = prepared.test_set, prepared.model
-    reasons = list(test_set.not_official)
-    if not model.coverage.complete:
-        lacking = len(model.coverage.missing) + len(model.coverage.wrong_shape)
-        reasons.append(f"--allow-partial: {lacking} tensors of the network are random, not from the checkpoint")
+def reasons_against(prepared: PreparedExport) -> list[str]:
+    """Returns why a result could not be official, as far as is known before an image is read."""
+    reasons = list(prepared.test_set.not_official)
+    faults = prepared.model.coverage.faults
+    if faults:
+        reasons.append(f"--allow-partial: {len(faults)} tensors do not fit, parts are random (first: {faults[0]})")
     if prepared.request.random_weights:
         reasons.append("the network has random weights")
+    return reasons
+
+
+def _notes(prepared: PreparedExport, reports: dict[Role, ExportReport]) -> ExportNotes:
+    test_set, model = prepared.test_set, prepared.model
+    reasons = reasons_against(prepared)
     skipped = {role: len(reports[role].damaged) for role in ROLES}
     if any(skipped.values()):
         first = next(key for report in reports.values() for key in report.damaged)
@@ -154,13 +162,14 @@ def _notes(prepared: PreparedExport, reports: dict[Role, ExportReport]) -> Expor
             gallery_fingerprint=test_set.gallery.fingerprint,
             drawn=test_set.drawn,
         ),
-        warnings=test_set.warnings,
+        warnings=[*test_set.warnings, *([model.caution] if model.caution else [])],
         not_official_because=list(dict.fromkeys(reasons)),
         images_embedded=sum(report.images for report in reports.values()),
         seconds=sum(report.seconds for report in reports.values()),
         peak_memory_bytes=peak_memory_bytes(),
         processes=prepared.ranks.world,
-        device=str(prepared.device),
+        machine=this_machine(prepared.device),
+        stores=prepared.folder.stores(),
         skipped_query=skipped["query"],
         skipped_gallery=skipped["gallery"],
     )
@@ -186,6 +195,6 @@ def _model(prepared: PreparedExport) -> Model:
         storage=prepared.request.storage,
         parameters=sum(parameter.numel() for parameter in model.embedder.trunk.parameters()),
         tensors_loaded=model.coverage.loaded,
-        tensors_missing=[*model.coverage.missing, *model.coverage.wrong_shape],
-        tensors_unused=len(model.coverage.unused),
+        tensors_missing=model.coverage.faults,
+        tensors_unused=model.coverage.unused,
     )

@@ -19,7 +19,7 @@ from sysu30k_bench.models.card import AdapterCard, Feature
 from sysu30k_bench.models.cards import find_card
 from sysu30k_bench.models.checkpoint import CheckpointFile, read_checkpoint
 from sysu30k_bench.models.detect import detect_card
-from sysu30k_bench.models.embedder import Embedder
+from sysu30k_bench.models.embedder import EMBEDDING_VERSION, Embedder
 from sysu30k_bench.models.load import INIT_SEED, Coverage, load_embedder, random_embedder
 from sysu30k_bench.models.sources import generic_card
 
@@ -34,6 +34,8 @@ class ReadyModel:
         embedder: The network.
         coverage: What was loaded.
         found_by: How the card was found, for the user.
+        device: Where the network is.
+        caution: What the user should consider about how the card was found; empty where there is nothing.
     """
 
     card: AdapterCard
@@ -41,6 +43,8 @@ class ReadyModel:
     embedder: Embedder
     coverage: Coverage
     found_by: str
+    device: torch.device
+    caution: str = ""
 
     def identity(self, split: Split, dataset: str, request: ExportRequest) -> StoreIdentity:
         """Returns the identity of the store of a split's embeddings."""
@@ -54,7 +58,9 @@ class ReadyModel:
             role=split.role,
             dtype=request.storage,
             compute=request.compute,
-            preprocessing=PREPROCESSING_VERSION,
+            device=self.device.type,
+            layout=self.coverage.layout_digest,
+            versions=f"{PREPROCESSING_VERSION}.{EMBEDDING_VERSION}",
             code=_source_digest(self.card.network.source),
         )
 
@@ -72,23 +78,24 @@ def ready_model(request: ExportRequest, device: torch.device) -> ReadyModel:
         DataError: Something is not there.
     """
     checkpoint = read_checkpoint(request.checkpoint)
-    card, found_by = _choose_card(request, checkpoint)
+    card, found_by, caution = _choose_card(request, checkpoint)
     card = _with_changes(card, request)
     bf16 = request.compute == "bf16"
     embedder, coverage = load_embedder(card, checkpoint, allow_partial=request.allow_partial, bf16=bf16)
     if request.random_weights:
         embedder = random_embedder(card, embedder)
-    return ReadyModel(card, checkpoint, embedder.to(device), coverage, found_by)
+    return ReadyModel(card, checkpoint, embedder.to(device), coverage, found_by, device, caution)
 
 
-def _choose_card(request: ExportRequest, checkpoint: CheckpointFile) -> tuple[AdapterCard, str]:
+def _choose_card(request: ExportRequest, checkpoint: CheckpointFile) -> tuple[AdapterCard, str, str]:
     if request.adapter is not None and request.model is not None:
         raise UsageError("--adapter and --model exclude each other", hint="a card names its network itself")
     if request.adapter is not None:
-        return find_card(request.adapter), "named"
+        return find_card(request.adapter), "named", ""
     if request.model is not None:
-        return generic_card(request.model), "made for --model"
-    return detect_card(checkpoint), "recognised by its tensors"
+        return generic_card(request.model), "made for --model", ""
+    card = detect_card(checkpoint)
+    return card, "recognised by its tensors", card.checkpoint.caution
 
 
 def _with_changes(card: AdapterCard, request: ExportRequest) -> AdapterCard:

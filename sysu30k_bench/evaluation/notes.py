@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from sysu30k_bench.errors import DataError, IntegrityError
 from sysu30k_bench.files import write_atomically
-from sysu30k_bench.results.record import Data, Environment, Model
+from sysu30k_bench.results.record import Data, Machine, Model
 
 EXPORT_NOTES = "export.json"
 SEARCH_NOTES = "search.json"
@@ -28,7 +28,8 @@ class ExportNotes(BaseModel):
         seconds: Time that took.
         peak_memory_bytes: Largest resident memory.
         processes: Processes that shared the work.
-        device: Where the network ran.
+        machine: Where the network ran.
+        stores: SHA-256 of each role's `manifest.json`, by role.
         skipped_query: Query images left out as damaged.
         skipped_gallery: Gallery images left out as damaged.
     """
@@ -43,7 +44,8 @@ class ExportNotes(BaseModel):
     seconds: float
     peak_memory_bytes: int
     processes: int
-    device: str
+    machine: Machine
+    stores: dict[str, str]
     skipped_query: int
     skipped_gallery: int
 
@@ -52,26 +54,28 @@ class SearchNotes(BaseModel):
     """What the search knows.
 
     Attributes:
-        environment: Where it ran.
+        machine: Where it ran.
+        engine: The search engine's own description.
+        engine_reason: Why it was taken.
         gallery: Gallery images searched.
         top_k: Rows listed for each query.
         seconds: Time that took.
         peak_memory_bytes: Largest resident memory.
         ranking_sha256: Digest of `ranking.csv`.
-        gallery_identity: Digest of the gallery store's identity.
-        query_identity: Digest of the query store's identity.
+        stores: SHA-256 of each role's `manifest.json`, by role.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    environment: Environment
+    machine: Machine
+    engine: str
+    engine_reason: str
     gallery: int
     top_k: int
     seconds: float
     peak_memory_bytes: int
     ranking_sha256: str
-    gallery_identity: str
-    query_identity: str
+    stores: dict[str, str]
 
 
 Notes = TypeVar("Notes", ExportNotes, SearchNotes)

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from sysu30k_bench.data.images import DamagedImageError, FolderSource, decode
 from sysu30k_bench.data.split import ROLES
 from sysu30k_bench.embeddings.export import default_shard_rows
-from sysu30k_bench.evaluation.export_step import PreparedExport
+from sysu30k_bench.evaluation.export_step import PreparedExport, reasons_against
 from sysu30k_bench.evaluation.request import SearchRequest
 from sysu30k_bench.models.embedder import probe_dimension
 
@@ -55,12 +55,13 @@ class Plan(BaseModel):
     not_official_because: list[str]
 
 
-def plan(prepared: PreparedExport, search: SearchRequest) -> Plan:
+def plan(prepared: PreparedExport, search: SearchRequest, *, control: bool = False) -> Plan:
     """Estimates a run; embeds a few images to learn the speed, and writes nothing.
 
     Args:
         prepared: The export, ready to start.
         search: How it would search.
+        control: Whether the random control would run beside it.
     """
     request, test_set = prepared.request, prepared.test_set
     dimension = probe_dimension(prepared.model.embedder, prepared.device)
@@ -68,21 +69,21 @@ def plan(prepared: PreparedExport, search: SearchRequest) -> Plan:
     counts = {role: len(test_set.split(role)) for role in ROLES}
     row_bytes = dimension * np.dtype(request.storage).itemsize
     speed = _measure(prepared)
-    total = sum(counts.values()) * (2 if request.random_weights else 1)
+    total = sum(counts.values()) * (2 if control else 1)
     return Plan(
         dataset=test_set.dataset,
         adapter=prepared.model.card.name,
         query=counts["query"],
         gallery=counts["gallery"],
         dimension=dimension,
-        shards=sum(-(-count // shard_rows) for count in counts.values()),
+        shards=sum(-(-count // shard_rows) for count in counts.values()) * (2 if control else 1),
         disk_bytes=total * (row_bytes + _LABEL_BYTES),
         disk_free_bytes=shutil.disk_usage(_existing(prepared.folder.path)).free,
         memory_bytes=max(4 * shard_rows * row_bytes, search.memory),
         images_per_second=speed,
         embed_seconds=total / speed if speed else 0.0,
         run_folder=str(prepared.folder.path),
-        not_official_because=test_set.not_official,
+        not_official_because=reasons_against(prepared),
     )
 
 

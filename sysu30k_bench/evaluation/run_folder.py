@@ -10,8 +10,10 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from sysu30k_bench.data.split import ROLES
+from sysu30k_bench.embeddings.manifest import MANIFEST_NAME
 from sysu30k_bench.errors import DataError
-from sysu30k_bench.files import unwritable
+from sysu30k_bench.files import sha256_of_file, unwritable
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,10 @@ class RunFolder:
     def embeddings(self, role: str) -> Path:
         """Returns the folder of a role's store."""
         return self.path / "embeddings" / role
+
+    def stores(self) -> dict[str, str]:
+        """Returns the SHA-256 of each role's manifest, which holds the digest of every shard."""
+        return {role: sha256_of_file(self.embeddings(role) / MANIFEST_NAME) for role in ROLES}
 
     @property
     def control(self) -> RunFolder:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sysu30k_bench.errors import IntegrityError
+from sysu30k_bench.errors import BenchError, IntegrityError
 from sysu30k_bench.evaluation.notes import EXPORT_NOTES, SEARCH_NOTES, ExportNotes, SearchNotes, read_notes
 from sysu30k_bench.evaluation.run_folder import RunFolder
 from sysu30k_bench.files import sha256_of_file
 from sysu30k_bench.metrics.summary import summarise
 from sysu30k_bench.results.build import counts_of, metrics_of, protocol, ties_of
-from sysu30k_bench.results.record import Control, Cost, EvaluationRecord
+from sysu30k_bench.results.record import Control, Cost, Environment, EvaluationRecord
 from sysu30k_bench.search.ranking import RANKING_NAME, TOP_NAME, Ranking, read_ranking
 
 
@@ -32,9 +32,25 @@ def score_step(folder: RunFolder, control: Control | None = None) -> EvaluationR
     ranking = read_ranking(path)
     if sha256_of_file(path) != searched.ranking_sha256:
         raise IntegrityError(f"{path} is not the ranking that the search wrote", hint="run the search again")
-    record = _record(exported, searched, ranking, control)
+    if exported.stores != searched.stores:
+        raise IntegrityError(
+            f"{path} ranks other embeddings than those that {EXPORT_NOTES} tells of", hint="run the search again"
+        )
+    record = _record(exported, searched, ranking, control or _control(folder, exported))
     record.write(folder.path)
     return record
+
+
+def _control(folder: RunFolder, exported: ExportNotes) -> Control | None:
+    """Recomputes the random control that lies beside a run, if it is of the same card on the same lists."""
+    try:
+        control = read_notes(folder.control.path / EXPORT_NOTES, ExportNotes, "eval --control random")
+        if (control.model.card_sha256, control.data) != (exported.model.card_sha256, exported.data):
+            return None
+        measured = score_step(folder.control).metrics
+    except BenchError:  # there is none, or none that can be trusted: the run stands without it
+        return None
+    return Control(rank1=measured.rank1, ap_standard=measured.ap_standard)
 
 
 def _record(
@@ -61,7 +77,13 @@ def _record(
         model=exported.model,
         protocol=protocol(searched.top_k),
         data=exported.data,
-        environment=searched.environment.model_copy(update={"processes": exported.processes}),
+        environment=Environment(
+            **exported.machine.model_dump(),
+            processes=exported.processes,
+            engine=searched.engine,
+            engine_reason=searched.engine_reason,
+            search=searched.machine,
+        ),
         cost=Cost(
             images_embedded=exported.images_embedded,
             embed_seconds=exported.seconds,

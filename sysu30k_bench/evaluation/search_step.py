@@ -7,7 +7,7 @@ import time
 from sysu30k_bench.data.protocol import relevance
 from sysu30k_bench.embeddings.store import Store
 from sysu30k_bench.errors import DataError, UsageError
-from sysu30k_bench.evaluation.environment import environment, peak_memory_bytes
+from sysu30k_bench.evaluation.environment import peak_memory_bytes, this_machine
 from sysu30k_bench.evaluation.notes import SEARCH_NOTES, SearchNotes, write_notes
 from sysu30k_bench.evaluation.request import SearchRequest
 from sysu30k_bench.evaluation.run_folder import RunFolder
@@ -16,7 +16,7 @@ from sysu30k_bench.progress import Progress
 from sysu30k_bench.search.choose import choose_device, choose_engine
 from sysu30k_bench.search.gallery import StoreGallery
 from sysu30k_bench.search.ranking import TOP_NAME, make_ranking, top_table
-from sysu30k_bench.search.search import block_rows_for, search
+from sysu30k_bench.search.search import UNIT_TOLERANCE, block_rows_for, search
 
 
 def search_step(folder: RunFolder, request: SearchRequest, progress: Progress) -> SearchNotes:
@@ -51,6 +51,7 @@ def search_step(folder: RunFolder, request: SearchRequest, progress: Progress) -
         engine,
         top_k=reach,
         block_rows=block_rows_for(request.memory, len(query), query.dimension),
+        unit_tolerance=UNIT_TOLERANCE[gallery.identity.dtype],
         progress=progress,
     )
     ranking = make_ranking(result, relevant, query_labels.key, gallery_labels.key, list(query_labels.damaged))
@@ -58,14 +59,15 @@ def search_step(folder: RunFolder, request: SearchRequest, progress: Progress) -
     top = top_table(result, relevant, query_labels.key, gallery_labels.key, request.top_k)
     write_atomically(folder.path / TOP_NAME, top.to_csv(index=False, lineterminator="\n").encode())
     notes = SearchNotes(
-        environment=environment(device, engine.description, reason, 1),
+        machine=this_machine(device),
+        engine=engine.description,
+        engine_reason=reason,
         gallery=len(gallery_labels.key),
         top_k=request.top_k,
         seconds=time.perf_counter() - started,
         peak_memory_bytes=peak_memory_bytes(),
         ranking_sha256=sha256_of_file(path),
-        gallery_identity=gallery.identity.digest,
-        query_identity=query.identity.digest,
+        stores=folder.stores(),
     )
     write_notes(folder.path / SEARCH_NOTES, notes)
     return notes

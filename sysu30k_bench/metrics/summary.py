@@ -25,7 +25,8 @@ class Summary:
         ap_trapezoid: Mean of the reference script's trapezoid average precision.
         ap_trapezoid_pessimistic: The same with every tie against the match.
         minp: Mean inverse negative penalty.
-        median_rank: Median rank of the first match; queries without one count as infinite, None where they are half.
+        median_rank: Median rank of the first match; queries without one count as infinite, None where the interval
+            reaches them.
         per_query: What each query contributes, as `per_query_metrics` gives it.
     """
 

@@ -17,7 +17,20 @@ Supervision = Literal[
 ]
 
 
+_MAX_PATTERN = 500
+_NOT_AN_OPTION = {
+    "pretrained",
+    "weights",
+    "weights_backbone",
+    "checkpoint_path",
+    "pretrained_cfg",
+    "pretrained_cfg_overlay",
+}
+
+
 def _compiles(pattern: str) -> str:
+    if len(pattern) > _MAX_PATTERN:
+        raise ValueError(f"a pattern has at most {_MAX_PATTERN} characters")
     try:
         re.compile(pattern)
     except re.error as error:
@@ -53,6 +66,14 @@ class Network(_Strict):
     source: str = Field(pattern=r"^(torchvision|timm|python):\S+$")
     options: dict[str, str | int | float | bool] = {}
 
+    @field_validator("options")
+    @classmethod
+    def _loads_nothing(cls, options: dict[str, object]) -> dict[str, object]:
+        refused = sorted(_NOT_AN_OPTION & set(options))
+        if refused:
+            raise ValueError(f"{', '.join(refused)}: weights come from the checkpoint alone")
+        return options
+
 
 class Layout(_Strict):
     """How a file names the tensors that the network wants.
@@ -75,6 +96,16 @@ class Layout(_Strict):
     requires: list[Pattern] = []
     forbids: list[Pattern] = []
 
+    @field_validator("rename")
+    @classmethod
+    def _replacements_fit(cls, rename: list[tuple[str, str]]) -> list[tuple[str, str]]:
+        for pattern, replacement in rename:
+            try:
+                re.sub(f"(?:{pattern})|", replacement, "")
+            except (re.error, IndexError) as error:
+                raise ValueError(f"the replacement {replacement!r} does not fit {pattern!r}: {error}") from error
+        return rename
+
 
 class Checkpoint(_Strict):
     """Which layouts a card reads, by the names of `models/layouts.toml` or defined in the card itself.
@@ -83,11 +114,13 @@ class Checkpoint(_Strict):
         layouts: Names of layouts that the card reads.
         layout: Layouts of the card's own.
         recognised_by: Those layouts, of both kinds, by which the card is found when none is named.
+        caution: What a user should consider when the card was found and not named.
     """
 
     layouts: list[str] = []
     layout: list[Layout] = []
     recognised_by: list[str] = []
+    caution: str = ""
 
 
 class Input(_Strict):

@@ -34,8 +34,14 @@ def all_cards() -> dict[str, AdapterCard]:
             card = parse_card(item.read_text("utf-8"), item.name)
             cards[card.name] = card
     for point in metadata.entry_points(group=ENTRY_POINT_GROUP):
-        value = point.load()
-        card = value if isinstance(value, AdapterCard) else read_card(Path(value))
+        try:
+            value = point.load()
+            card = value if isinstance(value, AdapterCard) else read_card(Path(value))
+        except Exception as error:
+            raise UsageError(
+                f"the installed package behind the entry point {point.name} = {point.value} brings no card: {error}",
+                hint="mend or uninstall that package",
+            ) from error
         if card.name in cards:
             raise UsageError(f"the entry point {point.name} brings a second card named {card.name!r}")
         cards[card.name] = card

@@ -83,8 +83,11 @@ def read_checkpoint(path: Path) -> CheckpointFile:
     """
     if not path.is_file():
         raise DataError(f"there is no file {path}", hint="give the path of a weights file")
-    with path.open("rb") as file:
-        head = file.read(16)
+    try:
+        with path.open("rb") as file:
+            head = file.read(16)
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror}", hint="check its permissions") from error
     if not head:
         raise IntegrityError(f"{path} is empty", hint="download or save it again")
     content = _read_safetensors(path) if path.suffix == ".safetensors" else _read_torch(path)

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import cache
 
-from sysu30k_bench.errors import UsageError
+from torch import nn
+
+from sysu30k_bench.errors import BenchError, UsageError
 from sysu30k_bench.models.card import AdapterCard, Network
 from sysu30k_bench.models.cards import all_cards
 from sysu30k_bench.models.checkpoint import CheckpointFile
 from sysu30k_bench.models.layouts import card_layouts, layout_fits
-from sysu30k_bench.models.load import best_fit, trunk_shapes, wanted_shapes
+from sysu30k_bench.models.load import Blueprint, best_fit
 from sysu30k_bench.models.sources import build_trunk
 
 
@@ -65,11 +67,13 @@ def _recognises(card: AdapterCard, checkpoint: CheckpointFile) -> bool:
 
 
 def _fills(card: AdapterCard, checkpoint: CheckpointFile) -> bool:
-    return best_fit(
-        card, checkpoint, wanted_shapes(card, _trunk_shapes(card.network.model_dump_json()))
-    ).coverage.complete
+    try:
+        trunk = _trunk(card.network.model_dump_json())
+    except BenchError:  # a card whose package is not installed must not keep the others from being found
+        return False
+    return best_fit(card, checkpoint, Blueprint.of(card, trunk)).coverage.complete
 
 
 @cache
-def _trunk_shapes(network: str) -> dict[str, tuple[int, ...]]:
-    return trunk_shapes(build_trunk(Network.model_validate_json(network)))
+def _trunk(network: str) -> nn.Module:
+    return build_trunk(Network.model_validate_json(network))

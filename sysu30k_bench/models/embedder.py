@@ -5,9 +5,12 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from sysu30k_bench.errors import UsageError
+from sysu30k_bench.errors import IntegrityError, UsageError
 from sysu30k_bench.models.card import Feature, Input
 from sysu30k_bench.models.logits import LogitEmbedding
+
+EMBEDDING_VERSION = 1
+"""Part of every store's identity: raise it when what this file makes of pixels changes."""
 
 
 class Embedder(nn.Module):
@@ -74,7 +77,10 @@ class Embedder(nn.Module):
         return embedded
 
     def _pooled(self, pixels: torch.Tensor) -> torch.Tensor:
-        with torch.autocast(pixels.device.type, torch.bfloat16, enabled=self.bf16):
+        with (
+            torch.backends.cudnn.flags(enabled=True, allow_tf32=self.bf16),
+            torch.autocast(pixels.device.type, torch.bfloat16, enabled=self.bf16),
+        ):
             pooled = self.trunk(pixels)
             if not isinstance(pooled, torch.Tensor) or pooled.dim() not in {2, 4}:
                 raise UsageError(
@@ -83,10 +89,23 @@ class Embedder(nn.Module):
                 )
             if pooled.dim() == 4:
                 pooled = pooled.mean(dim=(2, 3))
+            self._check_width(pooled.shape[1])
             if self.bottleneck is not None:
                 pooled = self.bottleneck(pooled)
         features: torch.Tensor = pooled.double()
         return features
+
+    def _check_width(self, width: int) -> None:
+        wanted = None
+        if self.bottleneck is not None:
+            wanted = self.bottleneck.state_dict()["0.weight"].shape[1]
+        elif self.logits is not None:
+            wanted = self.logits.width
+        if wanted is not None and wanted != width:
+            raise IntegrityError(
+                f"the checkpoint's head takes {wanted} features and its trunk gives {width}",
+                hint="the file is of another network than the card's; --feature pool5 leaves the head away",
+            )
 
 
 def _describe(value: object) -> str:

@@ -9,12 +9,13 @@ import torch
 from torch import nn
 
 from sysu30k_bench.errors import IntegrityError
+from sysu30k_bench.files import sha256_of_text
 from sysu30k_bench.models.card import AdapterCard, Layout
 from sysu30k_bench.models.checkpoint import CheckpointFile
 from sysu30k_bench.models.embedder import Embedder
 from sysu30k_bench.models.layouts import apply_layout, card_layouts, layout_fits
 from sysu30k_bench.models.logits import LogitEmbedding
-from sysu30k_bench.models.sources import build_trunk
+from sysu30k_bench.models.sources import RemovedLayer, build_trunk
 
 INIT_SEED = 0
 """Seeds the weights that no file fills: those of `--allow-partial` and of the random control."""
@@ -31,22 +32,36 @@ class Coverage:
 
     Attributes:
         layout: Name of the layout that was read.
+        layout_digest: Digest of what that layout does.
         loaded: Tensors of the network that the file filled.
         missing: Tensors of the network that the file lacks (batch counters aside).
         wrong_shape: Tensors that are in the file with another shape, described.
-        unused: Tensors of the file that the network has no place for.
+        unused: Tensors of the file that lie outside the network, such as a training head.
+        foreign: Tensors of the file that lie inside the network's own parts and have no place there: the file is of a
+            deeper or a different network.
     """
 
     layout: str
+    layout_digest: str
     loaded: int
     missing: list[str] = field(default_factory=list)
     wrong_shape: list[str] = field(default_factory=list)
     unused: list[str] = field(default_factory=list)
+    foreign: list[str] = field(default_factory=list)
 
     @property
     def complete(self) -> bool:
-        """Whether every tensor of the network came from the file."""
-        return not self.missing and not self.wrong_shape
+        """Whether every tensor of the network came from the file, and the file holds no more of such a network."""
+        return self.loaded > 0 and not self.missing and not self.wrong_shape and not self.foreign
+
+    @property
+    def faults(self) -> list[str]:
+        """What keeps the coverage from being complete, a line for each tensor."""
+        return [
+            *self.wrong_shape,
+            *(f"{name}: missing" for name in self.missing),
+            *(f"{name}: in the file, and the network has no place for it" for name in self.foreign),
+        ]
 
 
 @dataclass(frozen=True)
@@ -56,32 +71,50 @@ class _Fit:
     fits: bool
 
 
-def trunk_shapes(trunk: nn.Module) -> dict[str, tuple[int, ...]]:
-    """Lists the tensors of a trunk with their shapes, batch counters aside."""
-    return {name: tuple(value.shape) for name, value in trunk.state_dict().items() if not name.endswith(_COUNTER)}
+@dataclass(frozen=True)
+class Blueprint:
+    """What a card's network needs from a file.
 
-
-def wanted_shapes(card: AdapterCard, trunk: Mapping[str, tuple[int, ...]]) -> dict[str, tuple[int, ...] | None]:
-    """Lists the tensors that a card's network needs, with their shapes where the network fixes them.
-
-    Args:
-        card: The card.
-        trunk: The tensors of its trunk.
+    Attributes:
+        trunk: Shapes of the trunk's tensors by name, batch counters aside.
+        parts: Names of the trunk's top-level modules that hold tensors.
+        removed: Paths of the layers that were taken out of it, whose tensors a file may well hold.
+        head: Names of the tensors behind the trunk (bottleneck or logits).
     """
-    extra = {"bottleneck": _BOTTLENECK, "logits": _LOGITS}.get(card.feature.kind, ())
-    return {**trunk, **dict.fromkeys(extra)}
+
+    trunk: dict[str, tuple[int, ...]]
+    parts: frozenset[str]
+    removed: frozenset[str]
+    head: tuple[str, ...]
+
+    @classmethod
+    def of(cls, card: AdapterCard, trunk: nn.Module) -> Blueprint:
+        """Reads the blueprint off a trunk."""
+        names = trunk.state_dict()
+        return cls(
+            trunk={name: tuple(value.shape) for name, value in names.items() if not name.endswith(_COUNTER)},
+            parts=frozenset(name.partition(".")[0] for name in names),
+            removed=frozenset(path for path, module in trunk.named_modules() if isinstance(module, RemovedLayer)),
+            head={"bottleneck": _BOTTLENECK, "logits": _LOGITS}.get(card.feature.kind, ()),
+        )
+
+    def is_foreign(self, name: str) -> bool:
+        """Says whether a tensor that the network does not have lies inside one of its parts."""
+        path = name.split(".")
+        above = {".".join(path[:length]) for length in range(1, len(path))}
+        return path[0] in self.parts and not above & self.removed
 
 
-def best_fit(card: AdapterCard, checkpoint: CheckpointFile, wanted: Mapping[str, tuple[int, ...] | None]) -> _Fit:
+def best_fit(card: AdapterCard, checkpoint: CheckpointFile, blueprint: Blueprint) -> _Fit:
     """Tries each layout of a card on a file and returns the one that fills most of the network.
 
     Layouts whose description fits come before those whose does not; the card's order decides between equals.
     """
-    fits = [_try_layout(layout, checkpoint, wanted) for layout in card_layouts(card)]
+    fits = [_try_layout(layout, checkpoint, blueprint) for layout in card_layouts(card)]
     return max(fits, key=lambda fit: (fit.coverage.complete, fit.fits, fit.coverage.loaded))
 
 
-def _try_layout(layout: Layout, checkpoint: CheckpointFile, wanted: Mapping[str, tuple[int, ...] | None]) -> _Fit:
+def _try_layout(layout: Layout, checkpoint: CheckpointFile, blueprint: Blueprint) -> _Fit:
     tensors, others = checkpoint.tensors(layout.wrapper)
     fits = layout_fits(layout, [*tensors, *others])
     try:
@@ -90,6 +123,7 @@ def _try_layout(layout: Layout, checkpoint: CheckpointFile, wanted: Mapping[str,
         if fits:
             raise
         renamed = {}
+    wanted: dict[str, tuple[int, ...] | None] = {**dict.fromkeys(blueprint.head), **blueprint.trunk}
     matched: dict[str, torch.Tensor] = {}
     missing, wrong = [], []
     for name, shape in wanted.items():
@@ -99,8 +133,14 @@ def _try_layout(layout: Layout, checkpoint: CheckpointFile, wanted: Mapping[str,
             wrong.append(f"{name}: the file has {tuple(renamed[name].shape)}, the network wants {shape}")
         else:
             matched[name] = renamed[name]
-    unused = sorted(name for name in renamed if name not in wanted and not name.endswith(_COUNTER))
-    return _Fit(matched, Coverage(layout.name, len(matched), missing, wrong, unused), fits)
+    rest = sorted(name for name in renamed if name not in wanted and not name.endswith(_COUNTER))
+    foreign = [name for name in rest if blueprint.is_foreign(name)]
+    unused = [name for name in rest if not blueprint.is_foreign(name)]
+    return _Fit(
+        matched,
+        Coverage(layout.name, sha256_of_text(layout.model_dump_json()), len(matched), missing, wrong, unused, foreign),
+        fits,
+    )
 
 
 def load_embedder(
@@ -121,22 +161,27 @@ def load_embedder(
         IntegrityError: The file does not fill the network, or holds NaN or infinite weights.
     """
     trunk = seeded_trunk(card)
-    fit = best_fit(card, checkpoint, wanted_shapes(card, trunk_shapes(trunk)))
+    blueprint = Blueprint.of(card, trunk)
+    fit = best_fit(card, checkpoint, blueprint)
     coverage = fit.coverage
     if not coverage.complete and (not allow_partial or not coverage.loaded):
-        total = coverage.loaded + len(coverage.missing) + len(coverage.wrong_shape)
+        total = len(blueprint.trunk) + len(blueprint.head)
         raise IntegrityError(
             f"{checkpoint.path} does not fill the network of adapter {card.name!r}: "
             f"{coverage.loaded} of {total} tensors found (layout tried: {coverage.layout})",
-            details=[*coverage.wrong_shape, *(f"{name}: missing" for name in coverage.missing)],
+            details=coverage.faults,
             hint="name the right network with --adapter or --model, write a card for this file (docs/adapters.md), or "
             "evaluate what there is with --allow-partial, which is never official",
         )
     _refuse_non_finite(checkpoint, fit.tensors)
-    trunk_tensors = {
-        name: value for name, value in fit.tensors.items() if not name.startswith(("bottleneck.", "logits."))
-    }
-    trunk.load_state_dict(trunk_tensors, strict=False)
+    refused = trunk.load_state_dict(
+        {name: value for name, value in fit.tensors.items() if name in blueprint.trunk}, strict=False
+    )
+    unfilled = [name for name in refused.missing_keys if not name.endswith(_COUNTER) and name not in coverage.missing]
+    if refused.unexpected_keys or (unfilled and coverage.complete):
+        raise IntegrityError(
+            f"{checkpoint.path}: the network did not take what was read", details=refused.unexpected_keys
+        )
     trunk = trunk.to(memory_format=torch.channels_last)
     bottleneck = _bottleneck(card, fit.tensors, coverage)
     logits = _logits(card, fit.tensors, coverage)
@@ -186,7 +231,9 @@ def _bottleneck(card: AdapterCard, tensors: Mapping[str, torch.Tensor], coverage
     if card.feature.kind != "bottleneck":
         return None
     found = {name: tensors[name] for name in _BOTTLENECK if name in tensors}
-    if len(found) != len(_BOTTLENECK) or found["bottleneck.0.weight"].dim() != 2:
+    width = tuple(found["bottleneck.0.bias"].shape) if "bottleneck.0.bias" in found else None
+    alike = all(tuple(found[name].shape) == width for name in found if name != "bottleneck.0.weight")
+    if len(found) != len(_BOTTLENECK) or found["bottleneck.0.weight"].shape[:-1] != width or not alike:
         raise IntegrityError(
             f"the file has no whole bottleneck (layout tried: {coverage.layout})", hint="use --feature pool5"
         )

@@ -47,6 +47,7 @@ class LogitEmbedding(nn.Module):
     def __init__(self, weight: torch.Tensor, bias: torch.Tensor, *, full: bool) -> None:
         super().__init__()
         classes, width = weight.shape
+        self.width = width
         if full or classes <= width + 1:
             matrix = torch.cat([weight, bias[:, None]], dim=1).double()
         else:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import difflib
 import importlib
-from collections.abc import Mapping
+import inspect
+import re
+import sys
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from torch import nn
@@ -13,6 +16,10 @@ from sysu30k_bench.errors import DataError, UsageError
 from sysu30k_bench.models.card import AdapterCard, Input, Network
 
 OptionValue = str | int | float | bool
+
+
+class RemovedLayer(nn.Identity):
+    """Stands where a network's classifier was; a file may hold that classifier's tensors."""
 
 
 def build_trunk(network: Network) -> nn.Module:
@@ -48,7 +55,7 @@ def generic_card(source: str) -> AdapterCard:
         UsageError: There is no network of that name.
         DataError: The package that has it is not installed.
     """
-    if source.partition(":")[0] not in {"torchvision", "timm", "python"} or not source.partition(":")[2]:
+    if re.fullmatch(r"(torchvision|timm|python):\S+", source) is None:
         raise UsageError(
             f"--model {source} is not SOURCE:NAME", hint="for example --model torchvision:resnet50 or timm:resnet50"
         )
@@ -84,11 +91,11 @@ def _torchvision(name: str, options: Mapping[str, OptionValue]) -> nn.Module:
     extra: dict[str, object] = dict(options)
     if name in {"googlenet", "inception_v3"}:
         extra |= {"aux_logits": False, "init_weights": False}
-    network: nn.Module = models.get_model(name, weights=None, **extra)
+    network: nn.Module = _call(models.get_model, name, {"weights": None, **extra}, name=name)
     last = [path for path, module in network.named_modules() if isinstance(module, nn.Linear)]
     if last:
         parent, _, leaf = last[-1].rpartition(".")
-        setattr(network.get_submodule(parent), leaf, nn.Identity())
+        setattr(network.get_submodule(parent), leaf, RemovedLayer())
     elif isinstance(getattr(network, "classifier", None), nn.Module):  # SqueezeNet ends in a convolution
         network.classifier = nn.AdaptiveAvgPool2d(1)
     return network
@@ -101,23 +108,42 @@ def _timm(name: str, options: Mapping[str, OptionValue]) -> nn.Module:
         raise DataError("timm is not installed", hint="pip install 'sysu30k-bench[timm]'") from error
     if not timm.is_model(name):
         raise UsageError(f"timm has no network {name!r}", hint=_did_you_mean(name, timm.list_models()))
-    network: nn.Module = timm.create_model(name, pretrained=False, num_classes=0, **options)
-    return network
+    network: Any = _call(timm.create_model, name, {"pretrained": False, "num_classes": 0, **options}, model_name=name)
+    classifier = network.pretrained_cfg.get("classifier") or ()
+    for path in (classifier,) if isinstance(classifier, str) else classifier:
+        parent, _, leaf = path.rpartition(".")
+        if isinstance(getattr(network.get_submodule(parent), leaf, None), nn.Identity):
+            setattr(network.get_submodule(parent), leaf, RemovedLayer())
+    checked: nn.Module = network
+    return checked
 
 
 def _python(name: str, options: Mapping[str, OptionValue]) -> nn.Module:
     module_name, _, attribute = name.partition(":")
+    if module_name.partition(".")[0] in sys.stdlib_module_names:
+        raise UsageError(f"python:{name} is in Python's own library, which holds no network")
     try:
         build = getattr(importlib.import_module(module_name), attribute)
     except (ImportError, AttributeError) as error:
         raise DataError(
             f"cannot find python:{name}: {error}",
-            hint="name it as python:package.module:callable, importable from here",
+            hint="name it as python:package.module:callable; the package must be installed, or on PYTHONPATH",
         ) from error
-    network = build(**options)
+    if not (inspect.isfunction(build) or (inspect.isclass(build) and issubclass(build, nn.Module))):
+        raise UsageError(f"python:{name} is neither a torch.nn.Module class nor a function that makes one")
+    network = _call(build, name, options)
     if not isinstance(network, nn.Module):
         raise UsageError(f"python:{name} returned a {type(network).__name__}, not a torch.nn.Module")
     return network
+
+
+def _call(build: Callable[..., Any], shown: str, options: Mapping[str, object], **named: object) -> Any:  # noqa: ANN401
+    try:
+        return build(**named, **options)
+    except (TypeError, ValueError, KeyError, RuntimeError, AssertionError) as error:
+        raise UsageError(
+            f"{shown} cannot be built with {dict(options)}: {error}", hint="see [network] options"
+        ) from error
 
 
 def _did_you_mean(name: str, known: list[str]) -> str:

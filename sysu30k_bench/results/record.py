@@ -112,7 +112,7 @@ class Model(_Strict):
     parameters: Count
     tensors_loaded: Count
     tensors_missing: list[str] = []
-    tensors_unused: Count = 0
+    tensors_unused: list[str] = []
 
 
 class Protocol(_Strict):
@@ -145,18 +145,31 @@ class Data(_Strict):
     drawn: bool
 
 
-class Environment(_Strict):
-    """Where and with what."""
+class Machine(_Strict):
+    """A machine and its libraries."""
 
     tool: str
     python: str
     platform: str
     processor: str
     device: str
+    libraries: dict[str, str]
+
+
+class Environment(Machine):
+    """Where the images were embedded, and where and how the gallery was searched.
+
+    Attributes:
+        processes: Processes that shared the export.
+        engine: The search engine's own description.
+        engine_reason: Why it was taken.
+        search: The machine of the search.
+    """
+
+    processes: Count
     engine: str
     engine_reason: str
-    processes: Count
-    libraries: dict[str, str]
+    search: Machine
 
 
 class Cost(_Strict):

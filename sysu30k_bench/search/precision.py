@@ -23,9 +23,10 @@ def refuse_reduced_precision(product: Callable[[np.ndarray, np.ndarray], np.ndar
         DataError: The products are not those of float32.
     """
     exact = np.float32(1 + 2.0**-20)
-    left = np.zeros((64, 64), np.float32)
+    size = 1024  # of the order of a real block: libraries choose their kernels by size
+    left = np.zeros((size, size), np.float32)
     np.fill_diagonal(left, exact)
-    right = np.eye(64, dtype=np.float32)
+    right = np.eye(size, dtype=np.float32)
     if not np.array_equal(np.diagonal(product(left, right)), np.diagonal(left)):
         raise DataError(
             f"{description} does not multiply in full float32 (TF32 or bf16 is forced on)",

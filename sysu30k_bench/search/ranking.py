@@ -21,6 +21,7 @@ RANKING_NAME = "ranking.csv"
 TOP_NAME = "top.csv"
 COLUMNS = ("query", "match", "rank_low", "rank_high", "ranked", "score", "margin")
 _MAX_BYTES = 1 << 30
+_MAX_RANKED = 20_000_000
 _DTYPES: Mapping[Hashable, Any] = {
     "query": str,
     "match": str,
@@ -188,6 +189,8 @@ def _fault(table: pd.DataFrame) -> str | None:
         & (matched["rank_high"] <= matched["ranked"])
     ).all():
         return "some ranks are out of range"
+    if not table["ranked"].between(0, _MAX_RANKED).all():
+        return f"some queries rank more than {_MAX_RANKED:,} images, or fewer than none"
     if (table["query"] == "").any() or table.duplicated(["query", "match"]).any():
         return "a query has no key, or a pair occurs twice"
     if set(table.loc[lonely, "query"]) & set(matched["query"]):

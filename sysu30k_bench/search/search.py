@@ -20,6 +20,8 @@ from sysu30k_bench.search.score import pair_scores
 from sysu30k_bench.search.topk import TopK
 
 MAX_BLOCK_ROWS = 8192
+UNIT_TOLERANCE = {"float32": 1e-3, "float16": 1e-2}
+"""How far the norm of a stored embedding may be from 1: a longer row would outrank by its length."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,7 @@ def search(
     *,
     top_k: int,
     block_rows: int = 4096,
+    unit_tolerance: float | None = None,
     progress: Progress | None = None,
 ) -> SearchResult:
     """Ranks the whole gallery for every query.
@@ -67,26 +70,26 @@ def search(
         engine: The filter.
         top_k: Rows to keep for each query, at least 1.
         block_rows: Gallery rows in one block.
+        unit_tolerance: Refuse rows whose norm differs from 1 by more; None takes rows of any length.
         progress: Told of gallery rows done.
 
     Returns:
         Counts for every match, and the top-k.
 
     Raises:
-        IntegrityError: Embeddings are zero, NaN or infinite, or the widths differ.
+        IntegrityError: Embeddings are zero, NaN, infinite or not of unit length, or the widths differ.
     """
     progress = progress or Silent()
     queries32 = np.ascontiguousarray(queries, np.float32)
-    norms = _checked_norms(queries32, lambda row: f"query {row}")
-    matches = _match_embeddings(queries32, gallery, relevance)
-    match_score = pair_scores(queries32[relevance.match_query], matches)
+    norms = _checked_norms(queries32, lambda row: f"query {row}", unit_tolerance)
+    match_score = _match_scores(queries32, gallery, relevance)
     counter = _Counter(relevance, match_score)
     top = TopK(len(queries32), min(top_k, len(gallery)))
     engine.load_queries(queries32)
     progress.begin("search", len(gallery), "rows")
     for start, stored in gallery.blocks(block_rows):
         rows = np.ascontiguousarray(stored, np.float32)
-        _checked_norms(rows, partial(_name, gallery, start))
+        _checked_norms(rows, partial(_name, gallery, start), unit_tolerance)
         block = BlockScores(queries32, rows, engine, norms)
         _exclude_junk(block, relevance, start, len(rows))
         counter.count(block, start, len(rows))
@@ -102,6 +105,9 @@ def search(
         top.position,
         top.score,
     )
+
+
+_MATCHES_AT_ONCE = 4096
 
 
 class _Counter:
@@ -126,14 +132,22 @@ class _Counter:
             self.tied[matches] += tied
 
 
-def _match_embeddings(queries: np.ndarray, gallery: Gallery, relevance: Relevance) -> np.ndarray:
-    if not len(relevance.match_position):
-        return np.empty((0, queries.shape[1]), np.float32)
-    matches = np.ascontiguousarray(gallery.rows(relevance.match_position), np.float32)
-    if matches.shape[1] != queries.shape[1]:
-        raise IntegrityError(f"queries have {queries.shape[1]} dimensions and the gallery has {matches.shape[1]}")
-    _checked_norms(matches, lambda row: gallery.name(int(relevance.match_position[row])))
-    return matches
+def _match_scores(queries: np.ndarray, gallery: Gallery, relevance: Relevance) -> np.ndarray:
+    order = np.argsort(relevance.match_position, kind="stable")
+    scores = np.empty(len(order))
+    for start in range(0, len(order), _MATCHES_AT_ONCE):
+        part = order[start : start + _MATCHES_AT_ONCE]
+        positions = relevance.match_position[part]
+        matches = np.ascontiguousarray(gallery.rows(positions), np.float32)
+        if matches.shape[1] != queries.shape[1]:
+            raise IntegrityError(f"queries have {queries.shape[1]} dimensions and the gallery has {matches.shape[1]}")
+        _checked_norms(matches, partial(_name_at, gallery, positions), None)
+        scores[part] = pair_scores(queries[relevance.match_query[part]], matches)
+    return scores
+
+
+def _name_at(gallery: Gallery, positions: np.ndarray, row: int) -> str:
+    return gallery.name(int(positions[row]))
 
 
 def _name(gallery: Gallery, start: int, row: int) -> str:
@@ -148,7 +162,7 @@ def _exclude_junk(block: BlockScores, relevance: Relevance, start: int, rows: in
         block.exclude(slice(None), everywhere)
 
 
-def _checked_norms(rows: np.ndarray, name: Callable[[int], str]) -> np.ndarray:
+def _checked_norms(rows: np.ndarray, name: Callable[[int], str], unit_tolerance: float | None) -> np.ndarray:
     with np.errstate(over="ignore", invalid="ignore"):
         norms: np.ndarray = np.linalg.norm(rows, axis=1).astype(np.float64)
     bad = np.flatnonzero(~(np.isfinite(norms) & (norms > 0)))
@@ -157,6 +171,13 @@ def _checked_norms(rows: np.ndarray, name: Callable[[int], str]) -> np.ndarray:
             f"{len(bad)} embeddings are zero, NaN or infinite; nothing was ranked",
             details=[name(int(row)) for row in bad],
             hint="export these images again, or look at the network that made them",
+        )
+    long = np.flatnonzero(np.abs(norms - 1) > unit_tolerance) if unit_tolerance is not None else bad
+    if len(long):
+        raise IntegrityError(
+            f"{len(long)} embeddings are not of unit length; nothing was ranked",
+            details=[name(int(row)) for row in long],
+            hint="the store was not written by this tool, or was changed: export again",
         )
     return norms
 

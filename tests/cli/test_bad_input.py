@@ -220,3 +220,46 @@ def test_steps_out_of_order(bench: Bench, tmp_path: Path) -> None:
     expect(bench("search", tmp_path / "no"), 3, "no run folder")
     expect(bench("search", tmp_path), 3, "no embedding store", "export")
     expect(bench("score", tmp_path), 3, "no ranking")
+
+
+def test_a_score_never_joins_an_old_ranking_with_new_embeddings(
+    bench: Bench, own_twin: Path, stripes_checkpoint: Path, tmp_path: Path
+) -> None:
+    run, victim = tmp_path / "run", own_twin / IMAGES / "gallery/0000others/0000others_c1_2.jpg"
+    content = victim.read_bytes()
+    victim.write_bytes(b"")
+    options = (stripes_checkpoint, "--data", own_twin, "--output", run)
+    assert bench("eval", *options, "--skip-damaged").code == 0
+    victim.write_bytes(content)
+    assert bench("export", *options).code == 0
+    expect(bench("score", run), 4, "ranks other embeddings", "run the search again")
+    assert bench("search", run).code == 0
+    assert bench("score", run).code == 0
+
+
+def test_files_that_may_not_be_read(twin: Path, stripes_checkpoint: Path, tmp_path: Path, bench: Bench) -> None:
+    if os.geteuid() == 0:
+        pytest.skip("root may read everything")
+    locked = tmp_path / "w.pth"
+    shutil.copy(stripes_checkpoint, locked)
+    locked.chmod(0)
+    expect(bench("eval", locked, "--data", twin), 3, "cannot read", "permissions")
+
+
+def test_what_nobody_thought_of_is_a_bug_and_not_a_traceback(twin: Path, stripes_checkpoint: Path) -> None:
+    code = (
+        "import sys, sysu30k_bench.evaluation.export_step as step, sysu30k_bench.cli.main as main;"
+        "step.open_test_set = lambda *a: 1 / 0; sys.argv[0] = 'sysu30k-bench'; main.main()"
+    )
+    options = ["eval", str(stripes_checkpoint), "--data", str(twin)]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *options], capture_output=True, text=True, check=False, timeout=120
+    )
+    expect(Outcome(done), 70, "this is a bug: ZeroDivisionError", "SYSU30K_BENCH_TRACEBACK")
+    assert "Traceback (most" not in done.stderr
+
+
+def test_half_a_torchrun_environment(bench: Bench, twin: Path, stripes_checkpoint: Path) -> None:
+    env = {"RANK": "0", "WORLD_SIZE": "2", "MASTER_ADDR": "", "MASTER_PORT": ""}
+    expect(bench("eval", stripes_checkpoint, "--data", twin, env=env), 2, "torchrun")
+    expect(bench("eval", stripes_checkpoint, "--data", twin, env={**env, "RANK": "x"}), 2, "torchrun")

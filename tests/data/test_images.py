@@ -72,7 +72,7 @@ def png_of(width: int, height: int) -> bytes:
     ("content", "reason"),
     [
         (jpeg()[:-400], "truncated"),
-        (b"not an image", "no image format"),
+        (b"not an image", "no image in a format"),
         (png_of(9_000, 9_000), "refused before decoding"),
         (png_of(30_000, 30_000), "bomb"),
         (png_of(40, 40), "."),

@@ -124,7 +124,9 @@ def test_only_what_is_harmed_is_made_anew_with_the_same_bytes(own_twin: Path, tm
         {"dtype": "float16"},
         {"compute": "bf16"},
         {"partial": True},
-        {"preprocessing": 2},
+        {"versions": "2.1"},
+        {"device": "cuda"},
+        {"layout": "x"},
         {"code": "x"},
     ],
 )
@@ -159,6 +161,19 @@ def test_damaged_images_are_collected_and_retried_once_they_are_restored(own_twi
     assert not mended.damaged
     assert mended.images == 5
     assert Store.open(tmp_path / "s").labels().key == open_test_set(own_twin).gallery.keys
+
+
+@pytest.mark.parametrize("change", ["size", "content"])
+def test_other_images_under_the_same_names_are_embedded_anew(own_twin: Path, tmp_path: Path, change: str) -> None:
+    run(own_twin, tmp_path / "s")
+    victim = own_twin / "sysu_test_set_all/gallery/0000others/0000others_c1_5.jpg"
+    content = victim.read_bytes()
+    other = (own_twin / "sysu_test_set_all/gallery/0000others/0000others_c1_6.jpg").read_bytes()
+    victim.write_bytes(other if change == "size" else content[:-300] + bytes(300))
+    talker = Talker()
+    report = run(own_twin, tmp_path / "s", progress=talker)
+    assert report.shards_reused == 2
+    assert "are others than they were" in talker.heard[0]
 
 
 def test_embeddings_that_are_not_finite_are_named_and_finished_shards_stay(own_twin: Path, tmp_path: Path) -> None:

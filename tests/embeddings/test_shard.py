@@ -107,6 +107,11 @@ def hostile(path: Path, how: str) -> None:  # noqa: C901  one case a line
         if how == "version":
             file.attrs["format_version"] = 99
             return
+        if how == "heap string":
+            digest = file.attrs["content_sha256"].decode()
+            del file.attrs["content_sha256"]
+            file.attrs["content_sha256"] = digest
+            return
         if how == "columns":
             del file["camera_id"]
             file["camera_id"] = np.arange(3)
@@ -141,6 +146,7 @@ def hostile(path: Path, how: str) -> None:  # noqa: C901  one case a line
     "how",
     [
         "version",
+        "heap string",
         "columns",
         "damaged",
         "external link",

@@ -66,6 +66,8 @@ def test_swapped_shards_are_noticed(folder: Path) -> None:
         {"identity": {}},
         {"rows": 99},
         {"shard_rows": 6},
+        {"rows": 10**18, "shard_rows": 1},
+        {"rows": 10**9, "shard_rows": 1},
     ],
 )
 def test_hostile_manifests_are_refused(folder: Path, change: dict[str, object]) -> None:

@@ -5,10 +5,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from sysu30k_bench.errors import IntegrityError
+from sysu30k_bench.errors import IntegrityError, UsageError
 from sysu30k_bench.models.cards import find_card
 from sysu30k_bench.models.checkpoint import CheckpointFile
+from sysu30k_bench.models.detect import detect_card
+from sysu30k_bench.models.embedder import probe_dimension
 from sysu30k_bench.models.load import load_embedder, random_embedder
+from sysu30k_bench.models.sources import generic_card
 from tests.models.checkpoints import State, dgl, layumi, trunk
 
 
@@ -131,3 +134,74 @@ def test_random_control_has_the_shape_and_none_of_the_weights(card: str, resnet5
     assert control(images).shape == loaded(images).shape
     assert torch.equal(control(images), again(images))
     assert not torch.allclose(control(images), loaded(images), atol=1e-3)
+
+
+@pytest.mark.parametrize("name", ["resnet101", "wide_resnet50_2", "resnext50_32x4d"])
+def test_a_deeper_or_wider_network_never_passes_for_resnet50(name: str) -> None:
+    from torchvision import models
+
+    state = models.get_model(name, weights=None).state_dict()
+    with pytest.raises(IntegrityError, match="does not fill"):
+        load_embedder(find_card("resnet50"), as_file(state))
+    with pytest.raises(UsageError):
+        detect_card(as_file(state))
+
+
+def test_tensors_inside_the_network_that_have_no_place_are_foreign(resnet50_state: State) -> None:
+    odd = {**resnet50_state, "layer3.0.adaptive_weight": torch.ones(1)}
+    with pytest.raises(IntegrityError) as caught:
+        load_embedder(find_card("resnet50"), as_file(odd))
+    assert caught.value.details == ["layer3.0.adaptive_weight: in the file, and the network has no place for it"]
+    _, coverage = load_embedder(find_card("resnet50"), as_file(odd), allow_partial=True)
+    assert not coverage.complete
+
+
+class NeckNamed(torch.nn.Module):
+    """A network whose own layers have the names of our heads."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.logits = torch.nn.Conv2d(3, 4, 1)
+        self.bottleneck = torch.nn.BatchNorm2d(4)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.bottleneck(self.logits(images)).mean(dim=(2, 3))  # type: ignore[no-any-return]
+
+
+class Hidden(torch.nn.Module):
+    """A network whose layers a state dict does not see."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = [torch.nn.Conv2d(3, 4, 1)]
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.layers[0](images).mean(dim=(2, 3))  # type: ignore[no-any-return]
+
+
+def test_layers_named_like_our_heads_are_filled() -> None:
+    trained = NeckNamed()
+    for value in trained.state_dict().values():
+        value.copy_(torch.full_like(value, 2))
+    card = generic_card("python:tests.models.test_load:NeckNamed")
+    embedder, coverage = load_embedder(card, as_file(trained.state_dict()))
+    assert coverage.loaded == 6
+    filled = embedder.trunk.state_dict().items()
+    assert all((value == 2).all() for name, value in filled if not name.endswith("num_batches_tracked"))
+
+
+def test_a_network_that_takes_nothing_from_the_file_is_refused() -> None:
+    with pytest.raises(IntegrityError, match="0 of 0"):
+        load_embedder(generic_card("python:tests.models.test_load:Hidden"), as_file({"w": torch.ones(2)}))
+
+
+def test_a_head_of_another_width_is_told_as_such(resnet50_state: State) -> None:
+    state = dgl(resnet50_state)
+    state["module.classifier.classifier.0.weight"] = torch.ones(31, 512)
+    embedder, _ = load_embedder(find_card("dgl"), as_file(state))
+    with pytest.raises(IntegrityError, match="head takes 512 features and its trunk gives 2048"):
+        probe_dimension(embedder, torch.device("cpu"))
+    broken = layumi(resnet50_state)
+    broken["classifier.add_block.1.weight"] = torch.ones(7)
+    with pytest.raises(IntegrityError, match="no whole bottleneck"):
+        load_embedder(find_card("resnet50_layumi"), as_file(broken))

@@ -36,7 +36,9 @@ def test_fixed_input_sizes_are_taken_from_the_source() -> None:
     assert generic_card("torchvision:resnet18").input.height == 256
 
 
-@pytest.mark.parametrize("source", ["torchvision:resnet5", "timm:resnet5", "resnet50", "torchvision:", "hub:resnet50"])
+@pytest.mark.parametrize(
+    "source", ["torchvision:resnet5", "timm:resnet5", "resnet50", "torchvision:", "hub:resnet50", "torchvision:a b"]
+)
 def test_wrong_names(source: str) -> None:
     with pytest.raises(UsageError) as caught:
         generic_card(source)
@@ -49,5 +51,20 @@ def test_python_objects() -> None:
     assert isinstance(network, torch.nn.Linear)
     with pytest.raises(DataError, match="cannot find"):
         build_trunk(Network(source="python:torch.nn:Nothing"))
+    for source in ("python:os:system", "python:builtins:dict"):
+        with pytest.raises(UsageError, match="Python's own library"):
+            build_trunk(Network(source=source, options={"command": "true"}))
+    with pytest.raises(UsageError, match="neither"):
+        build_trunk(Network(source="python:torch:float32"))
     with pytest.raises(UsageError, match="not a torch"):
-        build_trunk(Network(source="python:builtins:dict"))
+        build_trunk(Network(source="python:tests.models.test_sources:no_network"))
+
+
+def no_network() -> str:
+    return "a string"
+
+
+@pytest.mark.parametrize("options", [{"last_stride": 1}, {"zero_init_residual": "x", "groups": 7}])
+def test_options_that_do_not_fit_are_told(options: dict[str, int]) -> None:
+    with pytest.raises(UsageError, match="cannot be built"):
+        build_trunk(Network(source="torchvision:resnet18", options=options))

@@ -205,6 +205,16 @@ def test_widths_must_agree() -> None:
         search(unit_rows(rng, 2, 8), ArrayGallery(unit_rows(rng, 10, 9)), rel, engines()[0], top_k=3)
 
 
+def test_rows_of_another_length_are_refused_where_unit_length_is_promised() -> None:
+    rng = np.random.default_rng(3)
+    rel = sysu_like(rng, 2, 10)
+    gallery = unit_rows(rng, 10, 8)
+    gallery[7] *= 10
+    with pytest.raises(IntegrityError, match="unit length") as caught:
+        search(unit_rows(rng, 2, 8), ArrayGallery(gallery), rel, engines()[0], top_k=3, unit_tolerance=1e-3)
+    assert caught.value.details == ["row 7"]
+
+
 def test_block_rows_follow_the_budget() -> None:
     assert block_rows_for(2 * 10**9, 1000, 2048) == 8192
     assert 64 <= block_rows_for(50 * 10**6, 1000, 2048) < 2000
