@@ -59,7 +59,7 @@ def synth(root: Path, identities: int, distractors: int, difficulty: str, seed: 
     stdout_console().print(f"{2 * identities + distractors:,} images in {images}", markup=False, soft_wrap=True)
 
 
-@data.command("check")
+@data.command("lists")
 @click.argument("root", type=click.Path(path_type=Path))
 @click.option(
     "--dataset",
@@ -68,7 +68,7 @@ def synth(root: Path, identities: int, distractors: int, difficulty: str, seed: 
     help="Found from the layout where unambiguous.",
 )
 @json_option
-def check(root: Path, dataset: str | None, as_json: bool) -> None:
+def lists(root: Path, dataset: str | None, as_json: bool) -> None:
     """Read the lists below ROOT: counts against the published ones, matches, fingerprints."""
     from sysu30k_bench.data.open import open_test_set
     from sysu30k_bench.data.protocol import relevance

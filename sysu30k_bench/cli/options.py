@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -12,6 +13,25 @@ import click
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 _UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
+
+
+class NetworkOption(click.ParamType[tuple[str, str | int | float | bool]]):
+    """A setting such as `last_stride=1`; the value is read as TOML would, or else as text."""
+
+    name = "key=value"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, str | int | float | bool]:
+        """See click."""
+        key, sign, text = str(value).partition("=")
+        if not sign or not key.isidentifier():
+            self.fail(f"{value!r} is not KEY=VALUE, such as last_stride=1", param, ctx)
+        try:
+            parsed = tomllib.loads(f"value = {text}")["value"]
+        except tomllib.TOMLDecodeError:
+            parsed = text
+        return key, parsed if isinstance(parsed, bool | int | float) else text
 
 
 class Size(click.ParamType[int]):
@@ -67,6 +87,14 @@ export_options = _apply(
             "--flip",
             type=click.Choice(["none", "after_sum", "sequential"]),
             help="Mirrored view, in place of the card's.",
+        ),
+        _option(
+            "--network-option",
+            "network_options",
+            type=NetworkOption(),
+            multiple=True,
+            metavar="KEY=VALUE",
+            help="Option of the network, in place of the card's, such as last_stride=1; may be repeated.",
         ),
         _option(
             "--full-logits",

@@ -21,7 +21,8 @@ def eval_request(options: dict[str, Any], *, control: bool) -> EvalRequest:
 
 def export_request(options: dict[str, Any]) -> ExportRequest:
     """Makes the request of `export` from the values of `export_options`."""
-    return ExportRequest(**{name: value for name, value in options.items() if name not in _SEARCH})
+    chosen = {name: value for name, value in options.items() if name not in _SEARCH}
+    return ExportRequest(**{**chosen, "network_options": dict(chosen["network_options"])})
 
 
 def search_request(options: dict[str, Any]) -> SearchRequest:

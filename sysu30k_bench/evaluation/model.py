@@ -15,7 +15,7 @@ from sysu30k_bench.data.split import Split
 from sysu30k_bench.embeddings.identity import StoreIdentity
 from sysu30k_bench.errors import UsageError
 from sysu30k_bench.evaluation.request import ExportRequest
-from sysu30k_bench.models.card import AdapterCard, Feature
+from sysu30k_bench.models.card import AdapterCard, Feature, Network
 from sysu30k_bench.models.cards import find_card
 from sysu30k_bench.models.checkpoint import CheckpointFile, read_checkpoint
 from sysu30k_bench.models.detect import detect_card
@@ -104,11 +104,13 @@ def _with_changes(card: AdapterCard, request: ExportRequest) -> AdapterCard:
         changes["kind"] = request.feature
     if request.flip is not None:
         changes["flip"] = request.flip
+    options = {**card.network.options, **request.network_options}
     try:
         feature = Feature.model_validate({**card.feature.model_dump(), **changes})
+        network = Network(source=card.network.source, options=options)
     except ValidationError as error:
         raise UsageError(error.errors()[0]["msg"].removeprefix("Value error, ")) from error
-    return card.model_copy(update={"feature": feature})
+    return card.model_copy(update={"feature": feature, "network": network})
 
 
 def _source_digest(source: str) -> str:

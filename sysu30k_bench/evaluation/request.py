@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -26,6 +27,7 @@ class ExportRequest:
         feature: Layer to take in place of the card's.
         flip: Treatment of the mirrored view in place of the card's.
         full_logits: Store all logits, not the shorter form of the same geometry.
+        network_options: Options of the card's network to set or replace, such as the last stride.
         device: `auto`, `cpu`, `cuda` or `cuda:N`.
         batch_size: Images in one forward pass; None chooses by device.
         workers: Decoding processes; None decides by itself.
@@ -47,6 +49,7 @@ class ExportRequest:
     feature: FeatureKind | None = None
     flip: Flip | None = None
     full_logits: bool = False
+    network_options: Mapping[str, str | int | float | bool] = field(default_factory=dict)
     device: str = "auto"
     batch_size: int | None = None
     workers: int | None = None

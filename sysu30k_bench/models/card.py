@@ -141,11 +141,13 @@ class Feature(_Strict):
         flip: `none`; `after_sum`, the DGL script's f(x) + f(mirror), then L2; `sequential`, the self-supervised
             script's f(x) / |f(x)| + f(mirror), then L2.
         full_logits: Store logits as they are, not in the shorter form of the same geometry.
+        parts: How many equal parts the feature has that are normalised each on its own, once the views are summed.
     """
 
     kind: FeatureKind = "pool5"
     flip: Flip = "after_sum"
     full_logits: bool = False
+    parts: int = Field(1, ge=1, le=1024)
 
     @model_validator(mode="after")
     def _sequential_needs_pooled(self) -> Feature:

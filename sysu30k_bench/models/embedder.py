@@ -71,6 +71,9 @@ class Embedder(nn.Module):
         if self.feature.flip == "sequential":
             views[0] = nn.functional.normalize(views[0], eps=0.0)
         summed = torch.stack(views).sum(dim=0)
+        if self.feature.parts > 1:
+            parts = summed.unflatten(1, (self.feature.parts, -1))  # type: ignore[no-untyped-call]
+            summed = nn.functional.normalize(parts, dim=2, eps=0.0).flatten(1)
         if self.logits is None:
             return summed
         embedded: torch.Tensor = self.logits(summed, len(views))
