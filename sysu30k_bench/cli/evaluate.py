@@ -24,25 +24,25 @@ def evaluate_command(control: str | None, dry_run: bool, as_json: bool, **option
     from sysu30k_bench.cli.panel import print_result
     from sysu30k_bench.cli.plan import print_plan
     from sysu30k_bench.cli.requests import eval_request
-    from sysu30k_bench.evaluation.evaluate import run_prepared
-    from sysu30k_bench.evaluation.export_step import prepare_export
+    from sysu30k_bench.errors import UsageError
+    from sysu30k_bench.evaluation.evaluate import prepare, run_prepared
+    from sysu30k_bench.evaluation.import_step import PreparedImport
     from sysu30k_bench.evaluation.plan import plan
     from sysu30k_bench.ranks import Ranks
 
     request = eval_request(options, control=control == "random")
     ranks = Ranks.from_environment()
-    prepared = prepare_export(request.export, ranks)
+    prepared = prepare(request.export, ranks)
     if dry_run:
+        if isinstance(prepared, PreparedImport):
+            raise UsageError(
+                "a features file needs no estimate: there is nothing to embed", hint="leave --dry-run away"
+            )
         if ranks.first:
             print_plan(plan(prepared, request.search, control=request.control), as_json=as_json)
         return
     if ranks.first:
-        model = prepared.model
-        stderr_console().print(
-            f"adapter {model.card.name} ({model.found_by}), layout {model.coverage.layout}: "
-            f"{model.coverage.loaded} tensors loaded",
-            markup=False,
-        )
+        stderr_console().print(prepared.said, markup=False)
     with terminal_progress(quiet=not ranks.first) as progress:
         record, folder = run_prepared(request, prepared, progress)
     if record is None:

@@ -16,13 +16,13 @@ from sysu30k_bench.cli.options import export_options, json_option
 def export(as_json: bool, **options: Any) -> None:  # noqa: ANN401
     """Embed query and gallery with CHECKPOINT into sharded HDF5; `search` and `score` go on from there."""
     from sysu30k_bench.cli.requests import export_request
-    from sysu30k_bench.evaluation.export_step import export_step, prepare_export
+    from sysu30k_bench.evaluation.evaluate import first_step, prepare
     from sysu30k_bench.ranks import Ranks
 
     ranks = Ranks.from_environment()
-    prepared = prepare_export(export_request(options), ranks)
+    prepared = prepare(export_request(options), ranks)
     with terminal_progress(quiet=not ranks.first) as progress:
-        notes = export_step(prepared, progress)
+        notes = first_step(prepared, progress)
     if not ranks.first:
         return
     if as_json:

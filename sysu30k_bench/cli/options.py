@@ -71,7 +71,7 @@ device_option = _option("--device", default="auto", show_default=True, help="aut
 export_options = _apply(
     [
         click.argument("checkpoint", type=click.Path(path_type=Path)),
-        _option("--data", type=click.Path(path_type=Path), required=True, help="Folder of the data set."),
+        _option("--data", type=click.Path(path_type=Path), help="Folder of the data set."),
         _option(
             "--dataset", type=click.Choice(["sysu30k", "market1501"]), help="Found from the layout where unambiguous."
         ),

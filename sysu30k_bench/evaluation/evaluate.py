@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from sysu30k_bench.embeddings.features import is_features_file
+from sysu30k_bench.errors import UsageError
 from sysu30k_bench.evaluation.export_step import PreparedExport, export_step, prepare_export
-from sysu30k_bench.evaluation.request import EvalRequest
+from sysu30k_bench.evaluation.import_step import PreparedImport, import_step, prepare_import
+from sysu30k_bench.evaluation.notes import ExportNotes
+from sysu30k_bench.evaluation.request import EvalRequest, ExportRequest
 from sysu30k_bench.evaluation.run_folder import RunFolder
 from sysu30k_bench.evaluation.score_step import score_step
 from sysu30k_bench.evaluation.search_step import search_step
@@ -34,16 +38,23 @@ def evaluate(
     """
     progress = progress or Silent()
     ranks = ranks or Ranks.from_environment()
-    prepared = prepare_export(request.export, ranks)
+    prepared = prepare(request.export, ranks)
     return run_prepared(request, prepared, progress)
 
 
+def prepare(request: ExportRequest, ranks: Ranks) -> PreparedExport | PreparedImport:
+    """Checks all that can be checked before work starts, for a checkpoint or a features file."""
+    if is_features_file(request.checkpoint):
+        return prepare_import(request, ranks)
+    return prepare_export(request, ranks)
+
+
 def run_prepared(
-    request: EvalRequest, prepared: PreparedExport, progress: Progress
+    request: EvalRequest, prepared: PreparedExport | PreparedImport, progress: Progress
 ) -> tuple[EvaluationRecord | None, RunFolder]:
-    """Does the steps of `evaluate` after `prepare_export`."""
+    """Does the steps of `evaluate` after `prepare`."""
     folder, ranks = prepared.folder, prepared.ranks
-    export_step(prepared, progress)
+    first_step(prepared, progress)
     control_prepared = _control(request, prepared) if request.control else None
     if control_prepared is not None:
         export_step(control_prepared, progress)
@@ -59,6 +70,13 @@ def run_prepared(
         return score_step(folder, control), folder
 
 
-def _control(request: EvalRequest, prepared: PreparedExport) -> PreparedExport:
+def first_step(prepared: PreparedExport | PreparedImport, progress: Progress) -> ExportNotes:
+    """Makes the stores: by embedding images, or from a features file."""
+    return import_step(prepared) if isinstance(prepared, PreparedImport) else export_step(prepared, progress)
+
+
+def _control(request: EvalRequest, prepared: PreparedExport | PreparedImport) -> PreparedExport:
+    if isinstance(prepared, PreparedImport):
+        raise UsageError("a features file has no network", hint="leave --control away")
     export = replace(request.export, random_weights=True, output=prepared.folder.control.path)
     return prepare_export(export, prepared.ranks)

@@ -5,17 +5,16 @@ from __future__ import annotations
 from contextlib import nullcontext
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 
 from sysu30k_bench.data.images import FolderSource
 from sysu30k_bench.data.open import limit_test_set, open_test_set
-from sysu30k_bench.data.protocol import relevance
 from sysu30k_bench.data.split import ROLES, Role, TestSet
 from sysu30k_bench.embeddings.export import ExportReport, ExportSettings, export_split
 from sysu30k_bench.embeddings.identity import StoreIdentity
-from sysu30k_bench.errors import DataError, IntegrityError
+from sysu30k_bench.errors import IntegrityError, UsageError
 from sysu30k_bench.evaluation.environment import peak_memory_bytes, this_machine
+from sysu30k_bench.evaluation.matches import require_matches
 from sysu30k_bench.evaluation.model import ReadyModel, ready_model
 from sysu30k_bench.evaluation.notes import EXPORT_NOTES, ExportNotes, write_notes
 from sysu30k_bench.evaluation.request import ExportRequest
@@ -54,6 +53,15 @@ class PreparedExport:
     ranks: Ranks
 
     @property
+    def said(self) -> str:
+        """What the user is told before the work starts."""
+        model = self.model
+        return (
+            f"adapter {model.card.name} ({model.found_by}), layout {model.coverage.layout}: "
+            f"{model.coverage.loaded} tensors loaded"
+        )
+
+    @property
     def settings(self) -> ExportSettings:
         """How to export."""
         batch = self.request.batch_size or (_GPU_BATCH if self.device.type == "cuda" else _CPU_BATCH)
@@ -66,11 +74,13 @@ def prepare_export(request: ExportRequest, ranks: Ranks) -> PreparedExport:
     Raises:
         BenchError: Something is wrong with data, checkpoint, card or device.
     """
+    if request.data is None:
+        raise UsageError("--data is missing: name the folder of the data set")
     device = choose_device(request.device, ranks.local_rank)
     test_set = open_test_set(request.data, request.dataset)
     if request.limit is not None:
         test_set = limit_test_set(test_set, request.limit)
-    _require_matches(test_set)
+    require_matches(test_set)
     model = ready_model(request, device)
     identities = {role: model.identity(test_set.split(role), test_set.dataset, request) for role in ROLES}
     folder = request.output or default_run_folder(request.checkpoint, identities["gallery"].digest)
@@ -117,22 +127,6 @@ def export_step(prepared: PreparedExport, progress: Progress) -> ExportNotes:
         if prepared.ranks.first:
             write_notes(folder.path / EXPORT_NOTES, notes)
     return notes
-
-
-def _require_matches(test_set: TestSet) -> None:
-    query, gallery = test_set.query, test_set.gallery
-    rel = relevance(query.person_ids, query.camera_ids, gallery.person_ids, gallery.camera_ids)
-    if not len(rel.match_query):
-        raise DataError(
-            f"no query has a match in the gallery: none of {len(query)} identities is in it under another camera",
-            hint="query and gallery must come from the same benchmark, unpacked whole",
-        )
-    without = np.flatnonzero(rel.match_counts == 0)
-    if len(without):
-        named = ", ".join(query.keys[position] for position in without[:5])
-        reason = f"{len(without)} queries have no match in the gallery and count as misses (first: {named})"
-        test_set.warnings.append(reason)
-        test_set.not_official.append(reason)
 
 
 def reasons_against(prepared: PreparedExport) -> list[str]:

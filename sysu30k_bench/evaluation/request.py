@@ -18,8 +18,8 @@ class ExportRequest:
     """What to embed, with what, and where to put it.
 
     Attributes:
-        checkpoint: A weights file.
-        data: The data set's folder.
+        checkpoint: A weights file, or a features file.
+        data: The data set's folder; not needed for a features file that brings its own labels.
         dataset: The benchmark's name; found from the layout where None.
         adapter: Name of a card or path of a `.toml`; found from the file where None.
         model: `SOURCE:NAME` of a network, in place of a card.
@@ -41,7 +41,7 @@ class ExportRequest:
     """
 
     checkpoint: Path
-    data: Path
+    data: Path | None = None
     dataset: str | None = None
     adapter: str | None = None
     model: str | None = None

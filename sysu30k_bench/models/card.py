@@ -61,9 +61,12 @@ class Paper(_Strict):
 
 
 class Network(_Strict):
-    """The trunk: `torchvision:NAME`, `timm:NAME` or `python:package.module:build`, its last linear layer removed."""
+    """The trunk: `torchvision:NAME`, `timm:NAME` or `python:package.module:build`, its last linear layer removed.
 
-    source: str = Field(pattern=r"^(torchvision|timm|python):\S+$")
+    `features:external` stands for a network that nobody has published: such a card takes features files alone.
+    """
+
+    source: str = Field(pattern=r"^(torchvision|timm|python|features):\S+$")
     options: dict[str, str | int | float | bool] = {}
 
     @field_validator("options")

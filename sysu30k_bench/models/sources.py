@@ -39,6 +39,11 @@ def build_trunk(network: Network) -> nn.Module:
         DataError: The package that has it is not installed.
     """
     kind, _, name = network.source.partition(":")
+    if kind == "features":
+        raise UsageError(
+            "this adapter has no network: neither code nor weights of the method are public",
+            hint="give a features file as CHECKPOINT (docs/adapters.md)",
+        )
     builder = {"torchvision": _torchvision, "timm": _timm, "python": _python}[kind]
     return builder(name, network.options).eval()
 

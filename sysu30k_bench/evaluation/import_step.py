@@ -1,0 +1,208 @@
+"""The first step for a features file: embeddings that were made elsewhere become a run's stores."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from sysu30k_bench.data.names import Labels
+from sysu30k_bench.data.open import limit_test_set, open_test_set
+from sysu30k_bench.data.split import ROLES, Role, Split, TestSet
+from sysu30k_bench.embeddings.features import Features, LabelledFeatures, match_to_split, read_features
+from sysu30k_bench.embeddings.identity import StoreIdentity
+from sysu30k_bench.embeddings.write import write_store
+from sysu30k_bench.errors import IntegrityError, UsageError
+from sysu30k_bench.evaluation.environment import peak_memory_bytes, this_machine
+from sysu30k_bench.evaluation.matches import require_matches
+from sysu30k_bench.evaluation.notes import EXPORT_NOTES, ExportNotes, write_notes
+from sysu30k_bench.evaluation.request import ExportRequest
+from sysu30k_bench.evaluation.run_folder import RunFolder, default_run_folder
+from sysu30k_bench.files import sha256_of_file
+from sysu30k_bench.models.card import AdapterCard, Network
+from sysu30k_bench.models.cards import find_card
+from sysu30k_bench.ranks import Ranks
+from sysu30k_bench.results.record import Data, Model
+
+OWN_LABELS = "own-labels"
+"""Data set name of a run whose labels come from the features file itself."""
+
+
+@dataclass(frozen=True)
+class PreparedImport:
+    """A features file, matched to the lists.
+
+    Attributes:
+        request: What was asked.
+        test_set: The lists.
+        card: The method, as named.
+        embedding: (M, D) by role.
+        rows: (N,) row of `embedding` for each row of the split, by role; -1 where there is none.
+        identities: Identity of each role's store.
+        folder: The run folder.
+        ranks: This process among those of the run.
+    """
+
+    request: ExportRequest
+    test_set: TestSet
+    card: AdapterCard
+    embedding: dict[Role, np.ndarray]
+    rows: dict[Role, np.ndarray]
+    identities: dict[Role, StoreIdentity]
+    folder: RunFolder
+    ranks: Ranks
+
+    @property
+    def said(self) -> str:
+        """What the user is told before the work starts."""
+        return f"adapter {self.card.name}, embeddings made elsewhere, {self.embedding['gallery'].shape[1]:,} dimensions"
+
+
+def prepare_import(request: ExportRequest, ranks: Ranks) -> PreparedImport:
+    """Reads a features file and matches it to the lists by key.
+
+    Raises:
+        UsageError: The folder of the data set is not named, or a network was.
+        IntegrityError: The file is damaged, lacks images, or holds some twice; they are named.
+    """
+    if request.model is not None or request.random_weights:
+        raise UsageError("a features file has no network", hint="leave --model and --control away")
+    features = read_features(request.checkpoint)
+    card = find_card(request.adapter) if request.adapter else _unnamed_card()
+    if isinstance(features, LabelledFeatures):
+        test_set, embedding, rows = _own_lists(request, features)
+    else:
+        test_set, embedding, rows = _matched(request, features)
+    require_matches(test_set)
+    digest = sha256_of_file(request.checkpoint)
+    identities = {
+        role: StoreIdentity(
+            weights=digest,
+            card=card.fingerprint,
+            adapter=card.name,
+            split=test_set.split(role).fingerprint,
+            dataset=test_set.dataset,
+            role=role,
+            dtype=request.storage,
+            device="elsewhere",
+        )
+        for role in ROLES
+    }
+    folder = request.output or default_run_folder(request.checkpoint, identities["gallery"].digest)
+    return PreparedImport(request, test_set, card, embedding, rows, identities, RunFolder(folder), ranks)
+
+
+def import_step(prepared: PreparedImport) -> ExportNotes:
+    """Writes the stores and leaves `export.json`."""
+    started = time.perf_counter()
+    test_set, folder = prepared.test_set, prepared.folder
+    if prepared.ranks.first:
+        with folder.locked():
+            for role in ROLES:
+                write_store(
+                    folder.embeddings(role),
+                    test_set.split(role),
+                    prepared.embedding[role],
+                    prepared.rows[role],
+                    prepared.identities[role],
+                )
+            notes = _notes(prepared, time.perf_counter() - started)
+            write_notes(folder.path / EXPORT_NOTES, notes)
+    prepared.ranks.gather(None)
+    return notes if prepared.ranks.first else _notes(prepared, time.perf_counter() - started)
+
+
+def _matched(
+    request: ExportRequest, features: Features
+) -> tuple[TestSet, dict[Role, np.ndarray], dict[Role, np.ndarray]]:
+    if request.data is None:
+        raise UsageError("--data is missing: the lists tell who is in which image")
+    test_set = open_test_set(request.data, request.dataset)
+    if request.limit is not None:
+        test_set = limit_test_set(test_set, request.limit)
+    found = {role: match_to_split(request.checkpoint, features, test_set.split(role).keys) for role in ROLES}
+    missing = [key for role in ROLES for key in found[role][1]]
+    if missing and not request.skip_damaged:
+        raise IntegrityError(
+            f"{request.checkpoint} lacks {len(missing)} images of the lists",
+            details=missing,
+            hint="embed them too, or go on without them with --skip-damaged, which is never official",
+        )
+    if missing:
+        test_set.not_official.append(f"--skip-damaged: {len(missing)} images have no embedding (first: {missing[0]})")
+    unknown = set(found["query"][2]) & set(found["gallery"][2])
+    if unknown:
+        test_set.warnings.append(
+            f"{len(unknown)} rows of the features file are of no image of the lists (first: {min(unknown)})"
+        )
+    return test_set, dict.fromkeys(ROLES, features.embedding), {role: found[role][0] for role in ROLES}
+
+
+def _own_lists(
+    request: ExportRequest, features: LabelledFeatures
+) -> tuple[TestSet, dict[Role, np.ndarray], dict[Role, np.ndarray]]:
+    if request.data is not None:
+        raise UsageError(
+            f"{request.checkpoint} has labels and no keys, so that its rows cannot be matched to images",
+            hint="leave --data away to score it by its own labels, or write a file with keys (docs/adapters.md)",
+        )
+    splits = {}
+    for role in ROLES:
+        own = features.labels[role]
+        labels = [
+            Labels(person, camera)
+            for person, camera in zip(own.person_id.tolist(), own.camera_id.tolist(), strict=True)
+        ]
+        splits[role] = Split.of(role, [f"{role}/{number}" for number in range(len(labels))], labels)
+    reason = "the labels are those of the features file, not of a list that could be checked"
+    test_set = TestSet(OWN_LABELS, request.checkpoint.parent, splits["query"], splits["gallery"], [], [reason])
+    embedding: dict[Role, np.ndarray] = {role: features.embedding[role] for role in ROLES}
+    return test_set, embedding, {role: np.arange(len(embedding[role])) for role in ROLES}
+
+
+def _unnamed_card() -> AdapterCard:
+    return AdapterCard(name="features", title="embeddings made elsewhere", network=Network(source="features:external"))
+
+
+def _notes(prepared: PreparedImport, seconds: float) -> ExportNotes:
+    test_set, card = prepared.test_set, prepared.card
+    skipped = {role: int((prepared.rows[role] < 0).sum()) for role in ROLES}
+    return ExportNotes(
+        model=Model(
+            adapter=card.name,
+            title=card.title,
+            supervision=card.supervision,
+            network="made elsewhere",
+            checkpoint=prepared.request.checkpoint.name,
+            weights_sha256=prepared.identities["gallery"].weights,
+            card_sha256=card.fingerprint,
+            layout="features file",
+            feature="made elsewhere",
+            flip="unknown",
+            dimension=prepared.embedding["gallery"].shape[1],
+            input="unknown",
+            compute="fp32",
+            storage=prepared.request.storage,
+            parameters=0,
+            tensors_loaded=0,
+        ),
+        data=Data(
+            dataset=test_set.dataset,
+            root=str(test_set.root),
+            query_fingerprint=test_set.query.fingerprint,
+            gallery_fingerprint=test_set.gallery.fingerprint,
+            drawn=test_set.drawn,
+        ),
+        warnings=[*test_set.warnings, "the embeddings were made elsewhere: only their ranking is this tool's"],
+        not_official_because=list(dict.fromkeys(test_set.not_official)),
+        images_embedded=0,
+        seconds=seconds,
+        peak_memory_bytes=peak_memory_bytes(),
+        processes=1,
+        machine=this_machine(torch.device("cpu")),
+        stores=prepared.folder.stores(),
+        skipped_query=skipped["query"],
+        skipped_gallery=skipped["gallery"],
+    )

@@ -1,0 +1,30 @@
+"""Queries that have a match, and those that have none."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sysu30k_bench.data.protocol import relevance
+from sysu30k_bench.data.split import TestSet
+from sysu30k_bench.errors import DataError
+
+
+def require_matches(test_set: TestSet) -> None:
+    """Marks a test set in which some queries have no match, and refuses one in which none has.
+
+    Raises:
+        DataError: No query has a match.
+    """
+    query, gallery = test_set.query, test_set.gallery
+    rel = relevance(query.person_ids, query.camera_ids, gallery.person_ids, gallery.camera_ids)
+    if not len(rel.match_query):
+        raise DataError(
+            f"no query has a match in the gallery: none of {len(query)} identities is in it under another camera",
+            hint="query and gallery must come from the same benchmark, unpacked whole",
+        )
+    without = np.flatnonzero(rel.match_counts == 0)
+    if len(without):
+        named = ", ".join(query.keys[position] for position in without[:5])
+        reason = f"{len(without)} queries have no match in the gallery and count as misses (first: {named})"
+        test_set.warnings.append(reason)
+        test_set.not_official.append(reason)
