@@ -184,7 +184,8 @@ def _model(prepared: PreparedExport) -> Model:
         feature=card.feature.kind + (" (full)" if card.feature.full_logits else ""),
         flip=card.feature.flip,
         dimension=probe_dimension(model.embedder, prepared.device),
-        input=f"{size.height}x{size.width} {size.interpolation}, mean {list(size.mean)}, std {list(size.std)}",
+        input=f"{size.height}x{size.width} {size.interpolation}, {size.channels}, {size.scale}, "
+        f"mean {list(size.mean)}, std {list(size.std)}",
         compute=prepared.request.compute,
         storage=prepared.request.storage,
         parameters=sum(parameter.numel() for parameter in model.embedder.trunk.parameters()),

@@ -20,6 +20,14 @@ from sysu30k_bench.models.cards import find_card
 from sysu30k_bench.models.checkpoint import CheckpointFile, read_checkpoint
 from sysu30k_bench.models.detect import detect_card
 from sysu30k_bench.models.embedder import EMBEDDING_VERSION, Embedder
+from sysu30k_bench.models.exported import (
+    SOURCES,
+    check_input_size,
+    exported_card,
+    exported_digest,
+    exported_kind,
+    load_exported,
+)
 from sysu30k_bench.models.load import INIT_SEED, Coverage, load_embedder, random_embedder
 from sysu30k_bench.models.sources import generic_card
 
@@ -77,6 +85,9 @@ def ready_model(request: ExportRequest, device: torch.device) -> ReadyModel:
         IntegrityError: The file is damaged, hostile, or does not fill the network.
         DataError: Something is not there.
     """
+    kind = exported_kind(request.checkpoint)
+    if kind is not None:
+        return _ready_exported(request, kind, device)
     checkpoint = read_checkpoint(request.checkpoint)
     card, found_by, caution = _choose_card(request, checkpoint)
     card = _with_changes(card, request)
@@ -85,6 +96,31 @@ def ready_model(request: ExportRequest, device: torch.device) -> ReadyModel:
     if request.random_weights:
         embedder = random_embedder(card, embedder)
     return ReadyModel(card, checkpoint, embedder.to(device), coverage, found_by, device, caution)
+
+
+def _ready_exported(request: ExportRequest, kind: str, device: torch.device) -> ReadyModel:
+    if request.random_weights:
+        raise UsageError("the weights of a whole model cannot be made random", hint="leave --control away")
+    network = load_exported(request.checkpoint, kind, device, bf16=request.compute == "bf16")
+    found_by = "named" if request.adapter else f"made for a {kind} model"
+    card = find_card(request.adapter) if request.adapter else exported_card(request.checkpoint, kind, network)
+    if card.network.source != SOURCES[kind] or request.model is not None:
+        raise UsageError(
+            f"{request.checkpoint} is a {kind} model and holds its own network",
+            hint=f'leave --model away; a card for it has source = "{SOURCES[kind]}"',
+        )
+    card = _with_changes(card, request)
+    if card.feature.kind != "pool5":
+        raise UsageError("a whole model gives one feature", hint="leave --feature away")
+    check_input_size(card, network)
+    checkpoint = CheckpointFile(request.checkpoint, exported_digest(request.checkpoint), {})
+    caution = (
+        ""
+        if request.adapter
+        else ("input and flip were taken for granted (see the record's model.input): a card says what the model wants")
+    )
+    embedder = Embedder(network, card.feature, card.input, bf16=False)
+    return ReadyModel(card, checkpoint, embedder.to(device), Coverage("whole model", "", 1), found_by, device, caution)
 
 
 def _choose_card(request: ExportRequest, checkpoint: CheckpointFile) -> tuple[AdapterCard, str, str]:

@@ -63,10 +63,11 @@ class Paper(_Strict):
 class Network(_Strict):
     """The trunk: `torchvision:NAME`, `timm:NAME` or `python:package.module:build`, its last linear layer removed.
 
+    `onnx:checkpoint`, `openvino:checkpoint` and `torchscript:checkpoint` stand for a model file with its own network.
     `features:external` stands for a network that nobody has published: such a card takes features files alone.
     """
 
-    source: str = Field(pattern=r"^(torchvision|timm|python|features):\S+$")
+    source: str = Field(pattern=r"^(torchvision|timm|python|features|onnx|openvino|torchscript):\S+$")
     options: dict[str, str | int | float | bool] = {}
 
     @field_validator("options")
@@ -127,11 +128,23 @@ class Checkpoint(_Strict):
 
 
 class Input(_Strict):
-    """What the network sees: the image resized to height x width, scaled to [0, 1], then normalised."""
+    """What the network sees: the image resized to height x width, scaled, then normalised.
+
+    Attributes:
+        height: Rows.
+        width: Columns.
+        interpolation: Of the resizing.
+        channels: Their order.
+        scale: `unit` divides pixels by 255 before the normalisation, `byte` leaves them at 0 to 255.
+        mean: Subtracted from each channel, in the network's order.
+        std: Divided by.
+    """
 
     height: int = Field(256, ge=16, le=4096)
     width: int = Field(128, ge=16, le=4096)
     interpolation: Literal["nearest", "bilinear", "bicubic", "lanczos"] = "bicubic"
+    channels: Literal["rgb", "bgr"] = "rgb"
+    scale: Literal["unit", "byte"] = "unit"
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
     std: tuple[float, float, float] = (0.229, 0.224, 0.225)
 

@@ -60,7 +60,10 @@ class Embedder(nn.Module):
             (N, D) float32 on the same device, each row of unit length. A row whose feature is zero or not finite comes
             out as NaN, for the caller to name.
         """
-        pixels = images.float().div(255).sub(self.mean).div(self.std)
+        pixels = images.flip(1).float() if self.input.channels == "bgr" else images.float()
+        if self.input.scale == "unit":
+            pixels = pixels.div(255)
+        pixels = pixels.sub(self.mean).div(self.std)
         pixels = pixels.contiguous(memory_format=torch.channels_last)
         views = [self._pooled(pixels)]
         if self.feature.flip != "none":

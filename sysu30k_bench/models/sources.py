@@ -44,6 +44,10 @@ def build_trunk(network: Network) -> nn.Module:
             "this adapter has no network: neither code nor weights of the method are public",
             hint="give a features file as CHECKPOINT (docs/adapters.md)",
         )
+    if kind in {"onnx", "openvino", "torchscript"}:
+        raise UsageError(
+            f"this adapter takes {kind} models, which hold their own network", hint="give one as CHECKPOINT"
+        )
     builder = {"torchvision": _torchvision, "timm": _timm, "python": _python}[kind]
     return builder(name, network.options).eval()
 

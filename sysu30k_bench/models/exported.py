@@ -1,0 +1,185 @@
+"""Whole models in one file, weights and program together: ONNX, OpenVINO IR, TorchScript."""
+
+from __future__ import annotations
+
+import hashlib
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from sysu30k_bench.errors import BenchError, DataError, IntegrityError, UsageError
+from sysu30k_bench.files import sha256_of_file
+from sysu30k_bench.models.card import AdapterCard, Input, Network
+
+SOURCES = {"onnx": "onnx:checkpoint", "openvino": "openvino:checkpoint", "torchscript": "torchscript:checkpoint"}
+
+
+def exported_kind(path: Path) -> str | None:
+    """Says what kind of whole model a file is: `onnx`, `openvino`, `torchscript`, or None for anything else."""
+    suffix = path.suffix.lower()
+    if suffix == ".onnx":
+        return "onnx"
+    if suffix == ".xml":
+        return "openvino"
+    if path.is_file() and zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            inside = {name.partition("/")[2] for name in archive.namelist()}
+        if "constants.pkl" in inside and any(name.startswith("code/") for name in inside):
+            return "torchscript"
+    return None
+
+
+class ExportedNetwork(nn.Module):
+    """A whole model as a network that takes batches.
+
+    Args:
+        run: Maps a float32 array (n, 3, H, W) to features (n, D) or a map (n, D, h, w).
+        fixed_batch: The batch size that the model insists on, or None.
+        size: The height and width that it insists on, or None.
+    """
+
+    def __init__(
+        self, run: Callable[[np.ndarray], np.ndarray], fixed_batch: int | None, size: tuple[int, int] | None
+    ) -> None:
+        super().__init__()
+        self._run = run
+        self._fixed_batch = fixed_batch
+        self.size = size
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Runs the model on (N, 3, H, W), in pieces where its batch size is fixed; gives (N, D)."""
+        pixels = np.ascontiguousarray(images.float().cpu().numpy())
+        step = self._fixed_batch or len(pixels)
+        parts = []
+        for start in range(0, len(pixels), step):
+            piece = pixels[start : start + step]
+            short = step - len(piece)
+            if short:
+                piece = np.concatenate([piece, np.repeat(piece[-1:], short, axis=0)])
+            parts.append(self._run(piece)[: step - short])
+        features = np.concatenate(parts)
+        if features.ndim == 4 and features.shape[2:] == (1, 1):
+            features = features[:, :, 0, 0]
+        return torch.from_numpy(np.ascontiguousarray(features)).to(images.device)
+
+
+def load_exported(path: Path, kind: str, device: torch.device, *, bf16: bool = False) -> ExportedNetwork:
+    """Loads a whole model.
+
+    ONNX and OpenVINO models hold operators alone. TorchScript holds a program for torch's interpreter: load only what
+    you trust.
+
+    Args:
+        path: The file; an OpenVINO model's `.bin` lies beside its `.xml`.
+        kind: As `exported_kind` says.
+        device: Where a TorchScript model runs; the others run on the CPU.
+        bf16: Let OpenVINO compute in bfloat16, as it would by itself on a processor that can.
+
+    Raises:
+        DataError: The file, or the package that runs it, is not there.
+        IntegrityError: The file is damaged, or is no model with one image input.
+    """
+    if not path.is_file():
+        raise DataError(f"there is no file {path}", hint="give the path of a model file")
+    if bf16 and kind != "openvino":
+        raise UsageError(f"a {kind} model has its own arithmetic", hint="leave --compute bf16 away")
+    try:
+        if kind == "openvino":
+            return _openvino(path, bf16=bf16)
+        return _onnx(path) if kind == "onnx" else _torchscript(path, device)
+    except ImportError as error:
+        raise DataError(
+            f"running {path.name} needs {error.name}", hint=f"pip install 'sysu30k-bench[{kind}]'"
+        ) from error
+    except BenchError:
+        raise
+    except Exception as error:
+        said = str(error).strip().splitlines()
+        raise IntegrityError(
+            f"{path} is damaged or no {kind} model: {said[0] if said else type(error).__name__}",
+            hint="export the model again, and look at the file with its own tools",
+        ) from error
+
+
+def exported_digest(path: Path) -> str:
+    """Returns the SHA-256 of a whole model; of both files where it has two."""
+    weights = path.with_suffix(".bin")
+    if path.suffix.lower() == ".xml" and weights.is_file():
+        return hashlib.sha256((sha256_of_file(path) + sha256_of_file(weights)).encode()).hexdigest()
+    return sha256_of_file(path)
+
+
+def exported_card(path: Path, kind: str, network: ExportedNetwork) -> AdapterCard:
+    """Makes a card for a whole model that came without one: its own input size, both views summed."""
+    height, width = network.size or (256, 128)
+    return AdapterCard(
+        name=f"{kind}-model",
+        title=f"{path.name} ({kind})",
+        network=Network(source=SOURCES[kind]),
+        input=Input(height=height, width=width),
+    )
+
+
+def check_input_size(card: AdapterCard, network: ExportedNetwork) -> None:
+    """Refuses a card whose input size is not the one that the model insists on.
+
+    Raises:
+        UsageError: The sizes differ.
+    """
+    if network.size is not None and network.size != (card.input.height, card.input.width):
+        raise UsageError(
+            f"the model takes images of {network.size[0]} x {network.size[1]}, and the card {card.name!r} gives "
+            f"{card.input.height} x {card.input.width}",
+            hint="set [input] height and width in the card",
+        )
+
+
+def _shape(dimensions: list[int | None]) -> tuple[int | None, tuple[int, int] | None]:
+    if len(dimensions) != 4 or dimensions[1] not in {3, None}:
+        raise ValueError(f"its input has the shape {dimensions}, not (N, 3, H, W)")
+    batch, _, height, width = dimensions
+    return batch, (height, width) if height and width else None
+
+
+def _onnx(path: Path) -> ExportedNetwork:
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    if len(session.get_inputs()) != 1:
+        raise ValueError(f"it has {len(session.get_inputs())} inputs, not one")
+    source = session.get_inputs()[0]
+    batch, size = _shape([item if isinstance(item, int) and item > 0 else None for item in source.shape])
+    output = session.get_outputs()[0].name
+    return ExportedNetwork(lambda images: np.asarray(session.run([output], {source.name: images})[0]), batch, size)
+
+
+def _openvino(path: Path, *, bf16: bool) -> ExportedNetwork:
+    import openvino
+
+    core: Any = openvino.Core()
+    model = core.read_model(path)
+    if len(model.inputs) != 1:
+        raise ValueError(f"it has {len(model.inputs)} inputs, not one")
+    dimensions = [item.get_length() if item.is_static else None for item in model.inputs[0].partial_shape]
+    batch, size = _shape(dimensions)
+    # its default is bf16 where the processor has it; a run recorded as fp32 must be that
+    compiled = core.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "bf16" if bf16 else "f32"})
+    return ExportedNetwork(lambda images: np.array(compiled(images)[0]), batch, size)
+
+
+def _torchscript(path: Path, device: torch.device) -> ExportedNetwork:
+    module = torch.jit.load(str(path), map_location=device).eval()  # type: ignore[no-untyped-call]
+
+    def run(images: np.ndarray) -> np.ndarray:
+        with torch.inference_mode():
+            features = module(torch.from_numpy(images).to(device))
+        if not isinstance(features, torch.Tensor):
+            raise UsageError(f"the TorchScript model returns a {type(features).__name__}, not a tensor")
+        return features.float().cpu().numpy()
+
+    return ExportedNetwork(run, None, None)
