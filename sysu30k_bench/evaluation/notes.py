@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from sysu30k_bench.errors import DataError, IntegrityError
 from sysu30k_bench.files import write_atomically
-from sysu30k_bench.results.record import Data, Machine, Model
+from sysu30k_bench.results.record import Data, HealthRecord, Machine, Model
 
 EXPORT_NOTES = "export.json"
 SEARCH_NOTES = "search.json"
@@ -63,10 +63,14 @@ class SearchNotes(BaseModel):
         peak_memory_bytes: Largest resident memory.
         ranking_sha256: Digest of `ranking.csv`.
         stores: SHA-256 of each role's `manifest.json`, by role.
+        health: Signs of collapse and leakage.
+        warnings: What these signs say.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    health: HealthRecord
+    warnings: list[str]
     machine: Machine
     engine: str
     engine_reason: str

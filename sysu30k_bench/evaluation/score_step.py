@@ -63,7 +63,9 @@ def _record(
     if counts.unmatched and not any("no match" in reason for reason in reasons):
         reasons.append(f"{counts.unmatched} queries have no match in the gallery and count as misses")
     warnings = list(
-        dict.fromkeys([*exported.warnings, *_unusual(ranking, ties.rank1_optimistic, ties.rank1_pessimistic)])
+        dict.fromkeys(
+            [*exported.warnings, *searched.warnings, *_unusual(ranking, ties.rank1_optimistic, ties.rank1_pessimistic)]
+        )
     )
     speed = exported.images_embedded / exported.seconds if exported.images_embedded and exported.seconds > 0 else None
     return EvaluationRecord(
@@ -91,6 +93,7 @@ def _record(
             search_seconds=searched.seconds,
             peak_memory_bytes=max(exported.peak_memory_bytes, searched.peak_memory_bytes),
         ),
+        health=searched.health,
         control=control,
         files={"ranking": RANKING_NAME, "top": TOP_NAME, "embeddings": "embeddings"},
     )

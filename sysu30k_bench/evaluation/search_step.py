@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import asdict
 
 from sysu30k_bench.data.protocol import relevance
 from sysu30k_bench.embeddings.store import Store
@@ -12,7 +13,9 @@ from sysu30k_bench.evaluation.notes import SEARCH_NOTES, SearchNotes, write_note
 from sysu30k_bench.evaluation.request import SearchRequest
 from sysu30k_bench.evaluation.run_folder import RunFolder
 from sysu30k_bench.files import sha256_of_file, write_atomically
+from sysu30k_bench.metrics.health import examine
 from sysu30k_bench.progress import Progress
+from sysu30k_bench.results.record import HealthRecord
 from sysu30k_bench.search.choose import choose_device, choose_engine
 from sysu30k_bench.search.gallery import StoreGallery
 from sysu30k_bench.search.ranking import TOP_NAME, make_ranking, top_table
@@ -44,8 +47,9 @@ def search_step(folder: RunFolder, request: SearchRequest, progress: Progress) -
     if not len(relevant.match_query):
         raise DataError("no query has a match in the gallery", hint="look for damaged images, or export again")
     reach = request.top_k + int(relevant.match_counts.max()) + 1
+    embeddings = query.embeddings()
     result = search(
-        query.embeddings(),
+        embeddings,
         StoreGallery(gallery, gallery_labels.key),
         relevant,
         engine,
@@ -58,7 +62,10 @@ def search_step(folder: RunFolder, request: SearchRequest, progress: Progress) -
     path = ranking.write(folder.path)
     top = top_table(result, relevant, query_labels.key, gallery_labels.key, request.top_k)
     write_atomically(folder.path / TOP_NAME, top.to_csv(index=False, lineterminator="\n").encode())
+    health = examine(embeddings, result.top_position, result.top_score)
     notes = SearchNotes(
+        health=HealthRecord(**asdict(health)),
+        warnings=health.warnings,
         machine=this_machine(device),
         engine=engine.description,
         engine_reason=reason,

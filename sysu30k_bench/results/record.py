@@ -182,6 +182,15 @@ class Cost(_Strict):
     peak_memory_bytes: Count
 
 
+class HealthRecord(_Strict):
+    """Signs of collapse, hubs, and images that are in both query and gallery (see `metrics.health`)."""
+
+    effective_rank: Positive
+    mean_cosine: Annotated[float, Field(ge=-1.0, le=1.0, allow_inf_nan=False)]
+    hub_share: Fraction
+    same_image: Count
+
+
 class Control(_Strict):
     """The same network with random weights on the same images."""
 
@@ -213,6 +222,7 @@ class EvaluationRecord(_Strict):
     data: Data
     environment: Environment
     cost: Cost
+    health: HealthRecord
     control: Control | None = None
     files: dict[str, str] = {}
 
