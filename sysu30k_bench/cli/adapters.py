@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import click
 
@@ -70,3 +71,50 @@ def show_card(name: str, as_json: bool) -> None:
     if card.checkpoint.recognised_by:
         lines.append("  (* the card is found by this layout when none is named)")
     console.print("\n".join(lines), markup=False, soft_wrap=True)
+
+
+@adapters.command("check")
+@click.argument("name", required=False)
+@click.argument("checkpoint", required=False, type=click.Path(path_type=Path))
+@click.option("--all", "every", is_flag=True, show_envvar=True, help="Try every card that is installed.")
+@click.option("--markdown", is_flag=True, show_envvar=True, help="Print the table of the documents.")
+def check(name: str | None, checkpoint: Path | None, every: bool, markdown: bool) -> None:
+    """Try the card NAME (or FILE.toml) on eight drawn images, with CHECKPOINT or with random weights.
+
+    Exits with 1 where a card does not work, and says why.
+    """
+    from sysu30k_bench.errors import CheckFailedError, UsageError
+    from sysu30k_bench.evaluation.check_card import check_card
+    from sysu30k_bench.models.cards import all_cards, find_card
+
+    if every == (name is not None):
+        raise UsageError("name one card, or give --all")
+    cards = list(all_cards().values()) if every else [find_card(str(name))]
+    reports = [check_card(card, checkpoint) for card in cards]
+    rows = [
+        (
+            report.card,
+            f"{report.layouts}",
+            f"{report.parameters / 1e6:,.1f} M",
+            f"{report.dimension:,}",
+            f"{report.images_per_second:,.0f}",
+        )
+        if report.dimension
+        else (report.card, "", "", "", report.note or "does not work")
+        for report in reports
+    ]
+    headings = ("adapter", "layouts", "parameters", "dimension", "images/s")
+    if markdown:
+        lines = [f"| {' | '.join(row)} |" for row in (headings, ("---",) * len(headings), *rows)]
+        click.echo("\n".join(lines))
+    else:
+        from rich.markup import escape
+        from rich.table import Table
+
+        table = Table(*headings, box=None, pad_edge=False)
+        for row in rows:
+            table.add_row(*(escape(value) for value in row))
+        stdout_console().print(table)
+    faults = [f"{report.card}: {fault}" for report in reports for fault in report.faults]
+    if faults:
+        raise CheckFailedError(f"{len(faults)} faults", details=faults)

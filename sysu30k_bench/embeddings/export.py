@@ -15,9 +15,9 @@ from sysu30k_bench.data.probe import images_digest
 from sysu30k_bench.data.split import Split
 from sysu30k_bench.embeddings.identity import StoreIdentity
 from sysu30k_bench.embeddings.loading import load_batches
-from sysu30k_bench.embeddings.manifest import Manifest, ShardEntry, read_manifest
+from sysu30k_bench.embeddings.manifest import Manifest, ShardEntry, read_manifest, refuse_other
 from sysu30k_bench.embeddings.shard import Shard, encode_shard, read_shard, shard_name
-from sysu30k_bench.errors import DataError, IntegrityError, UsageError
+from sysu30k_bench.errors import DataError, IntegrityError
 from sysu30k_bench.files import remove_partials, write_atomically
 from sysu30k_bench.models.embedder import Embedder, probe_dimension
 from sysu30k_bench.progress import Progress
@@ -130,12 +130,7 @@ def _plan(
     split: Split, embedder: Embedder, folder: Path, identity: StoreIdentity, settings: ExportSettings
 ) -> Manifest:
     existing = read_manifest(folder)
-    if existing is not None and existing.identity != identity:
-        raise UsageError(
-            f"{folder} holds embeddings of something else; they are left as they are",
-            details=identity.differences(existing.identity),
-            hint="choose another --output, or delete that folder",
-        )
+    refuse_other(folder, existing, identity)
     dimension = probe_dimension(embedder, settings.device)
     if existing is not None:
         if (existing.rows, existing.dimension) != (len(split), dimension):

@@ -7,7 +7,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from sysu30k_bench.embeddings.identity import StoreIdentity
-from sysu30k_bench.errors import DataError, IntegrityError
+from sysu30k_bench.errors import DataError, IntegrityError, UsageError
 from sysu30k_bench.files import write_atomically
 
 MANIFEST_NAME = "manifest.json"
@@ -57,6 +57,25 @@ class Manifest(BaseModel):
     def write(self, folder: Path) -> None:
         """Writes the manifest into a store's folder, whole."""
         write_atomically(folder / MANIFEST_NAME, (self.model_dump_json(indent=1) + "\n").encode())
+
+
+def refuse_other(folder: Path, existing: Manifest | None, identity: StoreIdentity) -> None:
+    """Refuses to touch a store of something else.
+
+    Args:
+        folder: The store's folder.
+        existing: Its manifest, if it has one.
+        identity: What is to be stored there.
+
+    Raises:
+        UsageError: The identities differ; what differs is listed.
+    """
+    if existing is not None and existing.identity != identity:
+        raise UsageError(
+            f"{folder} holds embeddings of something else; they are left as they are",
+            details=identity.differences(existing.identity),
+            hint="choose another --output, or delete that folder",
+        )
 
 
 def read_manifest(folder: Path) -> Manifest | None:

@@ -9,9 +9,9 @@ import numpy as np
 from sysu30k_bench.data.split import Split
 from sysu30k_bench.embeddings.export import default_shard_rows
 from sysu30k_bench.embeddings.identity import StoreIdentity
-from sysu30k_bench.embeddings.manifest import Manifest, ShardEntry, read_manifest
+from sysu30k_bench.embeddings.manifest import Manifest, ShardEntry, read_manifest, refuse_other
 from sysu30k_bench.embeddings.shard import Shard, encode_shard, shard_name
-from sysu30k_bench.errors import IntegrityError, UsageError
+from sysu30k_bench.errors import IntegrityError
 from sysu30k_bench.files import write_atomically
 
 
@@ -31,12 +31,7 @@ def write_store(folder: Path, split: Split, embedding: np.ndarray, rows: np.ndar
         DataError: The folder cannot be written.
     """
     existing = read_manifest(folder)
-    if existing is not None and existing.identity != identity:
-        raise UsageError(
-            f"{folder} holds embeddings of something else; they are left as they are",
-            details=identity.differences(existing.identity),
-            hint="choose another --output, or delete that folder",
-        )
+    refuse_other(folder, existing, identity)
     dimension = embedding.shape[1]
     shard_rows = default_shard_rows(dimension, identity.dtype)
     manifest = Manifest(identity=identity, rows=len(split), dimension=dimension, shard_rows=shard_rows)

@@ -14,7 +14,7 @@ from sysu30k_bench.embeddings.export import ExportReport, ExportSettings, export
 from sysu30k_bench.embeddings.identity import StoreIdentity
 from sysu30k_bench.errors import IntegrityError, UsageError
 from sysu30k_bench.evaluation.environment import peak_memory_bytes, this_machine
-from sysu30k_bench.evaluation.matches import require_matches
+from sysu30k_bench.evaluation.lists import data_of, require_matches
 from sysu30k_bench.evaluation.model import ReadyModel, ready_model
 from sysu30k_bench.evaluation.notes import EXPORT_NOTES, ExportNotes, write_notes
 from sysu30k_bench.evaluation.request import ExportRequest
@@ -23,7 +23,7 @@ from sysu30k_bench.files import remove_partials
 from sysu30k_bench.models.embedder import probe_dimension
 from sysu30k_bench.progress import Progress
 from sysu30k_bench.ranks import Ranks
-from sysu30k_bench.results.record import Data, Model
+from sysu30k_bench.results.record import Model
 from sysu30k_bench.search.choose import choose_device
 
 _CPU_BATCH = 32
@@ -149,13 +149,7 @@ def _notes(prepared: PreparedExport, reports: dict[Role, ExportReport]) -> Expor
         reasons.append(f"--skip-damaged: {sum(skipped.values())} images could not be decoded (first: {first})")
     return ExportNotes(
         model=_model(prepared),
-        data=Data(
-            dataset=test_set.dataset,
-            root=str(test_set.root),
-            query_fingerprint=test_set.query.fingerprint,
-            gallery_fingerprint=test_set.gallery.fingerprint,
-            drawn=test_set.drawn,
-        ),
+        data=data_of(test_set),
         warnings=[*test_set.warnings, *([model.caution] if model.caution else [])],
         not_official_because=list(dict.fromkeys(reasons)),
         images_embedded=sum(report.images for report in reports.values()),

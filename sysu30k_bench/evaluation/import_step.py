@@ -16,7 +16,7 @@ from sysu30k_bench.embeddings.identity import StoreIdentity
 from sysu30k_bench.embeddings.write import write_store
 from sysu30k_bench.errors import IntegrityError, UsageError
 from sysu30k_bench.evaluation.environment import peak_memory_bytes, this_machine
-from sysu30k_bench.evaluation.matches import require_matches
+from sysu30k_bench.evaluation.lists import data_of, require_matches
 from sysu30k_bench.evaluation.notes import EXPORT_NOTES, ExportNotes, write_notes
 from sysu30k_bench.evaluation.request import ExportRequest
 from sysu30k_bench.evaluation.run_folder import RunFolder, default_run_folder
@@ -24,7 +24,7 @@ from sysu30k_bench.files import sha256_of_file
 from sysu30k_bench.models.card import AdapterCard, Network
 from sysu30k_bench.models.cards import find_card
 from sysu30k_bench.ranks import Ranks
-from sysu30k_bench.results.record import Data, Model
+from sysu30k_bench.results.record import Model
 
 OWN_LABELS = "own-labels"
 """Data set name of a run whose labels come from the features file itself."""
@@ -188,13 +188,7 @@ def _notes(prepared: PreparedImport, seconds: float) -> ExportNotes:
             parameters=0,
             tensors_loaded=0,
         ),
-        data=Data(
-            dataset=test_set.dataset,
-            root=str(test_set.root),
-            query_fingerprint=test_set.query.fingerprint,
-            gallery_fingerprint=test_set.gallery.fingerprint,
-            drawn=test_set.drawn,
-        ),
+        data=data_of(test_set),
         warnings=[*test_set.warnings, "the embeddings were made elsewhere: only their ranking is this tool's"],
         not_official_because=list(dict.fromkeys(test_set.not_official)),
         images_embedded=0,

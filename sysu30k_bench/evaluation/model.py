@@ -18,7 +18,7 @@ from sysu30k_bench.evaluation.request import ExportRequest
 from sysu30k_bench.models.card import AdapterCard, Feature, Network
 from sysu30k_bench.models.cards import find_card
 from sysu30k_bench.models.checkpoint import CheckpointFile, read_checkpoint
-from sysu30k_bench.models.detect import detect_card
+from sysu30k_bench.models.detect import detect_card, second_best
 from sysu30k_bench.models.embedder import EMBEDDING_VERSION, Embedder
 from sysu30k_bench.models.exported import (
     SOURCES,
@@ -131,7 +131,9 @@ def _choose_card(request: ExportRequest, checkpoint: CheckpointFile) -> tuple[Ad
     if request.model is not None:
         return generic_card(request.model), "made for --model", ""
     card = detect_card(checkpoint)
-    return card, "recognised by its tensors", card.checkpoint.caution
+    others = second_best(card, checkpoint)
+    found_by = "recognised by its tensors" + (f"; it would also fill {others}" if others else "")
+    return card, found_by, card.checkpoint.caution
 
 
 def _with_changes(card: AdapterCard, request: ExportRequest) -> AdapterCard:

@@ -57,6 +57,12 @@ def detect_card(checkpoint: CheckpointFile, cards: Iterable[AdapterCard] | None 
     )
 
 
+def second_best(chosen: AdapterCard, checkpoint: CheckpointFile) -> str:
+    """Names the other installed cards of the same network that a file would fill too; empty where there is none."""
+    rivals = [card for card in all_cards().values() if card.name != chosen.name and card.network == chosen.network]
+    return ", ".join(card.name for card in rivals if _fills(card, checkpoint))
+
+
 def _recognises(card: AdapterCard, checkpoint: CheckpointFile) -> bool:
     for layout in card_layouts(card):
         if layout.name in card.checkpoint.recognised_by:

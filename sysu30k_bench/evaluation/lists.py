@@ -1,4 +1,4 @@
-"""Queries that have a match, and those that have none."""
+"""The lists of an evaluation: whether their queries have matches, and what the record says of them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import numpy as np
 from sysu30k_bench.data.protocol import relevance
 from sysu30k_bench.data.split import TestSet
 from sysu30k_bench.errors import DataError
+from sysu30k_bench.results.record import Data
 
 
 def require_matches(test_set: TestSet) -> None:
@@ -28,3 +29,14 @@ def require_matches(test_set: TestSet) -> None:
         reason = f"{len(without)} queries have no match in the gallery and count as misses (first: {named})"
         test_set.warnings.append(reason)
         test_set.not_official.append(reason)
+
+
+def data_of(test_set: TestSet) -> Data:
+    """Describes the lists for the record."""
+    return Data(
+        dataset=test_set.dataset,
+        root=str(test_set.root),
+        query_fingerprint=test_set.query.fingerprint,
+        gallery_fingerprint=test_set.gallery.fingerprint,
+        drawn=test_set.drawn,
+    )
