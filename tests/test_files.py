@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+from pathlib import Path
+
+import pytest
+
+from sysu30k_bench.errors import SHOWN_DETAILS, BenchError, CheckFailedError, DataError, IntegrityError, UsageError
+from sysu30k_bench.files import remove_partials, sha256_of_file, sha256_of_text, unwritable, write_atomically
+from sysu30k_bench.ranks import Ranks
+
+
+def test_a_file_appears_whole(tmp_path: Path) -> None:
+    path = tmp_path / "below" / "file.bin"
+    write_atomically(path, b"old")
+    write_atomically(path, b"new content")
+    assert path.read_bytes() == b"new content"
+    assert [entry.name for entry in path.parent.iterdir()] == ["file.bin"]
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EIO])
+def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    path = tmp_path / "file.bin"
+    write_atomically(path, b"old")
+
+    def fail(_handle: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(DataError) as caught:
+        write_atomically(path, b"new")
+    assert ("disk is full" in str(caught.value)) == (number in {errno.ENOSPC, errno.EDQUOT})
+    assert path.read_bytes() == b"old"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["file.bin"]
+
+
+def test_an_interrupt_leaves_no_partial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(_handle: int) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "fsync", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        write_atomically(tmp_path / "file.bin", b"new")
+    assert not list(tmp_path.iterdir())
+
+
+def test_only_partials_are_removed(tmp_path: Path) -> None:
+    for name in (".a.bin.7.partial", "a.partial", ".hidden", "a.bin"):
+        (tmp_path / name).write_bytes(b"x")
+    remove_partials(tmp_path)
+    assert {entry.name for entry in tmp_path.iterdir()} == {"a.partial", ".hidden", "a.bin"}
+
+
+def test_digests(tmp_path: Path) -> None:
+    content = os.urandom(5_000_000)
+    (tmp_path / "f").write_bytes(content)
+    assert sha256_of_file(tmp_path / "f") == hashlib.sha256(content).hexdigest()
+    assert sha256_of_text("é") == hashlib.sha256("é".encode()).hexdigest()
+
+
+def test_messages_hold_what_where_and_what_to_do() -> None:
+    error = BenchError(
+        "something is wrong in x", hint="mend x", details=[f"name-{n}" for n in range(SHOWN_DETAILS + 5)]
+    )
+    lines = str(error).splitlines()
+    assert lines[0] == "something is wrong in x"
+    assert lines[1] == "  name-0"
+    assert "  ... and 5 more" in lines
+    assert lines[-1] == "What to do: mend x"
+    assert str(BenchError("alone")) == "alone"
+    assert "3 bytes" in str(unwritable(Path("f"), OSError(errno.ENOSPC, "full"), 3))
+
+
+def test_exit_codes_are_the_documented_ones() -> None:
+    assert [kind.exit_code for kind in (CheckFailedError, UsageError, DataError, IntegrityError)] == [1, 2, 3, 4]
+
+
+def test_one_process_is_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("RANK", "WORLD_SIZE"):
+        monkeypatch.delenv(name, raising=False)
+    ranks = Ranks.from_environment()
+    assert (ranks.rank, ranks.world, ranks.first) == (0, 1, True)
+    assert ranks.gather("x") == ["x"]
+    monkeypatch.setenv("RANK", "0")
+    monkeypatch.setenv("WORLD_SIZE", "1")
+    assert Ranks.from_environment().world == 1
+    monkeypatch.setenv("WORLD_SIZE", "many")
+    with pytest.raises(UsageError, match="torchrun"):
+        Ranks.from_environment()
