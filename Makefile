@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed-dev
 DEMO ?= demo
 
-.PHONY: demo test test-all lint types schema clean
+.PHONY: demo test test-all lint types schema bench-export clean
 
 $(STAMP): setup.cfg pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -31,6 +31,9 @@ types: $(STAMP)
 
 schema: $(STAMP)  ## write the published JSON Schemas anew
 	$(BIN)/python -m sysu30k_bench.results.schema
+
+bench-export: $(STAMP)  ## images per second of export, beside the bare network and the authors' loop
+	$(BIN)/python -m benchmarks.export
 
 clean:
 	rm -rf $(VENV) $(DEMO) build dist *.egg-info

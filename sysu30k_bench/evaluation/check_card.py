@@ -14,12 +14,14 @@ from sysu30k_bench.data.images import decode
 from sysu30k_bench.data.synth.person import draw_looks
 from sysu30k_bench.data.synth.scene import DIFFICULTIES, picture
 from sysu30k_bench.errors import BenchError
+from sysu30k_bench.models.backbones import resolve_network
 from sysu30k_bench.models.card import AdapterCard
 from sysu30k_bench.models.checkpoint import read_checkpoint
 from sysu30k_bench.models.embedder import Embedder, probe_dimension
 from sysu30k_bench.models.layouts import card_layouts
 from sysu30k_bench.models.load import load_embedder, seeded_trunk
 from sysu30k_bench.models.logits import LogitEmbedding
+from sysu30k_bench.models.sources import WHOLE_MODELS
 
 _IMAGES = 8
 _CLASSES = 4000
@@ -61,11 +63,11 @@ def check_card(card: AdapterCard, checkpoint: Path | None = None) -> CardReport:
         What was found; faults are reported, not raised.
     """
     kind = card.network.source.partition(":")[0]
-    if kind in {"features", "onnx", "openvino", "torchscript"}:
+    if kind in {"features", *WHOLE_MODELS}:
         return CardReport(card.name, 0, note=f"takes {kind} files, which hold what there is to try")
     layouts = len(card_layouts(card))
     try:
-        embedder = _random(card) if checkpoint is None else load_embedder(card, read_checkpoint(checkpoint))[0]
+        embedder = _random(card) if checkpoint is None else _loaded(card, checkpoint)
         dimension = probe_dimension(embedder, torch.device("cpu"))
         images = torch.from_numpy(_drawn(card))
         started = time.perf_counter()
@@ -76,6 +78,11 @@ def check_card(card: AdapterCard, checkpoint: Path | None = None) -> CardReport:
     faults = _faults(vectors, embedder(images).numpy())
     parameters = sum(parameter.numel() for parameter in embedder.trunk.parameters())
     return CardReport(card.name, layouts, parameters, dimension, _IMAGES / seconds, faults)
+
+
+def _loaded(card: AdapterCard, path: Path) -> Embedder:
+    checkpoint = read_checkpoint(path)
+    return load_embedder(resolve_network(card, checkpoint), checkpoint)[0]
 
 
 def _faults(vectors: np.ndarray, again: np.ndarray) -> list[str]:

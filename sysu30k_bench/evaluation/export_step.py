@@ -150,7 +150,7 @@ def _notes(prepared: PreparedExport, reports: dict[Role, ExportReport]) -> Expor
     return ExportNotes(
         model=_model(prepared),
         data=data_of(test_set),
-        warnings=[*test_set.warnings, *([model.caution] if model.caution else [])],
+        warnings=[*test_set.warnings, *model.cautions],
         not_official_because=list(dict.fromkeys(reasons)),
         images_embedded=sum(report.images for report in reports.values()),
         seconds=sum(report.seconds for report in reports.values()),
@@ -170,7 +170,7 @@ def _model(prepared: PreparedExport) -> Model:
         adapter=card.name,
         title=card.title,
         supervision=card.supervision,
-        network=card.network.source,
+        network=" ".join([card.network.source, *(f"{key}={value}" for key, value in card.network.options.items())]),
         checkpoint=model.checkpoint.path.name,
         weights_sha256=prepared.identities["gallery"].weights,
         card_sha256=card.fingerprint,

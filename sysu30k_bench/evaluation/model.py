@@ -15,10 +15,11 @@ from sysu30k_bench.data.split import Split
 from sysu30k_bench.embeddings.identity import StoreIdentity
 from sysu30k_bench.errors import UsageError
 from sysu30k_bench.evaluation.request import ExportRequest
+from sysu30k_bench.models.backbones import resolve_network
 from sysu30k_bench.models.card import AdapterCard, Feature, Network
 from sysu30k_bench.models.cards import find_card
-from sysu30k_bench.models.checkpoint import CheckpointFile, read_checkpoint
-from sysu30k_bench.models.detect import detect_card, second_best
+from sysu30k_bench.models.checkpoint import CheckpointFile, digest_caution, read_checkpoint
+from sysu30k_bench.models.detect import detect_card, explain
 from sysu30k_bench.models.embedder import EMBEDDING_VERSION, Embedder
 from sysu30k_bench.models.exported import (
     SOURCES,
@@ -30,6 +31,10 @@ from sysu30k_bench.models.exported import (
 )
 from sysu30k_bench.models.load import INIT_SEED, Coverage, load_embedder, random_embedder
 from sysu30k_bench.models.sources import generic_card
+
+TAKEN_FOR_GRANTED = (
+    "input and flip were taken for granted (see the record's model.input): a card says what the model wants"
+)
 
 
 @dataclass(frozen=True)
@@ -43,7 +48,7 @@ class ReadyModel:
         coverage: What was loaded.
         found_by: How the card was found, for the user.
         device: Where the network is.
-        caution: What the user should consider about how the card was found; empty where there is nothing.
+        cautions: What the user should consider about the file and how its card was found.
     """
 
     card: AdapterCard
@@ -52,7 +57,7 @@ class ReadyModel:
     coverage: Coverage
     found_by: str
     device: torch.device
-    caution: str = ""
+    cautions: list[str]
 
     def identity(self, split: Split, dataset: str, request: ExportRequest) -> StoreIdentity:
         """Returns the identity of the store of a split's embeddings."""
@@ -89,13 +94,19 @@ def ready_model(request: ExportRequest, device: torch.device) -> ReadyModel:
     if kind is not None:
         return _ready_exported(request, kind, device)
     checkpoint = read_checkpoint(request.checkpoint)
-    card, found_by, caution = _choose_card(request, checkpoint)
-    card = _with_changes(card, request)
+    chosen, found_by = _choose_card(request, checkpoint)
+    card = _with_changes(chosen, request)
     bf16 = request.compute == "bf16"
     embedder, coverage = load_embedder(card, checkpoint, allow_partial=request.allow_partial, bf16=bf16)
     if request.random_weights:
         embedder = random_embedder(card, embedder)
-    return ReadyModel(card, checkpoint, embedder.to(device), coverage, found_by, device, caution)
+    cautions = [] if request.network_options else [card.checkpoint.cautions.get(coverage.layout, "")]
+    if request.adapter is None:
+        cautions.append(card.checkpoint.caution)
+    cautions.append(digest_caution(checkpoint))
+    return ReadyModel(
+        card, checkpoint, embedder.to(device), coverage, found_by, device, [said for said in cautions if said]
+    )
 
 
 def _ready_exported(request: ExportRequest, kind: str, device: torch.device) -> ReadyModel:
@@ -114,26 +125,28 @@ def _ready_exported(request: ExportRequest, kind: str, device: torch.device) -> 
         raise UsageError("a whole model gives one feature", hint="leave --feature away")
     check_input_size(card, network)
     checkpoint = CheckpointFile(request.checkpoint, exported_digest(request.checkpoint), {})
-    caution = (
-        ""
-        if request.adapter
-        else ("input and flip were taken for granted (see the record's model.input): a card says what the model wants")
-    )
+    cautions = [TAKEN_FOR_GRANTED] if kind != "hf" else []
     embedder = Embedder(network, card.feature, card.input, bf16=False)
-    return ReadyModel(card, checkpoint, embedder.to(device), Coverage("whole model", "", 1), found_by, device, caution)
+    return ReadyModel(
+        card,
+        checkpoint,
+        embedder.to(device),
+        Coverage("whole model", "", 1),
+        found_by,
+        device,
+        [] if request.adapter else cautions,
+    )
 
 
-def _choose_card(request: ExportRequest, checkpoint: CheckpointFile) -> tuple[AdapterCard, str, str]:
+def _choose_card(request: ExportRequest, checkpoint: CheckpointFile) -> tuple[AdapterCard, str]:
     if request.adapter is not None and request.model is not None:
         raise UsageError("--adapter and --model exclude each other", hint="a card names its network itself")
-    if request.adapter is not None:
-        return find_card(request.adapter), "named", ""
     if request.model is not None:
-        return generic_card(request.model), "made for --model", ""
-    card = detect_card(checkpoint)
-    others = second_best(card, checkpoint)
-    found_by = "recognised by its tensors" + (f"; it would also fill {others}" if others else "")
-    return card, found_by, card.checkpoint.caution
+        return generic_card(request.model), "made for --model"
+    if request.adapter is not None:
+        return resolve_network(find_card(request.adapter), checkpoint), "named"
+    card = resolve_network(detect_card(checkpoint), checkpoint)
+    return card, explain(card, checkpoint)
 
 
 def _with_changes(card: AdapterCard, request: ExportRequest) -> AdapterCard:

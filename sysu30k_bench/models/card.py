@@ -60,15 +60,29 @@ class Paper(_Strict):
         return url
 
 
+class Backbone(_Strict):
+    """A network that a method was also published with, and the options of its constructor."""
+
+    source: str = Field(pattern=r"^(torchvision|timm|python):\S+$")
+    options: dict[str, str | int | float | bool] = {}
+
+
 class Network(_Strict):
     """The trunk: `torchvision:NAME`, `timm:NAME` or `python:package.module:build`, its last linear layer removed.
 
-    `onnx:checkpoint`, `openvino:checkpoint` and `torchscript:checkpoint` stand for a model file with its own network.
+    `onnx:checkpoint`, `openvino:checkpoint`, `torchscript:checkpoint`, `torchexport:checkpoint` and `hf:checkpoint` (a
+    folder of the transformers library) stand for a model with its own network.
     `features:external` stands for a network that nobody has published: such a card takes features files alone.
+
+    Attributes:
+        source: Where the network comes from.
+        options: For its constructor.
+        alternatives: Networks that the method's checkpoints may hold instead; the first that the file fills is taken.
     """
 
-    source: str = Field(pattern=r"^(torchvision|timm|python|features|onnx|openvino|torchscript):\S+$")
+    source: str = Field(pattern=r"^(torchvision|timm|python|features|onnx|openvino|torchscript|torchexport|hf):\S+$")
     options: dict[str, str | int | float | bool] = {}
+    alternatives: list[Backbone] = []
 
     @field_validator("options")
     @classmethod
@@ -119,12 +133,14 @@ class Checkpoint(_Strict):
         layout: Layouts of the card's own.
         recognised_by: Those layouts, of both kinds, by which the card is found when none is named.
         caution: What a user should consider when the card was found and not named.
+        cautions: What a user should consider about files of a layout, by the layout's name.
     """
 
     layouts: list[str] = []
     layout: list[Layout] = []
     recognised_by: list[str] = []
     caution: str = ""
+    cautions: dict[str, str] = {}
 
 
 class Input(_Strict):
@@ -192,5 +208,6 @@ class AdapterCard(_Strict):
     @property
     def fingerprint(self) -> str:
         """SHA-256 of all that can change an embedding, in hex; title, paper, licence and notes do not count."""
-        decisive = self.model_dump(mode="json", include={"network", "checkpoint", "input", "feature"})
+        words = {"checkpoint": {"caution", "cautions", "recognised_by"}}
+        decisive = self.model_dump(mode="json", include={"network", "checkpoint", "input", "feature"}, exclude=words)
         return sha256_of_text(json.dumps(decisive, sort_keys=True))

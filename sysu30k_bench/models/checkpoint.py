@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 import pickle
 import pickletools
+import re
 import warnings
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,7 @@ WRAPPERS = ("state_dict", "model_state_dict", "model", "network", "net", "classy
 
 _PREFIXES = ("module.", "_orig_mod.")
 _CALLING = frozenset({"GLOBAL", "STACK_GLOBAL", "INST", "REDUCE", "OBJ", "NEWOBJ", "NEWOBJ_EX"})
+_JAX = frozenset({"jax", "jaxlib", "haiku", "optax", "byol"})
 # Plain containers that training scripts put beside the weights; none of them can run code when it is read.
 _HARMLESS: list[Any] = [
     argparse.Namespace,
@@ -49,6 +52,15 @@ class CheckpointFile:
     path: Path
     sha256: str
     content: Mapping[str, object]
+
+    def names(self) -> Iterator[str]:
+        """Yields the name of every entry at any depth, without those above it."""
+        waiting: list[Mapping[str, object]] = [self.content]
+        while waiting:
+            for name, value in waiting.pop().items():
+                yield str(name)
+                if isinstance(value, Mapping):
+                    waiting.append(value)
 
     def tensors(self, wrapper: str = "") -> tuple[dict[str, torch.Tensor], list[str]]:
         """Returns the state dict inside, freed of `module.` and `_orig_mod.`.
@@ -99,6 +111,27 @@ def read_checkpoint(path: Path) -> CheckpointFile:
     return CheckpointFile(path, sha256_of_file(path), content)
 
 
+def digest_caution(checkpoint: CheckpointFile) -> str:
+    """Says where a file's name carries the beginning of a SHA-256 and its bytes have another; else is empty.
+
+    Torch's and OpenMMLab's programs name files `NAME-<8 or more hex digits>.pth` (torch.hub's `check_hash`).
+    """
+    found = re.search(r"-([0-9a-f]{8,64})(?:\.[a-z0-9]+)+$", checkpoint.path.name)
+    if found is None or checkpoint.sha256.startswith(found[1]) or _is_date(found[1]):
+        return ""
+    return (
+        f"the file's name says that its SHA-256 begins with {found[1]}, and it begins with {checkpoint.sha256[:8]}: "
+        "it is damaged, or was changed after it was named"
+    )
+
+
+def _is_date(digits: str) -> bool:
+    try:
+        return bool(datetime.strptime(digits, "%Y%m%d"))
+    except ValueError:
+        return False
+
+
 def _read_safetensors(path: Path) -> object:
     from safetensors import SafetensorError
     from safetensors.torch import load_file
@@ -127,10 +160,20 @@ def _read_torch(path: Path) -> object:
 
 
 def _refusal(path: Path, error: pickle.UnpicklingError) -> IntegrityError:
-    names: list[str] = []
     if zipfile.is_zipfile(path):
         names = sorted(torch.serialization.get_unsafe_globals_in_checkpoint(path))
-    if names or "GLOBAL" in str(error) or _builds_objects(path):
+        calls = bool(names)
+    else:
+        names, calls = _imports(path)
+    if any(name.partition(".")[0] in _JAX for name in names):
+        return IntegrityError(
+            f"{path} is a pickle of JAX or Haiku parameters, as DeepMind's BYOL is published; reading it would run "
+            "code, and its network pads its borders in another way than torch's; it was not loaded",
+            details=names,
+            hint="convert it to a torch state dict where you trust it, and evaluate that with "
+            "--adapter byol --network-option padding=same",
+        )
+    if calls or "GLOBAL" in str(error):
         return IntegrityError(
             f"{path} is a pickle that would run code or build arbitrary objects when read; it was not loaded",
             details=names,
@@ -139,13 +182,24 @@ def _refusal(path: Path, error: pickle.UnpicklingError) -> IntegrityError:
     return IntegrityError(f"{path} is not a checkpoint, or is damaged", hint=_AGAIN)
 
 
-def _builds_objects(path: Path) -> bool:
-    """Looks through a plain pickle, without running it, for instructions that import or call."""
+def _imports(path: Path) -> tuple[list[str], bool]:
+    """Looks through a plain pickle without running it: what it imports, and whether it imports or calls at all."""
+    names: set[str] = set()
+    strings: list[str] = []
+    calls = False
     try:
         with path.open("rb") as file:
-            return any(code.name in _CALLING for code, _, _ in pickletools.genops(file))
+            for code, argument, _ in pickletools.genops(file):
+                calls = calls or code.name in _CALLING
+                if code.name in {"GLOBAL", "INST"}:
+                    names.add(str(argument).replace(" ", "."))
+                elif code.name == "STACK_GLOBAL":
+                    names.add(".".join(strings[-2:]))
+                elif isinstance(argument, str):
+                    strings = [*strings[-1:], argument]
     except (ValueError, UnicodeDecodeError, OSError):
-        return False
+        calls = calls and bool(names)
+    return sorted(names), calls
 
 
 def _unwrap(content: object) -> Mapping[str, object] | None:

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import cache
 
-from torch import nn
-
-from sysu30k_bench.errors import BenchError, UsageError
-from sysu30k_bench.models.card import AdapterCard, Network
+from sysu30k_bench.errors import UsageError
+from sysu30k_bench.models.backbones import allows, fills_any
+from sysu30k_bench.models.card import AdapterCard, Layout
 from sysu30k_bench.models.cards import all_cards
 from sysu30k_bench.models.checkpoint import CheckpointFile
 from sysu30k_bench.models.layouts import card_layouts, layout_fits
-from sysu30k_bench.models.load import Blueprint, best_fit
-from sysu30k_bench.models.sources import build_trunk
 
 
 def detect_card(checkpoint: CheckpointFile, cards: Iterable[AdapterCard] | None = None) -> AdapterCard:
@@ -42,7 +38,7 @@ def detect_card(checkpoint: CheckpointFile, cards: Iterable[AdapterCard] | None 
             details=[f"--adapter {card.name}: {card.title}" for card in recognised],
             hint="name the one it is with --adapter",
         )
-    readable = [card for card in candidates if _fills(card, checkpoint)]
+    readable = [card for card in candidates if fills_any(card, checkpoint)]
     tensors, _ = checkpoint.tensors()
     names = ", ".join(list(tensors)[:4]) or "no tensor"
     if readable:
@@ -57,29 +53,29 @@ def detect_card(checkpoint: CheckpointFile, cards: Iterable[AdapterCard] | None 
     )
 
 
-def second_best(chosen: AdapterCard, checkpoint: CheckpointFile) -> str:
-    """Names the other installed cards of the same network that a file would fill too; empty where there is none."""
-    rivals = [card for card in all_cards().values() if card.name != chosen.name and card.network == chosen.network]
-    return ", ".join(card.name for card in rivals if _fills(card, checkpoint))
+def explain(chosen: AdapterCard, checkpoint: CheckpointFile) -> str:
+    """Says by what a card was found, and which other cards of the same network would take the file too.
+
+    Args:
+        chosen: The card, settled on one network.
+        checkpoint: The file.
+    """
+    layout = next(layout for layout in card_layouts(chosen) if _shows(layout, chosen, checkpoint))
+    marks = ", ".join(pattern.replace("\\", "") for pattern in layout.requires)
+    rivals = [card for card in all_cards().values() if card.name != chosen.name and allows(card, chosen.network)]
+    others = ", ".join(card.name for card in rivals if fills_any(card, checkpoint))
+    return (
+        f"recognised by {marks or 'its tensors'} ({layout.title or layout.name})"
+        f"{f'; {others} would take it too' if others else ''}"
+    )
 
 
 def _recognises(card: AdapterCard, checkpoint: CheckpointFile) -> bool:
-    for layout in card_layouts(card):
-        if layout.name in card.checkpoint.recognised_by:
-            tensors, others = checkpoint.tensors(layout.wrapper)
-            if layout_fits(layout, [*tensors, *others]) and _fills(card, checkpoint):
-                return True
-    return False
+    return any(_shows(layout, card, checkpoint) for layout in card_layouts(card)) and fills_any(card, checkpoint)
 
 
-def _fills(card: AdapterCard, checkpoint: CheckpointFile) -> bool:
-    try:
-        trunk = _trunk(card.network.model_dump_json())
-    except BenchError:  # a card whose package is not installed must not keep the others from being found
+def _shows(layout: Layout, card: AdapterCard, checkpoint: CheckpointFile) -> bool:
+    if layout.name not in card.checkpoint.recognised_by:
         return False
-    return best_fit(card, checkpoint, Blueprint.of(card, trunk)).coverage.complete
-
-
-@cache
-def _trunk(network: str) -> nn.Module:
-    return build_trunk(Network.model_validate_json(network))
+    tensors, others = checkpoint.tensors(layout.wrapper)
+    return layout_fits(layout, [*tensors, *others])

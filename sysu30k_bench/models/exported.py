@@ -1,4 +1,4 @@
-"""Whole models in one file, weights and program together: ONNX, OpenVINO IR, TorchScript."""
+"""Whole models, weights and program together: ONNX, OpenVINO IR, TorchScript, torch.export, transformers."""
 
 from __future__ import annotations
 
@@ -15,12 +15,22 @@ from torch import nn
 from sysu30k_bench.errors import BenchError, DataError, IntegrityError, UsageError
 from sysu30k_bench.files import sha256_of_file
 from sysu30k_bench.models.card import AdapterCard, Input, Network
+from sysu30k_bench.models.exported_program import is_exported_program, load_exported_program
+from sysu30k_bench.models.sources import WHOLE_MODELS
+from sysu30k_bench.models.transformers_folder import (
+    TransformersTrunk,
+    is_transformers_folder,
+    transformers_files,
+    transformers_input,
+)
 
-SOURCES = {"onnx": "onnx:checkpoint", "openvino": "openvino:checkpoint", "torchscript": "torchscript:checkpoint"}
+SOURCES = {kind: f"{kind}:checkpoint" for kind in WHOLE_MODELS}
 
 
 def exported_kind(path: Path) -> str | None:
-    """Says what kind of whole model a file is: `onnx`, `openvino`, `torchscript`, or None for anything else."""
+    """Says which of `WHOLE_MODELS` a file, or for transformers a folder, is; None for anything else."""
+    if is_transformers_folder(path):
+        return "hf"
     suffix = path.suffix.lower()
     if suffix == ".onnx":
         return "onnx"
@@ -29,6 +39,8 @@ def exported_kind(path: Path) -> str | None:
     if path.is_file() and zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             inside = {name.partition("/")[2] for name in archive.namelist()}
+        if is_exported_program(inside):
+            return "torchexport"
         if "constants.pkl" in inside and any(name.startswith("code/") for name in inside):
             return "torchscript"
     return None
@@ -71,26 +83,30 @@ class ExportedNetwork(nn.Module):
 def load_exported(path: Path, kind: str, device: torch.device, *, bf16: bool = False) -> ExportedNetwork:
     """Loads a whole model.
 
-    ONNX and OpenVINO models hold operators alone. TorchScript holds a program for torch's interpreter: load only what
-    you trust.
+    ONNX and OpenVINO models hold operators alone. TorchScript and torch.export hold a program for torch's
+    interpreter: load only what you trust.
 
     Args:
         path: The file; an OpenVINO model's `.bin` lies beside its `.xml`.
         kind: As `exported_kind` says.
-        device: Where a TorchScript model runs; the others run on the CPU.
+        device: Where TorchScript and torch.export models run; the others run on the CPU.
         bf16: Let OpenVINO compute in bfloat16, as it would by itself on a processor that can.
 
     Raises:
         DataError: The file, or the package that runs it, is not there.
         IntegrityError: The file is damaged, or is no model with one image input.
     """
-    if not path.is_file():
+    if not path.exists():
         raise DataError(f"there is no file {path}", hint="give the path of a model file")
     if bf16 and kind != "openvino":
         raise UsageError(f"a {kind} model has its own arithmetic", hint="leave --compute bf16 away")
     try:
         if kind == "openvino":
             return _openvino(path, bf16=bf16)
+        if kind == "hf":
+            return _transformers(path, device)
+        if kind == "torchexport":
+            return _torchexport(path, device)
         return _onnx(path) if kind == "onnx" else _torchscript(path, device)
     except ImportError as error:
         raise DataError(
@@ -107,7 +123,10 @@ def load_exported(path: Path, kind: str, device: torch.device, *, bf16: bool = F
 
 
 def exported_digest(path: Path) -> str:
-    """Returns the SHA-256 of a whole model; of both files where it has two."""
+    """Returns the SHA-256 of a whole model; of all its files where it has several."""
+    if path.is_dir():
+        parts = [f"{file.name} {sha256_of_file(file)}" for file in transformers_files(path)]
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()
     weights = path.with_suffix(".bin")
     if path.suffix.lower() == ".xml" and weights.is_file():
         return hashlib.sha256((sha256_of_file(path) + sha256_of_file(weights)).encode()).hexdigest()
@@ -115,13 +134,13 @@ def exported_digest(path: Path) -> str:
 
 
 def exported_card(path: Path, kind: str, network: ExportedNetwork) -> AdapterCard:
-    """Makes a card for a whole model that came without one: its own input size, both views summed."""
+    """Makes a card for a whole model that came without one: its own input, both views summed."""
     height, width = network.size or (256, 128)
     return AdapterCard(
         name=f"{kind}-model",
-        title=f"{path.name} ({kind})",
+        title=f"{path.resolve().name} ({kind})",
         network=Network(source=SOURCES[kind]),
-        input=Input(height=height, width=width),
+        input=transformers_input(path, network.size) if kind == "hf" else Input(height=height, width=width),
     )
 
 
@@ -174,12 +193,25 @@ def _openvino(path: Path, *, bf16: bool) -> ExportedNetwork:
 
 def _torchscript(path: Path, device: torch.device) -> ExportedNetwork:
     module = torch.jit.load(str(path), map_location=device).eval()  # type: ignore[no-untyped-call]
+    return ExportedNetwork(_torch_runner(module, device), None, None)
 
+
+def _torchexport(path: Path, device: torch.device) -> ExportedNetwork:
+    module, batch, size = load_exported_program(path, device)
+    return ExportedNetwork(_torch_runner(module, device), batch, size)
+
+
+def _transformers(path: Path, device: torch.device) -> ExportedNetwork:
+    trunk = TransformersTrunk(path)
+    return ExportedNetwork(_torch_runner(trunk.to(device), device), None, trunk.size)
+
+
+def _torch_runner(module: nn.Module, device: torch.device) -> Callable[[np.ndarray], np.ndarray]:
     def run(images: np.ndarray) -> np.ndarray:
         with torch.inference_mode():
             features = module(torch.from_numpy(images).to(device))
         if not isinstance(features, torch.Tensor):
-            raise UsageError(f"the TorchScript model returns a {type(features).__name__}, not a tensor")
+            raise UsageError(f"the model returns a {type(features).__name__}, not a tensor")
         return features.float().cpu().numpy()
 
-    return ExportedNetwork(run, None, None)
+    return run

@@ -108,10 +108,10 @@ class Blueprint:
 def best_fit(card: AdapterCard, checkpoint: CheckpointFile, blueprint: Blueprint) -> _Fit:
     """Tries each layout of a card on a file and returns the one that fills most of the network.
 
-    Layouts whose description fits come before those whose does not; the card's order decides between equals.
+    Between equals, layouts whose description fits come before those whose does not, then the card's order decides.
     """
     fits = [_try_layout(layout, checkpoint, blueprint) for layout in card_layouts(card)]
-    return max(fits, key=lambda fit: (fit.coverage.complete, fit.fits, fit.coverage.loaded))
+    return max(fits, key=lambda fit: (fit.coverage.complete, fit.coverage.loaded, fit.fits))
 
 
 def _try_layout(layout: Layout, checkpoint: CheckpointFile, blueprint: Blueprint) -> _Fit:

@@ -17,6 +17,9 @@ from sysu30k_bench.models.card import AdapterCard, Input, Network
 
 OptionValue = str | int | float | bool
 
+WHOLE_MODELS = ("onnx", "openvino", "torchscript", "torchexport", "hf")
+"""Kinds of file or folder that hold network and weights together."""
+
 
 class RemovedLayer(nn.Identity):
     """Stands where a network's classifier was; a file may hold that classifier's tensors."""
@@ -44,7 +47,7 @@ def build_trunk(network: Network) -> nn.Module:
             "this adapter has no network: neither code nor weights of the method are public",
             hint="give a features file as CHECKPOINT (docs/adapters.md)",
         )
-    if kind in {"onnx", "openvino", "torchscript"}:
+    if kind in WHOLE_MODELS:
         raise UsageError(
             f"this adapter takes {kind} models, which hold their own network", hint="give one as CHECKPOINT"
         )
@@ -87,8 +90,24 @@ def _input_of(source: str) -> Input:
             mean=tuple(config["mean"]),
             std=tuple(config["std"]),
         )
-    fixed_size = getattr(build_trunk(Network(source=source)), "image_size", None) if kind == "torchvision" else None
-    return Input(height=fixed_size, width=fixed_size) if isinstance(fixed_size, int) else Input()
+    own = own_input(Network(source=source))
+    return Input(height=own[0], width=own[1]) if own else Input()
+
+
+def own_input(network: Network) -> tuple[int, int] | None:
+    """Returns the height and width that a network insists on (vision transformers), or None.
+
+    Raises:
+        UsageError: There is no network of that name.
+        DataError: The package that has it is not installed.
+    """
+    trunk: Any = build_trunk(network)
+    config = getattr(trunk, "pretrained_cfg", None) or {}
+    if config.get("fixed_input_size", False):
+        _, height, width = config["input_size"]
+        return int(height), int(width)
+    size = getattr(trunk, "image_size", None) if network.source.startswith("torchvision:") else None
+    return (size, size) if isinstance(size, int) else None
 
 
 def _torchvision(name: str, options: Mapping[str, OptionValue]) -> nn.Module:

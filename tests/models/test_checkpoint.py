@@ -3,6 +3,8 @@ from __future__ import annotations
 import argparse
 import os
 import pickle
+import sys
+import types
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +13,7 @@ import torch
 from safetensors.torch import save_file
 
 from sysu30k_bench.errors import DataError, IntegrityError
-from sysu30k_bench.models.checkpoint import read_checkpoint
+from sysu30k_bench.models.checkpoint import CheckpointFile, digest_caution, read_checkpoint
 
 TENSORS = {"conv.weight": torch.arange(6.0).reshape(2, 3), "conv.bias": torch.ones(2)}
 
@@ -108,3 +110,44 @@ def test_missing_file_and_bare_tensor(tmp_path: Path) -> None:
     torch.save(torch.ones(3), tmp_path / "t.pth")
     with pytest.raises(IntegrityError, match="not a state dict"):
         read_checkpoint(tmp_path / "t.pth")
+
+
+class FlatMapping(dict[str, np.ndarray]):
+    """Stands for Haiku's container of parameters, whose module is not installed."""
+
+    __module__ = "haiku._src.data_structures"
+
+
+@pytest.mark.parametrize("protocol", [2, 3, 4, 5])
+def test_jax_pickles_are_refused_with_the_reason(
+    tmp_path: Path, protocol: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = types.ModuleType("haiku._src.data_structures")
+    module.FlatMapping = FlatMapping  # type: ignore[attr-defined]
+    for name in ("haiku", "haiku._src"):
+        monkeypatch.setitem(sys.modules, name, types.ModuleType(name))
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    state = {"experiment_state": {"online_params": FlatMapping(w=np.ones(3))}, "step": 3}
+    (tmp_path / "pretrain_res50x1.pkl").write_bytes(pickle.dumps(state, protocol=protocol))
+    with pytest.raises(IntegrityError, match="JAX or Haiku") as caught:
+        read_checkpoint(tmp_path / "pretrain_res50x1.pkl")
+    assert "padding=same" in str(caught.value.hint)
+    assert "haiku._src.data_structures.FlatMapping" in caught.value.details
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("resnet20-12fca82f.th", False),
+        ("resnet20-12fca82f0bebc413.pth.tar", False),
+        ("resnet20-12fca830.th", True),
+        ("resnet20-20210831.pth", False),
+        ("resnet20-20211399.pth", True),
+        ("resnet20-epoch.pth", False),
+        ("resnet-8xb32_20210831-12fca82f.pth", False),
+        ("12fca830.pth", False),
+    ],
+)
+def test_a_digest_in_the_name_is_compared(name: str, said: bool) -> None:
+    file = CheckpointFile(Path(name), "12fca82f0bebc4135bf1f32f6e3710e61d5108578464b84fd6d7f5c1b04036c8", {})
+    assert bool(digest_caution(file)) == said
