@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed-dev
 DEMO ?= demo
 
-.PHONY: demo test test-all lint types schema bench-export clean
+.PHONY: demo test test-all lint types schema bench-export bench-search bench-search-full clean
 
 $(STAMP): setup.cfg pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -34,6 +34,14 @@ schema: $(STAMP)  ## write the published JSON Schemas anew
 
 bench-export: $(STAMP)  ## images per second of export, beside the bare network and the authors' loop
 	$(BIN)/python -m benchmarks.export
+
+bench-search: $(STAMP)  ## exact search beside its peers, at a quarter of the gallery
+	$(BIN)/python -m pip install --quiet usearch
+	$(BIN)/python -m pip install --quiet --no-deps pyppbox-torchreid==1.4.1.0
+	$(BIN)/python -m benchmarks.search
+
+bench-search-full: $(STAMP)  ## the same at the full size, once, without those that take minutes
+	$(BIN)/python -m benchmarks.search --gallery 478731 --rounds 1 --skip-slow
 
 clean:
 	rm -rf $(VENV) $(DEMO) build dist *.egg-info

@@ -136,6 +136,13 @@ search_options = _apply(
             show_default=True,
             help="Search engine; all give the same ranks.",
         ),
+        _option(
+            "--filter",
+            type=click.Choice(["auto", "float32", "bf16", "int8"]),
+            default="auto",
+            show_default=True,
+            help="Arithmetic in which the torch engine filters; all give the same ranks.",
+        ),
         _option("--memory", type=Size(), default="2GB", show_default=True, help="Memory for the search's blocks."),
         _option(
             "--top-k",

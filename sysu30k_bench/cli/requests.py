@@ -6,7 +6,7 @@ from typing import Any
 
 from sysu30k_bench.evaluation.request import EvalRequest, ExportRequest, SearchRequest
 
-_SEARCH = ("engine", "memory", "top_k")
+_SEARCH = ("engine", "filter", "memory", "top_k")
 
 
 def eval_request(options: dict[str, Any], *, control: bool) -> EvalRequest:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -60,19 +60,31 @@ class Store:
     def __len__(self) -> int:
         return sum(entry.rows for entry in self.manifest.shards)
 
-    def shards(self) -> Iterator[Shard]:
-        """Yields the shards in order, each read and checked while the one before it is in use.
+    def shards(self, numbers: Sequence[int] | None = None, *, recycle: bool = False) -> Iterator[Shard]:
+        """Yields shards, each read and checked while the one before it is in use.
+
+        Args:
+            numbers: Which, in the order wanted; all where None.
+            recycle: Read into the same memory again and again: a shard's embeddings are then valid only until the next
+                but one is asked for.
 
         Raises:
             IntegrityError: A shard is missing, damaged, or not the one that the manifest lists.
         """
         with ThreadPoolExecutor(1) as reader:
             entries = self.manifest.shards
-            pending = reader.submit(self._read, entries[0])
-            for following in [*entries[1:], None]:
+            if numbers is not None:
+                entries = [entries[number] for number in numbers]
+            most = max((entry.rows for entry in entries), default=0)
+            memory = [np.empty((most, self.dimension), self.identity.dtype) for _ in range(2)] if recycle else [None]
+            waiting = [(entry, memory[number % len(memory)]) for number, entry in enumerate(entries)]
+            pending = reader.submit(self._read, *waiting[0]) if waiting else None
+            for following in [*waiting[1:], None]:
+                if pending is None:
+                    return
                 shard = pending.result()
-                if following is not None:
-                    pending = reader.submit(self._read, following)
+                # with two pieces of memory the next may be read only once the caller is done with the one before
+                pending = reader.submit(self._read, *following) if following is not None else None
                 yield shard
 
     def labels(self) -> Labels:
@@ -118,14 +130,11 @@ class Store:
             out[mine] = self._read(self.manifest.shards[index]).embedding[positions[mine] - start]
         return out
 
-    def _read(self, entry: ShardEntry) -> Shard:
+    def _read(self, entry: ShardEntry, into: np.ndarray | None = None) -> Shard:
         path = self._path(entry)
-        shard = read_shard(path, identity=self.identity.digest)
+        shard = read_shard(path, identity=self.identity.digest, content=entry.content_sha256, into=into)
         as_listed = (shard.first, len(shard.key), shard.embedding.shape[1], str(shard.embedding.dtype))
-        if (
-            as_listed != (entry.first, entry.rows, self.dimension, self.identity.dtype)
-            or shard.content_digest != entry.content_sha256
-        ):
+        if as_listed != (entry.first, entry.rows, self.dimension, self.identity.dtype):
             raise IntegrityError(f"{path} is not the shard that the manifest lists", hint=_AGAIN)
         return shard
 

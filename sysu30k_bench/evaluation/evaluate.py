@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import replace
 
 from sysu30k_bench.embeddings.features import is_features_file
@@ -58,15 +59,16 @@ def run_prepared(
     control_prepared = _control(request, prepared) if request.control else None
     if control_prepared is not None:
         export_step(control_prepared, progress)
-    if not ranks.first:
-        return None, folder
     control = None
-    with folder.locked():
+    with folder.locked() if ranks.first else nullcontext():
         if control_prepared is not None:
-            search_step(control_prepared.folder, request.search, progress)
+            search_step(control_prepared.folder, request.search, progress, ranks)
+        search_step(folder, request.search, progress, ranks)
+        if not ranks.first:
+            return None, folder
+        if control_prepared is not None:
             measured = score_step(control_prepared.folder).metrics
             control = Control(rank1=measured.rank1, ap_standard=measured.ap_standard)
-        search_step(folder, request.search, progress)
         return score_step(folder, control), folder
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from sysu30k_bench.models.card import FeatureKind, Flip
-from sysu30k_bench.search.choose import EngineName
+from sysu30k_bench.search.choose import EngineName, FilterName
 
 GIGABYTE = 1_000_000_000
 
@@ -69,12 +69,14 @@ class SearchRequest:
     Attributes:
         engine: `auto`, `faiss` or `torch`.
         device: `auto`, `cpu`, `cuda` or `cuda:N`.
+        filter: Arithmetic of the torch engine's filter: `auto`, `float32`, `bf16` or `int8`.
         memory: Bytes that the search may use for its blocks.
         top_k: Gallery images to list for each query.
     """
 
     engine: EngineName = "auto"
     device: str = "auto"
+    filter: FilterName = "auto"
     memory: int = 2 * GIGABYTE
     top_k: int = 20
 

@@ -11,17 +11,26 @@ from sysu30k_bench.errors import DataError, UsageError
 from sysu30k_bench.search.engine import Engine
 
 EngineName = Literal["auto", "faiss", "torch"]
+FilterName = Literal["auto", "float32", "bf16", "int8"]
+
+FAST_FROM = 2e10
+"""From this many multiplications on, the compiled loops are worth the second that they take to load."""
 
 
-def choose_engine(name: EngineName, device: torch.device) -> tuple[Engine, str]:
+def choose_engine(
+    name: EngineName, device: torch.device, wanted: FilterName = "auto", work: float = 0.0
+) -> tuple[Engine, str]:
     """Makes the engine that was asked for, or the best that is there.
 
-    `auto` takes FAISS on the GPU where its GPU build sees one, torch on the GPU where only torch does, FAISS on the CPU
-    where it is installed, and torch on the CPU otherwise.
+    `auto` takes FAISS on the GPU where its GPU build sees one, and torch on the GPU where only torch does. On the CPU
+    it takes torch for large jobs where the processor multiplies eight or sixteen bits natively, since FAISS multiplies
+    float32 alone; else FAISS where it is installed, and torch otherwise.
 
     Args:
         name: `auto`, `faiss` or `torch`.
         device: Where to compute.
+        wanted: The arithmetic of torch's filter.
+        work: Multiplications of the job, Q x G x D.
 
     Returns:
         The engine, and the reason for it.
@@ -31,17 +40,24 @@ def choose_engine(name: EngineName, device: torch.device) -> tuple[Engine, str]:
     """
     from sysu30k_bench.search.engine_faiss import FaissEngine, faiss_has_gpu
     from sysu30k_bench.search.engine_torch import TorchEngine
+    from sysu30k_bench.search.filters import available
 
     on_gpu = device.type == "cuda"
     number = (device.index or 0) if on_gpu else None
-    if name == "torch":
-        return TorchEngine(device), "asked for"
+    if name == "faiss" and wanted not in {"auto", "float32"}:
+        raise UsageError(f"FAISS filters in float32, not in {wanted}", hint="use --engine torch with --filter")
+    if name == "torch" or wanted not in {"auto", "float32"}:
+        plain = work < FAST_FROM and wanted == "auto"
+        return TorchEngine(device, "float32" if plain else wanted), "asked for"
     if name == "faiss":
         return FaissEngine(number), "asked for"
     if on_gpu and faiss_has_gpu():
         return FaissEngine(number), "FAISS sees a GPU"
     if on_gpu:
         return TorchEngine(device), "torch sees a GPU and FAISS does not"
+    filters = available(device)
+    if wanted == "auto" and work >= FAST_FROM and len(filters) > 1:
+        return TorchEngine(device, "auto"), f"no GPU, and this processor multiplies in {' and '.join(filters[:-1])}"
     if importlib.util.find_spec("faiss") is not None:
         return FaissEngine(), "no GPU, and FAISS is installed"
     return TorchEngine(device), "no GPU, and FAISS is not installed"

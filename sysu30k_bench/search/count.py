@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from sysu30k_bench.search.block import BlockScores, at_least, at_most
+from sysu30k_bench.search import compiled
+from sysu30k_bench.search.block import BlockScores
 from sysu30k_bench.search.score import TIE
 
 
@@ -22,11 +23,18 @@ def count_block(
     Returns:
         Rows above by more than 1e-12, (T,) int64, and rows within 1e-12 other than the match itself, (T,) int64.
     """
+    if block.fast:
+        counted = _count_fast(block, query, match_score, own_column)
+        while counted is None and block.refine():
+            counted = _count_fast(block, query, match_score, own_column)
+        if counted is not None:
+            return counted
+    high = block.surely_above(match_score + TIE, query)
+    low = block.may_reach(match_score - TIE, query)
     whole = len(query) == len(block.approximate)
     scores = block.approximate if whole else block.approximate[query]
-    error = block.error[query]
-    certain = scores > at_least(match_score + TIE + error)[:, None]
-    open_pairs = scores >= at_most(match_score - TIE - error)[:, None]
+    certain = scores > high[:, None]
+    open_pairs = scores >= low[:, None]
     open_pairs &= ~certain
     here = np.flatnonzero(own_column >= 0)
     open_pairs[here, own_column[here]] = False
@@ -39,6 +47,20 @@ def count_block(
     elif undecided:
         place, column = np.nonzero(open_pairs)
         _count_exact(block, query, match_score, place, column, above, tied)
+    return above, tied
+
+
+def _count_fast(
+    block: BlockScores, query: np.ndarray, match_score: np.ndarray, own_column: np.ndarray
+) -> tuple[np.ndarray, np.ndarray] | None:
+    high = block.surely_above(match_score + TIE, query)
+    low = block.may_reach(match_score - TIE, query)
+    found = compiled.open_pairs(block.approximate, query, high, low, own_column, int(block.most_pairs))
+    if found is None:
+        return None
+    above, offset, column = found
+    error = block.float32_error[query]
+    tied = compiled.decide(block.queries, block.rows, query, match_score, error, offset, column, above)
     return above, tied
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from sysu30k_bench.errors import DataError
-from sysu30k_bench.search.engine import float32_error
+from sysu30k_bench.search.engine import Approximate, float32_bound
 from sysu30k_bench.search.precision import refuse_reduced_precision
 from sysu30k_bench.search.score import column_slices
 
@@ -40,23 +40,28 @@ class FaissEngine:
             f"faiss {self._faiss.__version__} on {'cpu' if gpu is None else f'cuda:{gpu}'}, float32 filter"
         )
         self._queries: list[np.ndarray] = []
+        self._norms = np.empty(0)
         refuse_reduced_precision(self._product, self.description)
 
-    def load_queries(self, queries: np.ndarray) -> None:
+    def load_queries(self, queries: np.ndarray, norms: np.ndarray) -> None:
         """See `Engine`."""
+        self._norms = norms
         self._queries = [np.ascontiguousarray(queries[:, run]) for run in column_slices(queries.shape[1])]
 
-    def scores(self, block: np.ndarray) -> np.ndarray:
+    def scores(self, block: np.ndarray, norms: np.ndarray) -> Approximate:
         """See `Engine`."""
         runs = column_slices(block.shape[1])
         total = self._product(self._queries[0], np.ascontiguousarray(block[:, runs[0]]))
         for queries, run in zip(self._queries[1:], runs[1:], strict=True):
             total += self._product(queries, np.ascontiguousarray(block[:, run]))
-        return total
+        return Approximate(total, float32_bound(block.shape[1], self._norms, float(norms.max())))
 
-    def relative_error(self, dimension: int) -> float:
+    def finer(self, block: np.ndarray, norms: np.ndarray) -> None:  # noqa: ARG002
         """See `Engine`."""
-        return float32_error(dimension)
+        return
+
+    def fall_back(self) -> None:
+        """See `Engine`."""
 
     def _product(self, queries: np.ndarray, block: np.ndarray) -> np.ndarray:
         if self._resources is None:

@@ -1,56 +1,64 @@
-"""The torch engines: float32 inner products on any device."""
+"""The torch engine: inner products in float32, bfloat16 or eight bits, on any device that can."""
 
 from __future__ import annotations
 
 import numpy as np
 import torch
 
-from sysu30k_bench.search.engine import float32_error
-from sysu30k_bench.search.precision import refuse_reduced_precision
-from sysu30k_bench.search.score import column_slices
+from sysu30k_bench.search import filters
+from sysu30k_bench.search.choose import FilterName
+from sysu30k_bench.search.engine import Approximate
+from sysu30k_bench.search.filters import Filter
 
 
 class TorchEngine:
-    """Scores by a float32 matrix product, with reduced-precision shortcuts (TF32, bf16) switched off.
+    """Scores by a matrix product of torch's.
 
     Args:
         device: Where to compute.
+        wanted: The filter. `auto` takes eight bits where the processor multiplies them natively and the loops are
+            compiled, then bfloat16, then float32; and goes over to the next where a filter leaves too much open.
+
+    Raises:
+        DataError: The filter cannot be had here, or float32 products are not float32.
     """
 
     name = "torch"
 
-    def __init__(self, device: torch.device) -> None:
+    def __init__(self, device: torch.device, wanted: FilterName = "float32") -> None:
         self._device = device
-        self._queries: list[torch.Tensor] = []
-        self.description = f"torch {torch.__version__} on {device}, float32 filter"
-        refuse_reduced_precision(self._host_product, self.description)
+        self._names = filters.available(device) if wanted == "auto" else [wanted]
+        self._finest = filters.Float32Filter(device)
+        self._queries, self._norms = np.empty((0, 0), np.float32), np.empty(0)
+        self._filter = self._make()
 
-    def load_queries(self, queries: np.ndarray) -> None:
+    @property
+    def description(self) -> str:
+        """Library, version, device and filter."""
+        return f"torch {torch.__version__} on {self._device}, {self._filter.name} filter"
+
+    def load_queries(self, queries: np.ndarray, norms: np.ndarray) -> None:
         """See `Engine`."""
-        runs = column_slices(queries.shape[1])
-        self._queries = [torch.from_numpy(np.ascontiguousarray(queries[:, run])).to(self._device) for run in runs]
+        self._queries, self._norms = queries, norms
+        self._finest.load_queries(queries, norms)
+        if self._filter is not self._finest:
+            self._filter.load_queries(queries, norms)
 
-    def scores(self, block: np.ndarray) -> np.ndarray:
+    def scores(self, block: np.ndarray, norms: np.ndarray) -> Approximate:
         """See `Engine`."""
-        gallery = torch.from_numpy(np.ascontiguousarray(block)).to(self._device)
-        runs = column_slices(block.shape[1])
-        total = self._product(self._queries[0], gallery[:, runs[0]])
-        for queries, run in zip(self._queries[1:], runs[1:], strict=True):
-            total += self._product(queries, gallery[:, run])
-        return total.cpu().numpy()
+        return self._filter.scores(block, norms)
 
-    def relative_error(self, dimension: int) -> float:
+    def finer(self, block: np.ndarray, norms: np.ndarray) -> Approximate | None:
         """See `Engine`."""
-        return float32_error(dimension)
+        return None if self._filter is self._finest else self._finest.scores(block, norms)
 
-    def _product(self, queries: torch.Tensor, block: torch.Tensor) -> torch.Tensor:
-        before = torch.get_float32_matmul_precision()
-        torch.set_float32_matmul_precision("highest")
-        try:
-            return queries @ block.T
-        finally:
-            torch.set_float32_matmul_precision(before)
+    def fall_back(self) -> None:
+        """See `Engine`."""
+        if len(self._names) > 1:
+            self._names = self._names[1:]
+            self._filter = self._make()
+            self._filter.load_queries(self._queries, self._norms)
 
-    def _host_product(self, queries: np.ndarray, block: np.ndarray) -> np.ndarray:
-        left, right = (torch.from_numpy(array).to(self._device) for array in (queries, block))
-        return self._product(left, right).cpu().numpy()
+    def _make(self) -> Filter:
+        name = self._names[0]
+        return self._finest if name == "float32" else filters.make(name, self._device)

@@ -8,6 +8,7 @@ from typing import Protocol
 import numpy as np
 
 from sysu30k_bench.embeddings.store import Store
+from sysu30k_bench.ranks import Ranks
 
 
 class Gallery(Protocol):
@@ -16,8 +17,19 @@ class Gallery(Protocol):
     def __len__(self) -> int:
         """How many rows there are."""
 
-    def blocks(self, rows: int) -> Iterator[tuple[int, np.ndarray]]:
-        """Yields (position of the first row, (b, D) embeddings) in order, b at most `rows`."""
+    def blocks(self, rows: int, done: int = 0) -> Iterator[tuple[int, np.ndarray]]:
+        """Yields (position of the first row, (b, D) embeddings) in order, b at most `rows`.
+
+        A block is valid until the next is asked for.
+
+        Args:
+            rows: Most rows of a block.
+            done: Leave out the rows before this position.
+        """
+
+    @property
+    def share(self) -> int:
+        """How many rows `blocks` yields when nothing is done."""
 
     def rows(self, positions: np.ndarray) -> np.ndarray:
         """Returns the embeddings at some positions, (P, D)."""
@@ -41,10 +53,15 @@ class ArrayGallery:
     def __len__(self) -> int:
         return len(self._embeddings)
 
-    def blocks(self, rows: int) -> Iterator[tuple[int, np.ndarray]]:
+    def blocks(self, rows: int, done: int = 0) -> Iterator[tuple[int, np.ndarray]]:
         """See `Gallery`."""
-        for start in range(0, len(self), rows):
+        for start in range(done, len(self), rows):
             yield start, self._embeddings[start : start + rows]
+
+    @property
+    def share(self) -> int:
+        """See `Gallery`."""
+        return len(self)
 
     def rows(self, positions: np.ndarray) -> np.ndarray:
         """See `Gallery`."""
@@ -61,24 +78,33 @@ class StoreGallery:
 
     Args:
         store: The store.
-        keys: The keys of its rows, in order.
+        keys: The keys of its rows, in order, or their numbers.
+        ranks: This process among those that share the shards; `blocks` yields its share.
     """
 
-    def __init__(self, store: Store, keys: Sequence[str]) -> None:
+    def __init__(self, store: Store, keys: Sequence[str] | range, ranks: Ranks | None = None) -> None:
+        ranks = ranks or Ranks()
         self._store = store
         self._keys = keys
+        lengths = [entry.rows for entry in store.manifest.shards]
+        starts = np.cumsum([0, *lengths]).tolist()
+        self._mine = [(n, starts[n], lengths[n]) for n in range(ranks.rank, len(lengths), ranks.world)]
 
     def __len__(self) -> int:
         return len(self._keys)
 
-    def blocks(self, rows: int) -> Iterator[tuple[int, np.ndarray]]:
+    def blocks(self, rows: int, done: int = 0) -> Iterator[tuple[int, np.ndarray]]:
         """See `Gallery`."""
-        start = 0
-        for shard in self._store.shards():
-            for first in range(0, len(shard.key), rows):
-                block = shard.embedding[first : first + rows]
-                yield start, block
-                start += len(block)
+        wanted = [(number, start, length) for number, start, length in self._mine if start + length > done]
+        shards = self._store.shards([number for number, _, _ in wanted], recycle=True)
+        for shard, (_, start, length) in zip(shards, wanted, strict=True):
+            for first in range(max(0, done - start), length, rows):
+                yield start + first, shard.embedding[first : first + rows]
+
+    @property
+    def share(self) -> int:
+        """See `Gallery`."""
+        return sum(length for _, _, length in self._mine)
 
     def rows(self, positions: np.ndarray) -> np.ndarray:
         """See `Gallery`."""
@@ -86,4 +112,4 @@ class StoreGallery:
 
     def name(self, position: int) -> str:
         """See `Gallery`."""
-        return self._keys[position]
+        return f"row {position}" if isinstance(self._keys, range) else self._keys[position]

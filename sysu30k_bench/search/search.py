@@ -5,21 +5,30 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 
 from sysu30k_bench.data.protocol import Relevance
 from sysu30k_bench.errors import IntegrityError
 from sysu30k_bench.progress import Progress, Silent
-from sysu30k_bench.search.block import BlockScores
+from sysu30k_bench.ranks import Ranks
+from sysu30k_bench.search import compiled
+from sysu30k_bench.search.block import BlockScores, Rows
+from sysu30k_bench.search.choose import FAST_FROM
 from sysu30k_bench.search.collect import collect_block
 from sysu30k_bench.search.count import count_block
 from sysu30k_bench.search.engine import Engine
 from sysu30k_bench.search.gallery import Gallery
+from sysu30k_bench.search.kept import Kept
 from sysu30k_bench.search.score import pair_scores
 from sysu30k_bench.search.topk import TopK
 
 MAX_BLOCK_ROWS = 8192
+FINEST_BLOCKS = 2
+"""Blocks that go without the coarse filter: until the top-k has something to beat, it leaves too much open."""
+MOST_FAILURES = 2
+"""After so many blocks in a row in which the coarse filter left too much open, it is given up."""
 UNIT_TOLERANCE = {"float32": 1e-3, "float16": 1e-2}
 """How far the norm of a stored embedding may be from 1: a longer row would outrank by its length."""
 
@@ -56,7 +65,11 @@ def search(
     top_k: int,
     block_rows: int = 4096,
     unit_tolerance: float | None = None,
+    fast: bool | None = None,
     progress: Progress | None = None,
+    ranks: Ranks | None = None,
+    keep: Path | None = None,
+    keep_every: float = 30.0,
 ) -> SearchResult:
     """Ranks the whole gallery for every query.
 
@@ -71,7 +84,12 @@ def search(
         top_k: Rows to keep for each query, at least 1.
         block_rows: Gallery rows in one block.
         unit_tolerance: Refuse rows whose norm differs from 1 by more; None takes rows of any length.
+        fast: Use the compiled loops; None does so where there are such and the job is large enough to load them.
         progress: Told of gallery rows done.
+        ranks: This process among those whose galleries make up the whole; all of them get the whole result.
+        keep: A file for what is done, from which a search of the same name goes on; None keeps nothing. The name must
+            stand for the embeddings: nothing else is compared.
+        keep_every: Seconds between two writings.
 
     Returns:
         Counts for every match, and the top-k.
@@ -80,22 +98,35 @@ def search(
         IntegrityError: Embeddings are zero, NaN, infinite or not of unit length, or the widths differ.
     """
     progress = progress or Silent()
-    queries32 = np.ascontiguousarray(queries, np.float32)
-    norms = _checked_norms(queries32, lambda row: f"query {row}", unit_tolerance)
-    match_score = _match_scores(queries32, gallery, relevance)
+    if fast is None:
+        fast = compiled.is_compiled() and len(queries) * len(gallery) * queries.shape[1] >= FAST_FROM
+    known = Rows(np.ascontiguousarray(queries, np.float32))
+    _check_norms(known.norms, lambda row: f"query {row}", unit_tolerance)
+    match_score = _match_scores(known.values, gallery, relevance)
     counter = _Counter(relevance, match_score)
-    top = TopK(len(queries32), min(top_k, len(gallery)))
-    engine.load_queries(queries32)
-    progress.begin("search", len(gallery), "rows")
-    for start, stored in gallery.blocks(block_rows):
-        rows = np.ascontiguousarray(stored, np.float32)
-        _checked_norms(rows, partial(_name, gallery, start), unit_tolerance)
-        block = BlockScores(queries32, rows, engine, norms)
-        _exclude_junk(block, relevance, start, len(rows))
-        counter.count(block, start, len(rows))
+    top = TopK(len(queries), min(top_k, len(gallery)))
+    kept = Kept(keep, keep_every)
+    finished = kept.resume(counter.above, counter.tied, top)
+    engine.load_queries(known.values, known.bounds)
+    progress.begin("search", gallery.share, "rows")
+    failures = 0
+    for done, (start, stored) in enumerate(gallery.blocks(block_rows, finished)):
+        rows = Rows(np.ascontiguousarray(stored, np.float32))
+        _check_norms(rows.norms, partial(_name, gallery, start), unit_tolerance)
+        block = BlockScores(known, rows, engine, fast=fast, finest=done < FINEST_BLOCKS)
+        count = len(stored)
+        _exclude_junk(block, relevance, start, count)
+        counter.count(block, start, count)
         collect_block(block, start, top)
-        progress.advance(len(rows))
+        progress.advance(count)
+        failures = failures + 1 if block.refined and done >= FINEST_BLOCKS else 0
+        if failures == MOST_FAILURES:
+            engine.fall_back()
+            failures = 0
+        kept.note(start + count, counter.above, counter.tied, top)
     progress.end()
+    _merge(ranks or Ranks(), counter, top)
+    kept.forget()
     return SearchResult(
         relevance.match_query,
         relevance.match_position,
@@ -108,6 +139,20 @@ def search(
 
 
 _MATCHES_AT_ONCE = 4096
+
+
+def _merge(ranks: Ranks, counter: _Counter, top: TopK) -> None:
+    """Adds up what the processes counted, and offers each the others' top-k: a few megabytes, whatever the gallery."""
+    if ranks.world == 1:
+        return
+    parts = ranks.gather((counter.above, counter.tied, top.position, top.score))
+    counter.above[:] = sum(part[0] for part in parts)
+    counter.tied[:] = sum(part[1] for part in parts)
+    for rank, (_, _, position, score) in enumerate(parts):
+        if rank != ranks.rank:
+            query, place = np.nonzero(position >= 0)
+            if len(query):
+                top.offer(query, position[query, place], score[query, place])
 
 
 class _Counter:
@@ -141,7 +186,7 @@ def _match_scores(queries: np.ndarray, gallery: Gallery, relevance: Relevance) -
         matches = np.ascontiguousarray(gallery.rows(positions), np.float32)
         if matches.shape[1] != queries.shape[1]:
             raise IntegrityError(f"queries have {queries.shape[1]} dimensions and the gallery has {matches.shape[1]}")
-        _checked_norms(matches, partial(_name_at, gallery, positions), None)
+        _check_norms(Rows(matches).norms, partial(_name_at, gallery, positions), None)
         scores[part] = pair_scores(queries[relevance.match_query[part]], matches)
     return scores
 
@@ -162,9 +207,7 @@ def _exclude_junk(block: BlockScores, relevance: Relevance, start: int, rows: in
         block.exclude(slice(None), everywhere)
 
 
-def _checked_norms(rows: np.ndarray, name: Callable[[int], str], unit_tolerance: float | None) -> np.ndarray:
-    with np.errstate(over="ignore", invalid="ignore"):
-        norms: np.ndarray = np.linalg.norm(rows, axis=1).astype(np.float64)
+def _check_norms(norms: np.ndarray, name: Callable[[int], str], unit_tolerance: float | None) -> None:
     bad = np.flatnonzero(~(np.isfinite(norms) & (norms > 0)))
     if len(bad):
         raise IntegrityError(
@@ -179,19 +222,18 @@ def _checked_norms(rows: np.ndarray, name: Callable[[int], str], unit_tolerance:
             details=[name(int(row)) for row in long],
             hint="the store was not written by this tool, or was changed: export again",
         )
-    return norms
 
 
 def block_rows_for(memory: int, queries: int, dimension: int) -> int:
     """Returns how many gallery rows a block may have within a memory budget.
 
-    A block costs, for each row, its embedding in float32 and (where ties abound) float64, and for each query a score
-    and three masks; the shards being read come on top.
+    A block costs, for each row, its embedding in float32 and (where ties abound) float64 or in codes, and for each
+    query a score, a product and three masks; the two shards being read come on top.
 
     Args:
         memory: Bytes.
         queries: Q.
         dimension: D.
     """
-    per_row = dimension * (4 + 8) + queries * (4 + 3) + 128 * 8 * 6
+    per_row = dimension * (4 + 8) + queries * (4 + 4 + 3) + 128 * 8 * 6
     return max(64, min(MAX_BLOCK_ROWS, int(memory * 0.5) // per_row))

@@ -6,7 +6,7 @@ import torch
 
 from sysu30k_bench.errors import DataError, UsageError
 from sysu30k_bench.search import choose
-from sysu30k_bench.search.block import at_least, at_most
+from sysu30k_bench.search.block import Rows, at_least, at_most
 from sysu30k_bench.search.choose import choose_device, choose_engine
 from sysu30k_bench.search.engine import float32_error
 from sysu30k_bench.search.engine_faiss import FaissEngine
@@ -19,15 +19,21 @@ CPU = torch.device("cpu")
 
 
 @pytest.mark.parametrize("dimension", [8, 2048, 5000])
-@pytest.mark.parametrize("engine", [TorchEngine(CPU), FaissEngine()])
-def test_scores_are_within_the_bound(engine: TorchEngine | FaissEngine, dimension: int) -> None:
+@pytest.mark.parametrize("name", ["float32", "bf16", "int8", "faiss"])
+@pytest.mark.parametrize("scale", [1.0, 1e-15, 1e12])
+def test_scores_are_within_the_bound(name: str, dimension: int, scale: float) -> None:
+    engine = FaissEngine() if name == "faiss" else TorchEngine(CPU, name)  # type: ignore[arg-type]
     rng = np.random.default_rng(dimension)
-    queries, block = unit_rows(rng, 5, dimension) * 3, unit_rows(rng, 40, dimension) * 7
-    engine.load_queries(queries)
-    scores = engine.scores(block)
-    assert scores.shape == (5, 40)
-    assert scores.flags.writeable
-    assert np.abs(scores - all_scores(queries, block)).max() <= 21 * float32_error(dimension)
+    queries = (unit_rows(rng, 5, dimension) * 3 * scale).astype(np.float32)
+    block = (unit_rows(rng, 40, dimension) * 7 * scale).astype(np.float32)
+    block[0], block[1, 0] = queries[0], block[1].max() * 100
+    known, rows = Rows(queries), Rows(block)
+    engine.load_queries(queries, known.bounds)
+    given = engine.scores(block, rows.bounds)
+    assert given.scores.shape == (5, 40)
+    assert given.scores.flags.writeable
+    exact = all_scores(queries, block)
+    assert (np.abs(given.scores - exact) <= given.error[:, None] + 1.01 * given.rounding * np.abs(given.scores)).all()
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
@@ -45,8 +51,10 @@ def test_torch_engine_ignores_a_global_wish_for_less_precision() -> None:
     try:
         engine = TorchEngine(CPU)
         queries = unit_rows(np.random.default_rng(0), 64, 2048)
-        engine.load_queries(queries)
-        assert np.abs(engine.scores(queries) - all_scores(queries, queries)).max() < float32_error(2048)
+        bounds = Rows(queries).bounds
+        engine.load_queries(queries, bounds)
+        given = engine.scores(queries, bounds)
+        assert np.abs(given.scores - all_scores(queries, queries)).max() < float32_error(2048)
         assert torch.get_float32_matmul_precision() == "medium"
     finally:
         torch.set_float32_matmul_precision(before)
@@ -94,5 +102,6 @@ def test_engines_on_the_gpu_are_within_the_bound(name: str) -> None:
     engine, _ = choose_engine(name, torch.device("cuda:0"))  # type: ignore[arg-type]
     rng = np.random.default_rng(0)
     queries, block = unit_rows(rng, 100, 2048), unit_rows(rng, 5000, 2048)
-    engine.load_queries(queries)
-    assert np.abs(engine.scores(block) - all_scores(queries, block)).max() <= float32_error(2048)
+    engine.load_queries(queries, Rows(queries).bounds)
+    given = engine.scores(block, Rows(block).bounds)
+    assert np.abs(given.scores - all_scores(queries, block)).max() <= float32_error(2048)

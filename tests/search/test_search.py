@@ -7,9 +7,11 @@ import torch
 from sysu30k_bench.data.protocol import Relevance, relevance
 from sysu30k_bench.errors import IntegrityError
 from sysu30k_bench.search import block as block_module
-from sysu30k_bench.search.engine import Engine, float32_error
+from sysu30k_bench.search.choose import FilterName
+from sysu30k_bench.search.engine import Approximate, Engine, float32_bound
 from sysu30k_bench.search.engine_faiss import FaissEngine
 from sysu30k_bench.search.engine_torch import TorchEngine
+from sysu30k_bench.search.filters import BF16_UNIT
 from sysu30k_bench.search.gallery import ArrayGallery, StoreGallery
 from sysu30k_bench.search.search import SearchResult, block_rows_for, search
 from tests.conftest import unit_rows
@@ -26,21 +28,44 @@ class BoundEngine:
     def __init__(self, seed: int) -> None:
         self._rng = np.random.default_rng(seed)
 
-    def load_queries(self, queries: np.ndarray) -> None:
-        self._queries = queries
+    def load_queries(self, queries: np.ndarray, norms: np.ndarray) -> None:
+        self._queries, self._norms = queries, norms
 
-    def scores(self, block: np.ndarray) -> np.ndarray:
+    def scores(self, block: np.ndarray, norms: np.ndarray) -> Approximate:
         exact = all_scores(self._queries, block)
-        norms = np.linalg.norm(self._queries, axis=1)[:, None] * np.linalg.norm(block, axis=1)
+        error = float32_bound(block.shape[1], self._norms, float(norms.max()))
         sign = self._rng.choice([-1.0, 1.0], exact.shape)
-        return (exact + 0.99 * sign * float32_error(block.shape[1]) * norms).astype(np.float32)
+        storing = 2.0**-23 * self._norms * norms.max()
+        return Approximate((exact + 0.99 * sign * error[:, None]).astype(np.float32), error + storing)
 
-    def relative_error(self, dimension: int) -> float:
-        return float32_error(dimension)
+    def finer(self, block: np.ndarray, norms: np.ndarray) -> Approximate | None:  # noqa: ARG002
+        return None
+
+    def fall_back(self) -> None:
+        pass
+
+
+class CoarseEngine(BoundEngine):
+    """The same with an error of a tenth, and an output rounded to bfloat16 on top."""
+
+    def scores(self, block: np.ndarray, norms: np.ndarray) -> Approximate:
+        exact = all_scores(self._queries, block)
+        error = 0.1 * self._norms * norms.max()
+        sign = self._rng.choice([-1.0, 1.0], exact.shape)
+        rough = torch.from_numpy(exact + 0.999 * sign * error[:, None]).bfloat16().float().numpy()
+        return Approximate(rough, error, BF16_UNIT)
+
+
+FILTERS: list[FilterName] = ["float32", "bf16", "int8"]
 
 
 def engines() -> list[Engine]:
-    return [TorchEngine(torch.device("cpu")), FaissEngine(), BoundEngine(0)]
+    return [
+        *(TorchEngine(torch.device("cpu"), name) for name in FILTERS),
+        FaissEngine(),
+        BoundEngine(0),
+        CoarseEngine(1),
+    ]
 
 
 def clustered(rng: np.random.Generator, count: int, dimension: int) -> np.ndarray:
@@ -108,8 +133,8 @@ def test_every_engine_equals_the_naive_rule(make: object, protocol: object, seed
     rel = protocol(rng, q, g)  # type: ignore[operator]
     queries, gallery = make(rng, q, dimension), make(rng, g, dimension)  # type: ignore[operator]
     for engine in engines():
-        for rows, k in ((7, 5), (1000, 12), (1, 1)):
-            result = search(queries, ArrayGallery(gallery), rel, engine, top_k=k, block_rows=rows)
+        for rows, k, fast in ((7, 5, True), (1000, 12, True), (1, 1, True), (7, 5, False), (1000, 12, False)):
+            result = search(queries, ArrayGallery(gallery), rel, engine, top_k=k, block_rows=rows, fast=fast)
             assert_exact(result, queries, gallery, rel, k)
 
 
@@ -117,13 +142,15 @@ def test_every_engine_equals_the_naive_rule(make: object, protocol: object, seed
 def test_the_dense_path_equals_the_naive_rule(make: object, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(block_module, "DENSE_PAIRS", 0)
     monkeypatch.setattr(block_module, "DENSE_SHARE", 0.0)
+    monkeypatch.setattr(block_module, "COMPILED_DENSE_SHARE", 0.0)
     rng = np.random.default_rng(9)
     for protocol in (sysu_like, market_like):
         rel = protocol(rng, 6, 70)
         queries, gallery = make(rng, 6, 33), make(rng, 70, 33)  # type: ignore[operator]
         for engine in engines():
-            result = search(queries, ArrayGallery(gallery), rel, engine, top_k=9, block_rows=32)
-            assert_exact(result, queries, gallery, rel, 9)
+            for fast in (True, False):
+                result = search(queries, ArrayGallery(gallery), rel, engine, top_k=9, block_rows=32, fast=fast)
+                assert_exact(result, queries, gallery, rel, 9)
 
 
 @pytest.mark.parametrize("dimension", [2048, 2049, 5000])

@@ -1,0 +1,187 @@
+"""Compiled loops over a block: counting, picking out undecided pairs, scoring them. Needs numba.
+
+Each loop has a plain numpy twin elsewhere in this room, and gives the same integers: what is compiled here is either
+integer work, the elementwise float64 tree of `pair_scores`, or a float32 sum whose error bound is used. Every loop
+works on a range of entries, so that threads can share a block.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+RUN = 2048
+"""Longest run of a float32 sum, as in `product_error`."""
+
+
+@njit(nogil=True, cache=True)
+def count_above(scores, query, high, low, own, first, last, above, opened):
+    """For entries first to last: how many of a row's scores exceed `high`, and how many lie from `low` to `high`."""
+    for entry in range(first, last):
+        row = scores[query[entry]]
+        top, bottom = high[entry], low[entry]
+        over = np.int32(0)
+        reach = np.int32(0)
+        for column in range(row.shape[0]):
+            over += np.int32(row[column] > top)
+            reach += np.int32(row[column] >= bottom)
+        if own[entry] >= 0:
+            over -= np.int32(row[own[entry]] > top)
+            reach -= np.int32(row[own[entry]] >= bottom)
+        above[entry] = over
+        opened[entry] = reach - over
+
+
+@njit(nogil=True, cache=True)
+def pick_open(scores, query, high, low, own, offset, first, last, column_out):
+    """For entries first to last: the columns that `count_above` counted as open, from `offset[entry]` on."""
+    for entry in range(first, last):
+        at = offset[entry]
+        end = offset[entry + 1]
+        row = scores[query[entry]]
+        top, bottom = high[entry], low[entry]
+        column = 0
+        while at < end:
+            if row[column] >= bottom and not row[column] > top and column != own[entry]:
+                column_out[at] = column
+                at += 1
+            column += 1
+
+
+@njit(nogil=True, cache=True, fastmath={"reassoc", "contract", "nsz"})
+def _float32_product(left, right):
+    total = np.float32(0)
+    for start in range(0, left.shape[0], RUN):
+        ours, theirs = left[start : start + RUN], right[start : start + RUN]
+        part = np.float32(0)
+        for at in range(ours.shape[0]):
+            part += ours[at] * theirs[at]
+        total += part
+    return total
+
+
+@njit(nogil=True, cache=True)
+def _tree(left, right, scratch):
+    dimension, width = left.shape[0], scratch.shape[0]
+    for at in range(dimension):
+        scratch[at] = np.float64(left[at]) * np.float64(right[at])
+    scratch[dimension:] = 0.0
+    half = width // 2
+    while half > 0:
+        lower, upper = scratch[:half], scratch[half : 2 * half]
+        for at in range(half):
+            lower[at] += upper[at]
+        half //= 2
+    return scratch[0]
+
+
+@njit(nogil=True, cache=True)
+def tree_scores(queries, rows, query, column, first, last, scratch, out):
+    """`pair_scores` for pairs first to last; `scratch` is float64 of the power of two from D on."""
+    for pair in range(first, last):
+        out[pair] = _tree(queries[query[pair]], rows[column[pair]], scratch)
+
+
+@njit(nogil=True, cache=True)
+def decide(queries, rows, query, column, offset, first, last, match, tie, error, scratch, above, tied):
+    """Counts the open pairs of entries first to last: in float32 where its error allows, else by the exact score."""
+    for entry in range(first, last):
+        left, score, slack = queries[query[entry]], match[entry], error[entry] + tie
+        over = equal = 0
+        for pair in range(offset[entry], offset[entry + 1]):
+            right = rows[column[pair]]
+            rough = np.float64(_float32_product(left, right)) - score
+            if rough > slack:
+                over += 1
+            elif rough >= -slack:
+                difference = _tree(left, right, scratch) - score
+                if difference > tie:
+                    over += 1
+                elif difference >= -tie:
+                    equal += 1
+        above[entry] += over
+        tied[entry] += equal
+
+
+@njit(nogil=True, cache=True)
+def score_reaching(queries, rows, query, column, floor, error, first, last, scratch, out):
+    """Exact scores of pairs first to last; minus infinity where float32 shows a pair to be below its query's floor."""
+    for pair in range(first, last):
+        left, right = queries[query[pair]], rows[column[pair]]
+        if np.float64(_float32_product(left, right)) < floor[query[pair]] - error[query[pair]]:
+            out[pair] = -np.inf
+        else:
+            out[pair] = _tree(left, right, scratch)
+
+
+@njit(nogil=True, cache=True, fastmath={"reassoc", "contract", "nsz"})
+def _square_sum(row):
+    total = 0.0
+    for at in range(row.shape[0]):
+        total += np.float64(row[at]) * np.float64(row[at])
+    return total
+
+
+@njit(nogil=True, cache=True)
+def norms(rows, first, last, out):
+    """Euclidean norms of rows first to last, float64."""
+    for row in range(first, last):
+        out[row] = np.sqrt(_square_sum(rows[row]))
+
+
+@njit(nogil=True, cache=True, fastmath={"reassoc", "contract", "nsz"})
+def _encode(row, inverse, scale, codes):
+    rest = 0.0
+    for at in range(row.shape[0]):
+        code = np.rint(row[at] * inverse)
+        codes[at] = np.int8(code)
+        difference = np.float64(row[at]) - np.float64(scale) * np.float64(code)
+        rest += difference * difference
+    return rest
+
+
+@njit(nogil=True, cache=True)
+def encode_int8(rows, first, last, codes, scales, residuals):
+    """Codes from -127 to 127, a scale for each row, and the norm of what the codes lose, for rows first to last."""
+    for row in range(first, last):
+        largest = np.float32(0)
+        for at in range(rows.shape[1]):
+            largest = max(largest, abs(rows[row, at]))
+        scale = largest / np.float32(127)
+        if scale < np.float32(1e-30):  # too small to divide by: all is residual
+            codes[row] = 0
+            scales[row] = 0
+            residuals[row] = np.sqrt(_square_sum(rows[row]))
+            continue
+        scales[row] = scale
+        residuals[row] = np.sqrt(_encode(rows[row], np.float32(1) / scale, scale, codes[row]))
+
+
+@njit(nogil=True, cache=True)
+def scale_products(products, query_scale, row_scale, first, last, out):
+    """float32 scores of int32 products for queries first to last."""
+    for query in range(first, last):
+        factor = query_scale[query]
+        for column in range(products.shape[1]):
+            out[query, column] = np.float32(products[query, column]) * row_scale[column] * factor
+
+
+@njit(nogil=True, cache=True, fastmath={"reassoc", "contract", "nsz"})
+def _encode_bf16(row, bits, codes):
+    rest = 0.0
+    for at in range(row.shape[0]):
+        word = bits[at]
+        code = (word + np.uint32(0x7FFF) + ((word >> np.uint32(16)) & np.uint32(1))) >> np.uint32(16)
+        codes[at] = np.uint16(code)
+    kept = (codes.astype(np.uint32) << np.uint32(16)).view(np.float32)
+    for at in range(row.shape[0]):
+        difference = np.float64(row[at]) - np.float64(kept[at])
+        rest += difference * difference
+    return rest
+
+
+@njit(nogil=True, cache=True)
+def encode_bf16(rows, bits, first, last, codes, residuals):
+    """Rows first to last rounded to the nearest bfloat16, ties to even, as 16 bits; and the norm of what that loses."""
+    for row in range(first, last):
+        residuals[row] = np.sqrt(_encode_bf16(rows[row], bits[row], codes[row]))

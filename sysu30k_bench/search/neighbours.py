@@ -1,0 +1,157 @@
+"""The neighbour graph of a gallery: the exact top-k of every row among all others, part by part, resumable."""
+
+from __future__ import annotations
+
+import io
+import json
+import time
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from sysu30k_bench.data.protocol import Relevance
+from sysu30k_bench.embeddings.store import Store
+from sysu30k_bench.files import sha256_of_text, write_atomically
+from sysu30k_bench.progress import Progress
+from sysu30k_bench.ranks import Ranks
+from sysu30k_bench.search.engine import Engine
+from sysu30k_bench.search.gallery import ArrayGallery, Gallery, StoreGallery
+from sysu30k_bench.search.search import UNIT_TOLERANCE, block_rows_for, search
+
+GRAPH_NAME = "neighbours.h5"
+PART_ROWS = 8192
+
+
+@dataclass(frozen=True)
+class GraphPlan:
+    """How a graph is made.
+
+    Attributes:
+        k: Neighbours of each row, the row itself left out.
+        memory: Bytes that the search may use for its blocks.
+        part_rows: Rows whose neighbours are found in one pass over the gallery.
+    """
+
+    k: int
+    memory: int
+    part_rows: int = PART_ROWS
+
+
+def make_graph(store: Store, folder: Path, engine: Engine, plan: GraphPlan, progress: Progress, ranks: Ranks) -> Path:
+    """Finds every row's nearest rows, and leaves them in `neighbours.h5`.
+
+    The parts of an interrupted run are kept and reused. Equal scores (in a cell of 1e-12) are ordered by position.
+
+    Args:
+        store: The embeddings.
+        folder: Where the graph goes.
+        engine: The filter.
+        plan: How many neighbours, and how much memory.
+        progress: Told of rows whose neighbours are known, and of an estimate of the time before the work starts.
+        ranks: This process among those that share the parts; the first one writes the whole.
+
+    Returns:
+        The file: `position` (G, k) int64, best first and -1 where there are fewer others, `score` (G, k) float64.
+
+    Raises:
+        IntegrityError: The store is damaged.
+        DataError: The folder cannot be written.
+    """
+    gallery = StoreGallery(store, range(len(store)))
+    firsts = list(range(0, len(store), plan.part_rows))
+    name = sha256_of_text(json.dumps([store.manifest.model_dump(mode="json"), plan.k, plan.part_rows]))[:16]
+    parts = {first: folder / f"neighbours-{name}-{first:09d}.npz" for first in firsts}
+    mine = firsts[ranks.rank :: ranks.world]
+    waiting = [first for first in mine if _read_part(parts[first], store, first, plan) is None]
+    progress.begin("neighbours", sum(_span(store, first, plan) for first in mine), "rows")
+    progress.advance(sum(_span(store, first, plan) for first in mine if first not in waiting))
+    for number, first in enumerate(waiting):
+        rows = np.ascontiguousarray(store.rows(np.arange(first, first + _span(store, first, plan))), np.float32)
+        if number == 0:
+            seconds = _estimate(rows, engine, plan) * len(store) * sum(_span(store, one, plan) for one in waiting)
+            progress.say(f"neighbours: about {max(1, round(seconds / 60))} min for what is left, by a first sample")
+        position, score = _neighbours(rows, first, gallery, store, engine, plan)
+        content = io.BytesIO()
+        np.savez(content, position=position, score=score)
+        write_atomically(parts[first], content.getvalue())
+        progress.advance(len(rows))
+    progress.end()
+    ranks.gather(None)
+    if ranks.first:
+        _join(store, folder, parts, plan)
+    ranks.gather(None)
+    return folder / GRAPH_NAME
+
+
+def _neighbours(
+    rows: np.ndarray, first: int, gallery: Gallery, store: Store, engine: Engine, plan: GraphPlan
+) -> tuple[np.ndarray, np.ndarray]:
+    result = search(
+        rows,
+        gallery,
+        _all_but_itself(len(rows), first, len(gallery)),
+        engine,
+        top_k=plan.k,
+        block_rows=block_rows_for(plan.memory, len(rows), rows.shape[1]),
+        unit_tolerance=UNIT_TOLERANCE[store.identity.dtype],
+    )
+    shape = (len(rows), plan.k)
+    position, score = np.full(shape, -1, np.int64), np.full(shape, -np.inf)
+    found = result.top_position.shape[1]
+    position[:, :found], score[:, :found] = result.top_position, result.top_score
+    return position, score
+
+
+def _all_but_itself(count: int, first: int, gallery: int) -> Relevance:
+    nothing, own = np.empty(0, np.int64), np.arange(count)
+    return Relevance(count, gallery, nothing, nothing, own, own + first, np.zeros(gallery, bool))
+
+
+def _estimate(rows: np.ndarray, engine: Engine, plan: GraphPlan) -> float:
+    """Seconds for a pair of rows, by searching the first rows for themselves."""
+    sample = rows[:4096]
+    started = time.perf_counter()
+    search(
+        sample,
+        ArrayGallery(sample),
+        _all_but_itself(len(sample), 0, len(sample)),
+        engine,
+        top_k=plan.k,
+        block_rows=block_rows_for(plan.memory, len(sample), sample.shape[1]),
+    )
+    return (time.perf_counter() - started) / len(sample) ** 2
+
+
+def _span(store: Store, first: int, plan: GraphPlan) -> int:
+    return min(plan.part_rows, len(store) - first)
+
+
+def _read_part(path: Path, store: Store, first: int, plan: GraphPlan) -> tuple[np.ndarray, np.ndarray] | None:
+    if not path.is_file():
+        return None
+    try:
+        with np.load(path, allow_pickle=False) as part:
+            position, score = part["position"], part["score"]
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return None
+    wanted = (_span(store, first, plan), plan.k)
+    return (position, score) if position.shape == score.shape == wanted else None
+
+
+def _join(store: Store, folder: Path, parts: dict[int, Path], plan: GraphPlan) -> None:
+    unfinished = folder / f"{GRAPH_NAME}.partial"
+    with h5py.File(unfinished, "w", libver="latest") as file:
+        shape = (len(store), plan.k)
+        position = file.create_dataset("position", shape, "i8")
+        score = file.create_dataset("score", shape, "f8")
+        for first, path in parts.items():
+            part = _read_part(path, store, first, plan)
+            if part is not None:
+                position[first : first + len(part[0])], score[first : first + len(part[0])] = part
+        file.attrs["store"] = np.bytes_(store.identity.digest)
+    unfinished.replace(folder / GRAPH_NAME)
+    for path in folder.glob("neighbours-*.npz"):
+        path.unlink(missing_ok=True)

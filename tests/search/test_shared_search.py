@@ -1,0 +1,131 @@
+"""A search that several processes share, and one that was interrupted, end as one that did neither."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from sysu30k_bench.embeddings.store import Store
+from sysu30k_bench.ranks import Ranks
+from sysu30k_bench.search.engine_torch import TorchEngine
+from sysu30k_bench.search.gallery import ArrayGallery, StoreGallery
+from sysu30k_bench.search.kept import Kept
+from sysu30k_bench.search.search import SearchResult, search
+from sysu30k_bench.search.topk import TopK
+from tests.conftest import unit_rows
+from tests.embeddings.stores import write_store
+from tests.search.test_search import assert_exact, market_like
+
+QUERIES, ROWS, WIDTH, K = 6, 90, 12, 8
+
+
+def inputs() -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(31)
+    queries, rows = unit_rows(rng, QUERIES, WIDTH), unit_rows(rng, ROWS, WIDTH)
+    rows[50:60] = rows[10]
+    return queries, rows
+
+
+def shared(folder: str, rank: int, world: int, port: int) -> None:
+    """One of several processes: searches its shards, and writes the merged result."""
+    os.environ.update(
+        RANK=str(rank), WORLD_SIZE=str(world), LOCAL_RANK="0", MASTER_ADDR="localhost", MASTER_PORT=str(port)
+    )
+    ranks = Ranks.from_environment()
+    queries, _ = inputs()
+    store = Store.open(Path(folder) / "store")
+    gallery = StoreGallery(store, range(ROWS), ranks)
+    relevant = market_like(np.random.default_rng(5), QUERIES, ROWS)
+    engine = TorchEngine(torch.device("cpu"))
+    result = search(queries, gallery, relevant, engine, top_k=K, block_rows=5, ranks=ranks)
+    fields = {name: getattr(result, name) for name in SearchResult.__dataclass_fields__}
+    np.savez(Path(folder) / f"result-{world}-{rank}.npz", **fields)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("shared")
+    keys, ones = [f"g{number}" for number in range(ROWS)], np.ones(ROWS, np.int64)
+    write_store(folder / "store", inputs()[1], keys, ones, ones)
+    return folder
+
+
+@pytest.mark.parametrize("world", [1, 2, 3])
+def test_any_number_of_processes_gives_the_same_bytes(folder: Path, world: int) -> None:
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        port = free.getsockname()[1]
+    context = multiprocessing.get_context("spawn")
+    running = [context.Process(target=shared, args=(str(folder), rank, world, port)) for rank in range(world)]
+    for process in running:
+        process.start()
+    for process in running:
+        process.join(120)
+        assert process.exitcode == 0
+    queries, rows = inputs()
+    relevant = market_like(np.random.default_rng(5), QUERIES, ROWS)
+    alone = search(queries, ArrayGallery(rows), relevant, TorchEngine(torch.device("cpu")), top_k=K)
+    assert_exact(alone, queries, rows, relevant, K)
+    for rank in range(world):
+        with np.load(folder / f"result-{world}-{rank}.npz") as result:
+            for name in SearchResult.__dataclass_fields__:
+                assert np.array_equal(result[name], getattr(alone, name)), (name, rank)
+
+
+class Interrupted(ArrayGallery):
+    """A gallery whose reading ends with Ctrl-C after some blocks, and which notes what was asked for."""
+
+    def __init__(self, rows: np.ndarray, blocks: int) -> None:
+        super().__init__(rows)
+        self.left = blocks
+        self.asked: list[int] = []
+
+    def blocks(self, rows: int, done: int = 0) -> Iterator[tuple[int, np.ndarray]]:
+        for start, block in super().blocks(rows, done):
+            if self.left == 0:
+                raise KeyboardInterrupt
+            self.left -= 1
+            self.asked.append(start)
+            yield start, block
+
+
+@pytest.mark.parametrize("after", [1, 4, 8])
+def test_an_interrupted_search_goes_on_at_the_block(tmp_path: Path, after: int) -> None:
+    queries, rows = inputs()
+    relevant = market_like(np.random.default_rng(5), QUERIES, ROWS)
+    engine, keep = TorchEngine(torch.device("cpu")), tmp_path / "kept.npz"
+    first = Interrupted(rows, after)
+    with pytest.raises(KeyboardInterrupt):
+        search(queries, first, relevant, engine, top_k=K, block_rows=10, keep=keep, keep_every=0)
+    assert keep.is_file()
+    second = Interrupted(rows, 100)
+    result = search(queries, second, relevant, engine, top_k=K, block_rows=7, keep=keep, keep_every=0)
+    # the block in hand when the interruption came had been counted but not yet noted
+    assert second.asked[0] == 10 * after
+    assert_exact(result, queries, rows, relevant, K)
+    assert not keep.exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 nothing", b"hello"])
+def test_a_damaged_state_is_left_alone(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "kept.npz").write_bytes(content)
+    counts = np.zeros(3, np.int64)
+    assert Kept(tmp_path / "kept.npz", 0).resume(counts, counts.copy(), TopK(2, 2)) == 0
+
+
+def test_a_state_of_another_shape_is_left_alone(tmp_path: Path) -> None:
+    kept, counts = Kept(tmp_path / "kept.npz", 0), np.ones(3, np.int64)
+    kept.note(5, counts, counts, TopK(2, 2))
+    other = np.zeros(4, np.int64)
+    assert kept.resume(other, other.copy(), TopK(2, 2)) == 0
+    assert kept.resume(np.zeros(3, np.int64), np.zeros(3, np.int64), TopK(2, 3)) == 0
+    assert kept.resume(np.zeros(3, np.int64), np.zeros(3, np.int64), TopK(2, 2)) == 5
+    kept.forget()
+    assert kept.resume(counts, counts.copy(), TopK(2, 2)) == 0
