@@ -24,6 +24,8 @@ class Rows:
 
     Args:
         values: (N, D) float32.
+        fast: Use the compiled loop.
+        norms: As measured in float64, where that was done already.
 
     Attributes:
         values: As given.
@@ -31,10 +33,10 @@ class Rows:
         bounds: (N,) float64, never below the real norm.
     """
 
-    def __init__(self, values: np.ndarray) -> None:
+    def __init__(self, values: np.ndarray, *, fast: bool = False, norms: np.ndarray | None = None) -> None:
         self.values = values
-        if compiled.is_compiled():
-            self.norms = compiled.norms(values)
+        if norms is not None or fast:
+            self.norms = compiled.norms(values) if norms is None else norms
             self.bounds = self.norms * (1 + 1e-9)
         else:
             with np.errstate(over="ignore", invalid="ignore"):

@@ -53,7 +53,7 @@ def _collect_fast(block: BlockScores, start: int, top: TopK, floor: np.ndarray) 
     score = compiled.scores_reaching(block.queries, block.rows, query, column, floor, block.float32_error)
     kept = np.flatnonzero(score >= floor[query])
     if len(kept):
-        top.offer(query[kept], start + column[kept], score[kept])
+        top.insert(query[kept], start + column[kept], score[kept])
     return True
 
 

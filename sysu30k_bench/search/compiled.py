@@ -48,21 +48,22 @@ def encode_bf16(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return codes.view(np.int16), residuals
 
 
-def encode_int8(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def encode_int8(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Quantises rows to eight bits.
 
     Args:
         rows: (B, D) float32.
 
     Returns:
-        Codes (B, D) int8 from -127 to 127, scales (B,) float32, and the norms (B,) float64 of row - scale * codes.
+        Codes (B, D) int8 from -127 to 127, scales (B,) float32, and the norms (B,) float64 of
+        row - scale * codes and of the rows themselves.
     """
     from sysu30k_bench.search import kernels
 
     codes = np.empty(rows.shape, np.int8)
-    scales, residuals = np.empty(len(rows), np.float32), np.empty(len(rows))
-    _share(len(rows), lambda first, last: kernels.encode_int8(rows, first, last, codes, scales, residuals))
-    return codes, scales, residuals
+    scales, residuals, own = np.empty(len(rows), np.float32), np.empty(len(rows)), np.empty(len(rows))
+    _share(len(rows), lambda first, last: kernels.encode_int8(rows, first, last, codes, scales, residuals, own))
+    return codes, scales, residuals, own
 
 
 def scale_products(products: np.ndarray, query_scale: np.ndarray, row_scale: np.ndarray, out: np.ndarray) -> None:
@@ -189,6 +190,32 @@ def scores_reaching(
 
     _share(len(query), run)
     return out
+
+
+def insert_best(
+    query: np.ndarray,
+    position: np.ndarray,
+    score: np.ndarray,
+    cell: np.ndarray,
+    top: tuple[np.ndarray, np.ndarray, np.ndarray],
+) -> None:
+    """Inserts candidates into the running top-k of their queries.
+
+    Args:
+        query: (P,) ascending.
+        position: (P,) int64.
+        score: (P,) float64.
+        cell: (P,) int64.
+        top: Positions, scores and cells of the top-k, (Q, k) each, changed in place.
+    """
+    from sysu30k_bench.search import kernels
+
+    queries = len(top[0])
+    begin = np.searchsorted(query, np.arange(queries + 1))
+    _share(
+        queries,
+        lambda first, last: kernels.insert_best(position, score, cell, begin, first, last, *top),
+    )
 
 
 def _scratch(dimension: int) -> np.ndarray:

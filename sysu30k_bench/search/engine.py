@@ -50,6 +50,9 @@ class Engine(Protocol):
     def load_queries(self, queries: np.ndarray, norms: np.ndarray) -> None:
         """Takes the queries, (Q, D) float32, and upper bounds of their norms, (Q,) float64, once."""
 
+    def norms(self, block: np.ndarray) -> np.ndarray | None:
+        """Measures the norms of a block that will be scored next, (B,) float64, where that comes with other work."""
+
     def scores(self, block: np.ndarray, norms: np.ndarray) -> Approximate:
         """Scores a block (B, D) float32, whose norms are at most `norms`, (B,) float64."""
 

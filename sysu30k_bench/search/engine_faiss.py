@@ -48,6 +48,10 @@ class FaissEngine:
         self._norms = norms
         self._queries = [np.ascontiguousarray(queries[:, run]) for run in column_slices(queries.shape[1])]
 
+    def norms(self, block: np.ndarray) -> None:  # noqa: ARG002
+        """See `Engine`."""
+        return
+
     def scores(self, block: np.ndarray, norms: np.ndarray) -> Approximate:
         """See `Engine`."""
         runs = column_slices(block.shape[1])

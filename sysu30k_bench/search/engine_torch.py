@@ -44,6 +44,10 @@ class TorchEngine:
         if self._filter is not self._finest:
             self._filter.load_queries(queries, norms)
 
+    def norms(self, block: np.ndarray) -> np.ndarray | None:
+        """See `Engine`."""
+        return self._filter.norms(block) if isinstance(self._filter, filters.Int8Filter) else None
+
     def scores(self, block: np.ndarray, norms: np.ndarray) -> Approximate:
         """See `Engine`."""
         return self._filter.scores(block, norms)

@@ -169,16 +169,26 @@ class Int8Filter:
         self._codes = torch.empty(0)
         self._scales = self._norms = self._residuals = np.empty(0)
         self._products, self._scores = _Buffer(torch.int32), _Buffer(torch.float32)
+        nothing = np.empty((0, 0), np.int8)
+        self._encoded: tuple[np.ndarray, tuple[np.ndarray, np.ndarray, np.ndarray]] = (nothing, (nothing,) * 3)
         refuse_wrong_int8(_int8_product)
 
     def load_queries(self, queries: np.ndarray, norms: np.ndarray) -> None:
         """See `Engine`."""
-        codes, self._scales, self._residuals = _encoded(queries)
+        codes, self._scales, self._residuals, _ = _encoded(queries)
         self._codes, self._norms = torch.from_numpy(codes), norms
+
+    def norms(self, block: np.ndarray) -> np.ndarray:
+        """Quantises a block, for the `scores` that follow, and returns its norms, which come with it."""
+        codes, scales, residuals, norms = _encoded(block)
+        self._encoded = (block, (codes, scales, residuals))
+        return norms
 
     def scores(self, block: np.ndarray, norms: np.ndarray) -> Approximate:
         """See `Engine`."""
-        codes, scales, residuals = _encoded(block)
+        if self._encoded[0] is not block:
+            self.norms(block)
+        codes, scales, residuals = self._encoded[1]
         products, scores = (buffer.of(len(self._norms), len(block)) for buffer in (self._products, self._scores))
         torch._int_mm(self._codes, torch.from_numpy(codes).T, out=products)  # noqa: SLF001
         compiled.scale_products(products.numpy(), self._scales, scales, scores.numpy())
@@ -200,9 +210,9 @@ def _rounded(rows: np.ndarray) -> tuple[torch.Tensor, np.ndarray]:
     return rounded, np.linalg.norm(lost, axis=1) * _ROUNDED_UP
 
 
-def _encoded(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    codes, scales, residuals = compiled.encode_int8(np.ascontiguousarray(rows))
-    return codes, scales, residuals * _ROUNDED_UP
+def _encoded(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    codes, scales, residuals, norms = compiled.encode_int8(np.ascontiguousarray(rows))
+    return codes, scales, residuals * _ROUNDED_UP, norms
 
 
 def _int8_product(left: np.ndarray, right: np.ndarray) -> np.ndarray:

@@ -141,17 +141,18 @@ def _encode(row, inverse, scale, codes):
 
 
 @njit(nogil=True, cache=True)
-def encode_int8(rows, first, last, codes, scales, residuals):
-    """Codes from -127 to 127, a scale for each row, and the norm of what the codes lose, for rows first to last."""
+def encode_int8(rows, first, last, codes, scales, residuals, norms_out):
+    """Codes from -127 to 127, a scale for each row, the norm of what the codes lose, and the row's own norm."""
     for row in range(first, last):
         largest = np.float32(0)
         for at in range(rows.shape[1]):
             largest = max(largest, abs(rows[row, at]))
+        norms_out[row] = np.sqrt(_square_sum(rows[row]))
         scale = largest / np.float32(127)
         if scale < np.float32(1e-30):  # too small to divide by: all is residual
             codes[row] = 0
             scales[row] = 0
-            residuals[row] = np.sqrt(_square_sum(rows[row]))
+            residuals[row] = norms_out[row]
             continue
         scales[row] = scale
         residuals[row] = np.sqrt(_encode(rows[row], np.float32(1) / scale, scale, codes[row]))
@@ -185,3 +186,29 @@ def encode_bf16(rows, bits, first, last, codes, residuals):
     """Rows first to last rounded to the nearest bfloat16, ties to even, as 16 bits; and the norm of what that loses."""
     for row in range(first, last):
         residuals[row] = np.sqrt(_encode_bf16(rows[row], bits[row], codes[row]))
+
+
+@njit(nogil=True, cache=True)
+def insert_best(position, score, cell, begin, first, last, top_position, top_score, top_cell):
+    """Inserts candidates into the running top-k of queries first to last: highest cell first, then lowest position.
+
+    `begin[q]` to `begin[q + 1]` are the candidates of query q.
+    """
+    k = top_position.shape[1]
+    for row in range(first, last):
+        for at in range(begin[row], begin[row + 1]):
+            place = k
+            while place > 0 and (
+                cell[at] > top_cell[row, place - 1]
+                or (cell[at] == top_cell[row, place - 1] and position[at] < top_position[row, place - 1])
+            ):
+                place -= 1
+            if place == k:
+                continue
+            for behind in range(k - 1, place, -1):
+                top_position[row, behind] = top_position[row, behind - 1]
+                top_score[row, behind] = top_score[row, behind - 1]
+                top_cell[row, behind] = top_cell[row, behind - 1]
+            top_position[row, place] = position[at]
+            top_score[row, place] = score[at]
+            top_cell[row, place] = cell[at]

@@ -21,14 +21,12 @@ from sysu30k_bench.search.count import count_block
 from sysu30k_bench.search.engine import Engine
 from sysu30k_bench.search.gallery import Gallery
 from sysu30k_bench.search.kept import Kept
+from sysu30k_bench.search.pace import Pace
 from sysu30k_bench.search.score import pair_scores
 from sysu30k_bench.search.topk import TopK
 
-MAX_BLOCK_ROWS = 8192
-FINEST_BLOCKS = 2
-"""Blocks that go without the coarse filter: until the top-k has something to beat, it leaves too much open."""
-MOST_FAILURES = 2
-"""After so many blocks in a row in which the coarse filter left too much open, it is given up."""
+MAX_BLOCK_ROWS = 4096
+"""More do not fit the last-level cache beside their scores, and are slower."""
 UNIT_TOLERANCE = {"float32": 1e-3, "float16": 1e-2}
 """How far the norm of a stored embedding may be from 1: a longer row would outrank by its length."""
 
@@ -100,7 +98,7 @@ def search(
     progress = progress or Silent()
     if fast is None:
         fast = compiled.is_compiled() and len(queries) * len(gallery) * queries.shape[1] >= FAST_FROM
-    known = Rows(np.ascontiguousarray(queries, np.float32))
+    known = Rows(np.ascontiguousarray(queries, np.float32), fast=fast)
     _check_norms(known.norms, lambda row: f"query {row}", unit_tolerance)
     match_score = _match_scores(known.values, gallery, relevance)
     counter = _Counter(relevance, match_score)
@@ -109,20 +107,18 @@ def search(
     finished = kept.resume(counter.above, counter.tied, top)
     engine.load_queries(known.values, known.bounds)
     progress.begin("search", gallery.share, "rows")
-    failures = 0
-    for done, (start, stored) in enumerate(gallery.blocks(block_rows, finished)):
-        rows = Rows(np.ascontiguousarray(stored, np.float32))
+    pace = Pace(engine)
+    for start, stored in gallery.blocks(block_rows, finished):
+        values = np.ascontiguousarray(stored, np.float32)
+        rows = Rows(values, fast=fast, norms=engine.norms(values) if fast and not pace.finest else None)
         _check_norms(rows.norms, partial(_name, gallery, start), unit_tolerance)
-        block = BlockScores(known, rows, engine, fast=fast, finest=done < FINEST_BLOCKS)
+        block = BlockScores(known, rows, engine, fast=fast, finest=pace.finest)
         count = len(stored)
         _exclude_junk(block, relevance, start, count)
         counter.count(block, start, count)
         collect_block(block, start, top)
         progress.advance(count)
-        failures = failures + 1 if block.refined and done >= FINEST_BLOCKS else 0
-        if failures == MOST_FAILURES:
-            engine.fall_back()
-            failures = 0
+        pace.note(block, count)
         kept.note(start + count, counter.above, counter.tied, top)
     progress.end()
     _merge(ranks or Ranks(), counter, top)

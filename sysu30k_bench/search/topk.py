@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from sysu30k_bench.search import compiled
 from sysu30k_bench.search.score import TIE
 
 _EMPTY = np.iinfo(np.int64).min
@@ -49,6 +50,10 @@ class TopK:
         floor = (self._cell[:, -1].astype(np.float64) + _JUST_BELOW_HALF) * TIE
         lowest: np.ndarray = np.where(self.full, floor, -np.inf)
         return lowest
+
+    def insert(self, query: np.ndarray, position: np.ndarray, score: np.ndarray) -> None:
+        """Does what `offer` does by compiled loops; `query` must ascend."""
+        compiled.insert_best(query, position, score, cells(score), (self.position, self.score, self._cell))
 
     def offer(self, query: np.ndarray, position: np.ndarray, score: np.ndarray) -> None:
         """Offers candidates.

@@ -164,3 +164,27 @@ def test_hostile_files_are_refused(path: Path, how: str) -> None:
     hostile(path, how)
     with pytest.raises(IntegrityError):
         read_shard(path)
+
+
+def test_a_listed_shard_is_checked_by_the_fast_checksum(path: Path) -> None:
+    listed = SHARD.content_digest
+    assert np.array_equal(read_shard(path, content=listed).embedding, SHARD.embedding)
+    with pytest.raises(IntegrityError, match="not the shard that the manifest lists"):
+        read_shard(path, content="0" * 64)
+    content = bytearray(path.read_bytes())
+    at = content.find(SHARD.embedding.tobytes())
+    for bit in (0, 7):
+        damaged = bytearray(content)
+        damaged[at + 3] ^= 1 << bit
+        path.write_bytes(bytes(damaged))
+        with pytest.raises(IntegrityError, match="changed or damaged"):
+            read_shard(path, content=listed)
+
+
+@pytest.mark.parametrize("room", [4, 5, 9])
+def test_memory_is_used_again_where_it_fits(path: Path, room: int) -> None:
+    into = np.full((room, 8), 7, np.float32)
+    shard = read_shard(path, into=into)
+    assert np.array_equal(shard.embedding, SHARD.embedding)
+    assert np.shares_memory(shard.embedding, into) == (room >= 5)
+    assert not np.shares_memory(read_shard(path, into=into.astype(np.float16)).embedding, into)

@@ -5,13 +5,13 @@ import pytest
 import torch
 
 from sysu30k_bench.errors import DataError, UsageError
-from sysu30k_bench.search import choose
+from sysu30k_bench.search import choose, compiled, filters
 from sysu30k_bench.search.block import Rows, at_least, at_most
 from sysu30k_bench.search.choose import choose_device, choose_engine
 from sysu30k_bench.search.engine import float32_error
 from sysu30k_bench.search.engine_faiss import FaissEngine
 from sysu30k_bench.search.engine_torch import TorchEngine
-from sysu30k_bench.search.precision import refuse_reduced_precision
+from sysu30k_bench.search.precision import refuse_reduced_precision, refuse_short_sums, refuse_wrong_int8
 from tests.conftest import unit_rows
 from tests.search.oracle import all_scores
 
@@ -105,3 +105,57 @@ def test_engines_on_the_gpu_are_within_the_bound(name: str) -> None:
     engine.load_queries(queries, Rows(queries).bounds)
     given = engine.scores(block, Rows(block).bounds)
     assert np.abs(given.scores - all_scores(queries, block)).max() <= float32_error(2048)
+
+
+def test_sums_in_few_bits_are_unmasked() -> None:
+    def product(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+        total = np.zeros((len(left), len(right)), np.float32)
+        for start in range(0, left.shape[1], 256):
+            part = torch.from_numpy(left[:, start : start + 256] @ right[:, start : start + 256].T)
+            total = (torch.from_numpy(total).bfloat16() + part.bfloat16()).float().numpy()
+        return total
+
+    refuse_short_sums(lambda left, right: left @ right.T, "an engine")
+    with pytest.raises(DataError, match="in float32"):
+        refuse_short_sums(product, "an engine")
+
+
+def test_saturating_eight_bit_products_are_unmasked() -> None:
+    def saturating(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+        pairs = left.astype(np.int32)[:, None, :] * right.astype(np.int32)[None, :64]
+        return np.clip(pairs[..., ::2] + pairs[..., 1::2], -32768, 32767).sum(axis=2)  # type: ignore[no-any-return]
+
+    refuse_wrong_int8(lambda left, right: left.astype(np.int32) @ right.astype(np.int32).T)
+    with pytest.raises(DataError, match="eight-bit"):
+        refuse_wrong_int8(lambda left, right: saturating(left[:64], right))
+    with pytest.raises(DataError, match="eight-bit"):
+        refuse_wrong_int8(
+            lambda left, right: np.clip(left.astype(np.int32) @ right.astype(np.int32).T, -(2**23), 2**23)
+        )
+
+
+def test_large_jobs_on_the_cpu_take_the_cheapest_filter(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(filters, "available", lambda _device: ["bf16", "float32"])
+    engine, reason = choose_engine("auto", CPU, "auto", 1e12)
+    assert (engine.name, reason) == ("torch", "no GPU, and this processor multiplies in bf16")
+    assert engine.description.endswith("bf16 filter")
+    engine.load_queries(np.ones((1, 4), np.float32), np.full(1, 2.0))
+    engine.fall_back()
+    assert engine.description.endswith("float32 filter")
+    engine.fall_back()
+    assert engine.description.endswith("float32 filter")
+    assert choose_engine("auto", CPU, "auto", 1e6)[0].name == "faiss"
+    monkeypatch.setattr(filters, "available", lambda _device: ["float32"])
+    assert choose_engine("auto", CPU, "auto", 1e12)[0].name == "faiss"
+
+
+def test_a_filter_that_was_asked_for_is_taken() -> None:
+    assert choose_engine("auto", CPU, "bf16")[0].description.endswith("bf16 filter")
+    assert choose_engine("torch", CPU, "int8", 1.0)[0].description.endswith("int8 filter")
+    with pytest.raises(UsageError, match="FAISS filters in float32"):
+        choose_engine("faiss", CPU, "int8")
+
+
+def test_no_compiled_loops_no_short_filters(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compiled, "is_compiled", lambda: False)
+    assert filters.available(CPU) == ["float32"]
