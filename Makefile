@@ -17,7 +17,7 @@ demo: $(STAMP)  ## draw a synthetic twin of the test set, evaluate a model on it
 	$(BIN)/sysu30k-bench demo --output $(DEMO)
 
 test: $(STAMP)  ## the tests that CI runs
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow" --numprocesses 2
 
 test-all: $(STAMP)  ## the same and the full-scale tests
 	$(BIN)/python -m pytest

@@ -7,7 +7,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -35,10 +35,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 class Outcome:
     """What a process left: its code, its output, and the JSON in it."""
 
-    def __init__(self, done: subprocess.CompletedProcess[str]) -> None:
-        self.code = done.returncode
-        self.out = done.stdout
-        self.err = done.stderr
+    def __init__(self, code: int, out: str, err: str) -> None:
+        self.code = code
+        self.out = out
+        self.err = err
 
     @property
     def json(self) -> Any:
@@ -46,22 +46,39 @@ class Outcome:
 
 
 @pytest.fixture(scope="session")
-def bench() -> Callable[..., Outcome]:
-    """Runs `sysu30k-bench` as a process, and never lets a traceback pass."""
+def zygote() -> Iterator[subprocess.Popen[str]]:
+    """The process from which commands are forked (see `tests.zygote`)."""
+    command = [sys.executable, "-m", "tests.zygote"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        yield process
+        assert process.stdin is not None
+        process.stdin.close()
 
-    def run(*args: object, cwd: Path | None = None, env: dict[str, str] | None = None) -> Outcome:
-        command = [sys.executable, "-m", "sysu30k_bench", *map(str, args)]
-        done = subprocess.run(
-            command,
-            capture_output=True,
-            text=True,
-            cwd=cwd,
-            env={**os.environ, **(env or {})},
-            timeout=600,
-            check=False,
-        )
-        assert "Traceback" not in done.stderr, done.stderr
-        return Outcome(done)
+
+@pytest.fixture(scope="session")
+def bench(zygote: subprocess.Popen[str], tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Outcome]:
+    """Runs `sysu30k-bench` as a process, and never lets a traceback pass; `fresh` starts a new interpreter for it."""
+    streams = tmp_path_factory.mktemp("streams")
+
+    def start(args: list[str], cwd: Path | None, env: dict[str, str]) -> Outcome:
+        command = [sys.executable, "-m", "sysu30k_bench", *args]
+        done = subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=env, timeout=600, check=False)
+        return Outcome(done.returncode, done.stdout, done.stderr)
+
+    def fork(args: list[str], cwd: Path | None, env: dict[str, str]) -> Outcome:
+        out, err = streams / "out", streams / "err"
+        order = {"args": args, "cwd": str(cwd or Path.cwd()), "env": env, "out": str(out), "err": str(err)}
+        assert zygote.stdin is not None
+        assert zygote.stdout is not None
+        zygote.stdin.write(json.dumps(order) + "\n")
+        zygote.stdin.flush()
+        return Outcome(int(zygote.stdout.readline()), out.read_text(), err.read_text())
+
+    def run(*args: object, cwd: Path | None = None, env: dict[str, str] | None = None, fresh: bool = False) -> Outcome:
+        way = start if fresh or "PYTHONPATH" in (env or {}) else fork
+        outcome = way([str(arg) for arg in args], cwd, {**os.environ, **(env or {})})
+        assert "Traceback" not in outcome.err, outcome.err
+        return outcome
 
     return run
 

@@ -68,7 +68,7 @@ def processor_name() -> str:
 def peak_memory_bytes() -> int:
     """Returns the largest resident memory that this process has had.
 
-    Linux counts it for the program in `VmHWM`; `ru_maxrss` there begins with what the process that started this one had.
+    Linux counts it for the program in `VmHWM`; `ru_maxrss` begins there with what the process that started it had.
     """
     try:
         status = Path("/proc/self/status").read_text("ascii")

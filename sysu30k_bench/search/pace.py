@@ -7,14 +7,14 @@ from sysu30k_bench.search.engine import Engine
 
 FINEST_ROWS = 12_288
 """Rows that go without the coarse filter: until the top-k has something to beat, it leaves too much open."""
-LONGEST_PAUSE = 16
+LONGEST_PAUSE = 2
 
 
 class Pace:
     """Decides block by block; no decision changes a result.
 
-    A coarse filter that leaves too much open on a block rests for the next one, after a second time for two, then four;
-    after a pause of sixteen that did not help it is given up.
+    A coarse filter that leaves too much open on a block rests for the next one, after a second time for two; when that
+    did not help either it is given up.
 
     Args:
         engine: Whose filter it is.

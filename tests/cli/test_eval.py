@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -127,9 +128,26 @@ def test_engines_memory_and_batch_change_no_number(
     run = tmp_path / "run"
     shutil.copytree(finished[0], run)
     before = (run / "ranking.csv").read_bytes()
-    for options in (("--engine", "torch"), ("--engine", "faiss", "--memory", "10MB"), ("--top-k", "3")):
+    ways = [("--engine", "torch"), ("--engine", "faiss", "--memory", "10MB"), ("--top-k", "3"), ("--filter", "bf16")]
+    for options in (*ways, ("--engine", "torch", "--filter", "int8")):
         assert bench("search", run, *options).code == 0
         assert (run / "ranking.csv").read_bytes() == before
+
+
+def test_the_gallery_searched_for_itself(bench: Bench, finished: tuple[Path, Outcome], tmp_path: Path) -> None:
+    import h5py
+
+    run = tmp_path / "run"
+    shutil.copytree(finished[0], run)
+    done = bench("search", run, "--self", "--top-k", 4, "--json")
+    assert done.code == 0, done.err
+    assert "about 1 min" in done.err
+    with h5py.File(done.json["neighbours"]) as file:
+        position, score = file["position"][:], file["score"][:]
+    assert position.shape == score.shape == (100, 4)
+    assert not (position == np.arange(100)[:, None]).any()
+    assert (np.diff(score, axis=1) <= 0).all()
+    assert bench("search", run, "--filter", "int8", "--engine", "faiss").code == 2
 
 
 def test_default_output_is_found_again(bench: Bench, twin: Path, stripes_checkpoint: Path, tmp_path: Path) -> None:

@@ -30,14 +30,14 @@ def test_the_first_rows_go_without_the_filter() -> None:
 def test_pauses_grow_until_the_filter_is_given_up() -> None:
     engine = Counting()
     pace = Pace(engine)  # type: ignore[arg-type]
-    went = "".join(drive(pace, refined=True) for _ in range(3 + 37))
-    assert went == "fff" + "rf" + "rff" + "rffff" + "r" + "f" * 8 + "r" + "f" * 16 + "r"
-    assert (engine.falls, LONGEST_PAUSE) == (1, 16)
+    went = "".join(drive(pace, refined=True) for _ in range(3 + 12))
+    assert went == "fff" + "rf" + "rff" + "r" + "rf" + "rff" + "r"
+    assert (engine.falls, LONGEST_PAUSE) == (2, 2)
 
 
 def test_a_filter_that_recovers_is_kept() -> None:
     engine = Counting()
     pace = Pace(engine)  # type: ignore[arg-type]
-    went = "".join(drive(pace, refined=number < 6) for number in range(30))
+    went = "".join(drive(pace, refined=number < 5) for number in range(30))
     assert went.endswith("." * 20)
     assert engine.falls == 0
