@@ -20,6 +20,7 @@ from sysu30k_bench.evaluation.notes import EXPORT_NOTES, ExportNotes, write_note
 from sysu30k_bench.evaluation.request import ExportRequest
 from sysu30k_bench.evaluation.run_folder import RunFolder, default_run_folder
 from sysu30k_bench.files import remove_partials
+from sysu30k_bench.models.card import AdapterCard
 from sysu30k_bench.models.embedder import probe_dimension
 from sysu30k_bench.progress import Progress
 from sysu30k_bench.ranks import Ranks
@@ -58,7 +59,7 @@ class PreparedExport:
         model = self.model
         return (
             f"adapter {model.card.name} ({model.found_by}), layout {model.coverage.layout}: "
-            f"{model.coverage.loaded} tensors loaded"
+            f"{model.coverage.loaded} tensors loaded; input {_input(model.card)}"
         )
 
     @property
@@ -163,9 +164,16 @@ def _notes(prepared: PreparedExport, reports: dict[Role, ExportReport]) -> Expor
     )
 
 
+def _input(card: AdapterCard) -> str:
+    size = card.input
+    return (
+        f"{size.height}x{size.width} {size.interpolation}, {size.channels}, {size.scale}, "
+        f"mean {list(size.mean)}, std {list(size.std)}"
+    )
+
+
 def _model(prepared: PreparedExport) -> Model:
     model, card = prepared.model, prepared.model.card
-    size = card.input
     return Model(
         adapter=card.name,
         title=card.title,
@@ -178,8 +186,7 @@ def _model(prepared: PreparedExport) -> Model:
         feature=card.feature.kind + (" (full)" if card.feature.full_logits else ""),
         flip=card.feature.flip,
         dimension=probe_dimension(model.embedder, prepared.device),
-        input=f"{size.height}x{size.width} {size.interpolation}, {size.channels}, {size.scale}, "
-        f"mean {list(size.mean)}, std {list(size.std)}",
+        input=_input(card),
         compute=prepared.request.compute,
         storage=prepared.request.storage,
         parameters=sum(parameter.numel() for parameter in model.embedder.trunk.parameters()),

@@ -36,6 +36,7 @@ def test_json_is_pure_and_is_the_file(finished: tuple[Path, Outcome]) -> None:
     }  # fmt: skip
     assert outcome.json["metrics"]["rank1"]["value"] > 0.5
     assert "recognised by" in outcome.err
+    assert f"input {outcome.json['model']['input']}" in " ".join(outcome.err.split())
 
 
 def test_run_folder(finished: tuple[Path, Outcome]) -> None:
