@@ -22,7 +22,7 @@ from sysu30k_bench.ranks import Ranks
 from sysu30k_bench.results.record import HealthRecord
 from sysu30k_bench.search.choose import choose_device, choose_engine
 from sysu30k_bench.search.gallery import StoreGallery
-from sysu30k_bench.search.neighbours import GraphPlan, make_graph
+from sysu30k_bench.search.neighbours import GraphPlan, make_graph, part_rows_for
 from sysu30k_bench.search.ranking import RANKING_NAME, TOP_NAME, make_ranking, top_table
 from sysu30k_bench.search.search import UNIT_TOLERANCE, block_rows_for, search
 
@@ -120,7 +120,8 @@ def neighbours_step(folder: RunFolder, request: SearchRequest, progress: Progres
     store = Store.open(folder.embeddings("gallery"))
     device = choose_device(request.device, ranks.local_rank)
     engine, _ = choose_engine(request.engine, device, request.filter, float(len(store)) ** 2 * store.dimension)
-    return make_graph(store, folder.path, engine, GraphPlan(request.top_k, request.memory), progress, ranks)
+    plan = GraphPlan(request.top_k, request.memory, part_rows_for(store.dimension))
+    return make_graph(store, folder.path, engine, plan, progress, ranks)
 
 
 def _kept_name(folder: RunFolder, reach: int, ranks: Ranks) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from sysu30k_bench.errors import UsageError
@@ -61,12 +62,14 @@ def explain(chosen: AdapterCard, checkpoint: CheckpointFile) -> str:
         checkpoint: The file.
     """
     layout = next(layout for layout in card_layouts(chosen) if _shows(layout, chosen, checkpoint))
-    marks = ", ".join(pattern.replace("\\", "") for pattern in layout.requires)
+    tensors, others = checkpoint.tensors(layout.wrapper)
+    found = [next(name for name in [*tensors, *others] if re.fullmatch(mark, name)) for mark in layout.requires]
+    marks = ", ".join(name.removeprefix("@") for name in found)
     rivals = [card for card in all_cards().values() if card.name != chosen.name and allows(card, chosen.network)]
-    others = ", ".join(card.name for card in rivals if fills_any(card, checkpoint))
+    also = ", ".join(card.name for card in rivals if fills_any(card, checkpoint))
     return (
         f"recognised by {marks or 'its tensors'} ({layout.title or layout.name})"
-        f"{f'; {others} would take it too' if others else ''}"
+        f"{f'; {also} would take it too' if also else ''}"
     )
 
 

@@ -67,11 +67,14 @@ class BlockScores:
         largest = float(block.bounds.max())
         self._engine, self._bounds = engine, block.bounds
         self._excluded: list[tuple[np.ndarray | slice, np.ndarray]] = []
+        scale = queries.bounds * largest
+        # the score that decides is itself rounded (the tree), and so are thresholds computed from it
+        self._definition = (tree_error(dimension) + 4 * FLOAT64_UNIT) * scale
         given = engine.finer(block.values, block.bounds) if finest else None
         self.refined = given is not None
         self._take(given or engine.scores(block.values, block.bounds))
-        self.float32_error = float32_bound(dimension, queries.bounds, largest)
-        self.float64_error = (product_error(dimension, FLOAT64_UNIT) + tree_error(dimension)) * queries.bounds * largest
+        self.float32_error = float32_bound(dimension, queries.bounds, largest) + self._definition
+        self.float64_error = product_error(dimension, FLOAT64_UNIT) * scale + self._definition
 
     def refine(self) -> bool:
         """Scores the block again with the engine's smallest error; False where that was done already."""
@@ -86,7 +89,7 @@ class BlockScores:
 
     def _take(self, given: Approximate) -> None:
         self.approximate = given.scores
-        self._error = given.error
+        self._error = given.error + self._definition
         self._rounding = given.rounding * (1 + 2.0**-20)
 
     def surely_above(self, bound: np.ndarray, query: np.ndarray) -> np.ndarray:

@@ -55,8 +55,8 @@ def choose_engine(
         return FaissEngine(number), "FAISS sees a GPU"
     if on_gpu:
         return TorchEngine(device), "torch sees a GPU and FAISS does not"
-    filters = available(device)
-    if wanted == "auto" and work >= FAST_FROM and len(filters) > 1:
+    filters = available(device) if wanted == "auto" and work >= FAST_FROM else []
+    if len(filters) > 1:
         return TorchEngine(device, "auto"), f"no GPU, and this processor multiplies in {' and '.join(filters[:-1])}"
     if importlib.util.find_spec("faiss") is not None:
         return FaissEngine(), "no GPU, and FAISS is installed"

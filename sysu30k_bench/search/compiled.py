@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 import itertools
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 
 import numpy as np
+import torch
 
 from sysu30k_bench.search.score import TIE
 
-THREADS = min(16, len(os.sched_getaffinity(0)))
+THREADS = torch.get_num_threads()
 
 
 @cache
 def is_compiled() -> bool:
-    """Says whether numba is installed."""
-    return importlib.util.find_spec("numba") is not None
+    """Says whether numba is there and fits this numpy; asking costs its import, half a second."""
+    try:
+        importlib.import_module("sysu30k_bench.search.kernels")
+    except ImportError:
+        return False
+    return True
 
 
 def norms(rows: np.ndarray) -> np.ndarray:

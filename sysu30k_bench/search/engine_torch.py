@@ -35,11 +35,15 @@ class TorchEngine:
     @property
     def description(self) -> str:
         """Library, version, device and filter."""
-        return f"torch {torch.__version__} on {self._device}, {self._filter.name} filter"
+        otherwise = "" if self._filter is self._finest else ", float32 where that leaves too much open"
+        return f"torch {torch.__version__} on {self._device}, {self._filter.name} filter{otherwise}"
 
     def load_queries(self, queries: np.ndarray, norms: np.ndarray) -> None:
         """See `Engine`."""
         self._queries, self._norms = queries, norms
+        if self._names[0] == "int8" and queries.shape[1] > filters.LARGEST_INT8_DIMENSION and len(self._names) > 1:
+            self._names = self._names[1:]
+            self._filter = self._make()
         self._finest.load_queries(queries, norms)
         if self._filter is not self._finest:
             self._filter.load_queries(queries, norms)

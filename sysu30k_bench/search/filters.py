@@ -17,6 +17,7 @@ from sysu30k_bench.search.precision import refuse_reduced_precision, refuse_shor
 from sysu30k_bench.search.score import column_slices, gamma, product_error
 
 BF16_UNIT = 2.0**-8
+LARGEST_INT8_DIMENSION = (2**31 - 1) // 127**2
 _ROUNDED_UP = 1 + 1e-6
 """On norms of residuals: their sums in float64 are within 1e-11 of the real ones."""
 
@@ -38,11 +39,16 @@ def available(device: torch.device) -> list[str]:
     if device.type == "cuda" or not compiled.is_compiled():
         return ["float32"]
     fast = []
-    if torch.cpu._is_vnni_supported():  # noqa: SLF001  torch has no public name for it
+    if _processor_has("_is_vnni_supported"):
         fast.append("int8")
-    if torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported():  # noqa: SLF001
+    if _processor_has("_is_avx512_bf16_supported") or _processor_has("_is_amx_tile_supported"):
         fast.append("bf16")
     return [*fast, "float32"]
+
+
+def _processor_has(question: str) -> bool:
+    """Asks torch, which has no public name for it and may not have this one for ever."""
+    return bool(getattr(torch.cpu, question, lambda: False)())
 
 
 def make(name: str, device: torch.device) -> Filter:
@@ -146,9 +152,8 @@ class BFloat16Filter:
         scores.copy_(self._queries[0] @ rounded[:, runs[0]].T)
         for queries, run in zip(self._queries[1:], runs[1:], strict=True):
             scores += queries @ rounded[:, run].T
-        largest, worst = float(norms.max()), float(residuals.max())
-        lost = self._residuals * largest + (self._norms + self._residuals) * worst
-        reach = (self._norms + self._residuals) * (largest + worst)
+        largest = float(norms.max())
+        lost, reach = _lost(self._norms, self._residuals, largest, float(residuals.max()))
         summed = product_error(block.shape[1], FLOAT32_UNIT) * reach
         # of one run the output's rounding is left to the thresholds; of several it is an error, bounded run by run
         partial = 1.01 * BF16_UNIT * reach if wide else 0.0
@@ -174,7 +179,11 @@ class Int8Filter:
         refuse_wrong_int8(_int8_product)
 
     def load_queries(self, queries: np.ndarray, norms: np.ndarray) -> None:
-        """See `Engine`."""
+        """See `Engine`; raises DataError where sums of that many products do not fit 32 bits."""
+        if queries.shape[1] > LARGEST_INT8_DIMENSION:
+            raise DataError(
+                f"the int8 filter takes at most {LARGEST_INT8_DIMENSION:,} dimensions", hint="use --filter bf16"
+            )
         codes, self._scales, self._residuals, _ = _encoded(queries)
         self._codes, self._norms = torch.from_numpy(codes), norms
 
@@ -192,10 +201,23 @@ class Int8Filter:
         products, scores = (buffer.of(len(self._norms), len(block)) for buffer in (self._products, self._scores))
         torch._int_mm(self._codes, torch.from_numpy(codes).T, out=products)  # noqa: SLF001
         compiled.scale_products(products.numpy(), self._scales, scales, scores.numpy())
-        largest, worst = float(norms.max()), float(residuals.max())
-        lost = self._residuals * largest + (self._norms + self._residuals) * worst
-        scaled = gamma(3, FLOAT32_UNIT) * (self._norms + self._residuals) * (largest + worst)
-        return Approximate(scores.numpy(), lost + scaled + underflow_error(1, largest))
+        largest = float(norms.max())
+        lost, reach = _lost(self._norms, self._residuals, largest, float(residuals.max()))
+        return Approximate(scores.numpy(), lost + gamma(3, FLOAT32_UNIT) * reach + underflow_error(1, largest))
+
+
+def _lost(norms: np.ndarray, residuals: np.ndarray, largest: float, worst: float) -> tuple[np.ndarray, np.ndarray]:
+    """What shortened numbers lose, and the largest product of what is left of them, (Q,) each.
+
+    From q.x - q^.x^ = r_q.x + q^.r_x, by Cauchy and Schwarz.
+
+    Args:
+        norms: (Q,) of the queries.
+        residuals: (Q,) of what the queries lose.
+        largest: Norm among the rows.
+        worst: Norm among what the rows lose.
+    """
+    return residuals * largest + (norms + residuals) * worst, (norms + residuals) * (largest + worst)
 
 
 def _rounded(rows: np.ndarray) -> tuple[torch.Tensor, np.ndarray]:

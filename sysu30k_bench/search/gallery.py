@@ -27,9 +27,8 @@ class Gallery(Protocol):
             done: Leave out the rows before this position.
         """
 
-    @property
-    def share(self) -> int:
-        """How many rows `blocks` yields when nothing is done."""
+    def share(self, done: int = 0) -> int:
+        """How many rows `blocks` yields."""
 
     def rows(self, positions: np.ndarray) -> np.ndarray:
         """Returns the embeddings at some positions, (P, D)."""
@@ -58,10 +57,9 @@ class ArrayGallery:
         for start in range(done, len(self), rows):
             yield start, self._embeddings[start : start + rows]
 
-    @property
-    def share(self) -> int:
+    def share(self, done: int = 0) -> int:
         """See `Gallery`."""
-        return len(self)
+        return len(self) - done
 
     def rows(self, positions: np.ndarray) -> np.ndarray:
         """See `Gallery`."""
@@ -101,10 +99,9 @@ class StoreGallery:
             for first in range(max(0, done - start), length, rows):
                 yield start + first, shard.embedding[first : first + rows]
 
-    @property
-    def share(self) -> int:
+    def share(self, done: int = 0) -> int:
         """See `Gallery`."""
-        return sum(length for _, _, length in self._mine)
+        return sum(length - min(length, max(0, done - start)) for _, start, length in self._mine)
 
     def rows(self, positions: np.ndarray) -> np.ndarray:
         """See `Gallery`."""

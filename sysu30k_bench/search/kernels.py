@@ -14,7 +14,18 @@ RUN = 2048
 """Longest run of a float32 sum, as in `product_error`."""
 
 
-@njit(nogil=True, cache=True)
+def _probe() -> None:
+    pass
+
+
+try:
+    njit(cache=True)(_probe)
+    CACHE = True
+except RuntimeError:  # neither beside this file nor in the user's own folder may numba write
+    CACHE = False
+
+
+@njit(nogil=True, cache=CACHE)
 def count_above(scores, query, high, low, own, first, last, above, opened):
     """For entries first to last: how many of a row's scores exceed `high`, and how many lie from `low` to `high`."""
     for entry in range(first, last):
@@ -32,7 +43,7 @@ def count_above(scores, query, high, low, own, first, last, above, opened):
         opened[entry] = reach - over
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=CACHE)
 def pick_open(scores, query, high, low, own, offset, first, last, column_out):
     """For entries first to last: the columns that `count_above` counted as open, from `offset[entry]` on."""
     for entry in range(first, last):
@@ -48,7 +59,7 @@ def pick_open(scores, query, high, low, own, offset, first, last, column_out):
             column += 1
 
 
-@njit(nogil=True, cache=True, fastmath={"reassoc", "contract", "nsz"})
+@njit(nogil=True, cache=CACHE, fastmath={"reassoc", "contract", "nsz"})
 def _float32_product(left, right):
     total = np.float32(0)
     for start in range(0, left.shape[0], RUN):
@@ -60,7 +71,7 @@ def _float32_product(left, right):
     return total
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=CACHE)
 def _tree(left, right, scratch):
     dimension, width = left.shape[0], scratch.shape[0]
     for at in range(dimension):
@@ -75,14 +86,14 @@ def _tree(left, right, scratch):
     return scratch[0]
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=CACHE)
 def tree_scores(queries, rows, query, column, first, last, scratch, out):
     """`pair_scores` for pairs first to last; `scratch` is float64 of the power of two from D on."""
     for pair in range(first, last):
         out[pair] = _tree(queries[query[pair]], rows[column[pair]], scratch)
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=CACHE)
 def decide(queries, rows, query, column, offset, first, last, match, tie, error, scratch, above, tied):
     """Counts the open pairs of entries first to last: in float32 where its error allows, else by the exact score."""
     for entry in range(first, last):
@@ -103,7 +114,7 @@ def decide(queries, rows, query, column, offset, first, last, match, tie, error,
         tied[entry] += equal
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=CACHE)
 def score_reaching(queries, rows, query, column, floor, error, first, last, scratch, out):
     """Exact scores of pairs first to last; minus infinity where float32 shows a pair to be below its query's floor."""
     for pair in range(first, last):
@@ -114,7 +125,7 @@ def score_reaching(queries, rows, query, column, floor, error, first, last, scra
             out[pair] = _tree(left, right, scratch)
 
 
-@njit(nogil=True, cache=True, fastmath={"reassoc", "contract", "nsz"})
+@njit(nogil=True, cache=CACHE, fastmath={"reassoc", "contract", "nsz"})
 def _square_sum(row):
     total = 0.0
     for at in range(row.shape[0]):
@@ -122,14 +133,14 @@ def _square_sum(row):
     return total
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=CACHE)
 def norms(rows, first, last, out):
     """Euclidean norms of rows first to last, float64."""
     for row in range(first, last):
         out[row] = np.sqrt(_square_sum(rows[row]))
 
 
-@njit(nogil=True, cache=True, fastmath={"reassoc", "contract", "nsz"})
+@njit(nogil=True, cache=CACHE, fastmath={"reassoc", "contract", "nsz"})
 def _encode(row, inverse, scale, codes):
     rest = 0.0
     for at in range(row.shape[0]):
@@ -140,7 +151,7 @@ def _encode(row, inverse, scale, codes):
     return rest
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=CACHE)
 def encode_int8(rows, first, last, codes, scales, residuals, norms_out):
     """Codes from -127 to 127, a scale for each row, the norm of what the codes lose, and the row's own norm."""
     for row in range(first, last):
@@ -158,7 +169,7 @@ def encode_int8(rows, first, last, codes, scales, residuals, norms_out):
         residuals[row] = np.sqrt(_encode(rows[row], np.float32(1) / scale, scale, codes[row]))
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=CACHE)
 def scale_products(products, query_scale, row_scale, first, last, out):
     """float32 scores of int32 products for queries first to last."""
     for query in range(first, last):
@@ -167,7 +178,7 @@ def scale_products(products, query_scale, row_scale, first, last, out):
             out[query, column] = np.float32(products[query, column]) * row_scale[column] * factor
 
 
-@njit(nogil=True, cache=True, fastmath={"reassoc", "contract", "nsz"})
+@njit(nogil=True, cache=CACHE, fastmath={"reassoc", "contract", "nsz"})
 def _encode_bf16(row, bits, codes):
     rest = 0.0
     for at in range(row.shape[0]):
@@ -181,14 +192,14 @@ def _encode_bf16(row, bits, codes):
     return rest
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=CACHE)
 def encode_bf16(rows, bits, first, last, codes, residuals):
     """Rows first to last rounded to the nearest bfloat16, ties to even, as 16 bits; and the norm of what that loses."""
     for row in range(first, last):
         residuals[row] = np.sqrt(_encode_bf16(rows[row], bits[row], codes[row]))
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=CACHE)
 def insert_best(position, score, cell, begin, first, last, top_position, top_score, top_cell):
     """Inserts candidates into the running top-k of queries first to last: highest cell first, then lowest position.
 

@@ -14,7 +14,8 @@ import numpy as np
 
 from sysu30k_bench.data.protocol import Relevance
 from sysu30k_bench.embeddings.store import Store
-from sysu30k_bench.files import sha256_of_text, write_atomically
+from sysu30k_bench.errors import IntegrityError
+from sysu30k_bench.files import sha256_of_text, unwritable, write_atomically
 from sysu30k_bench.progress import Progress
 from sysu30k_bench.ranks import Ranks
 from sysu30k_bench.search.engine import Engine
@@ -22,7 +23,8 @@ from sysu30k_bench.search.gallery import ArrayGallery, Gallery, StoreGallery
 from sysu30k_bench.search.search import UNIT_TOLERANCE, block_rows_for, search
 
 GRAPH_NAME = "neighbours.h5"
-PART_ROWS = 8192
+MAX_PART_ROWS = 8192
+PART_BYTES = 128 << 20
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,12 @@ class GraphPlan:
 
     k: int
     memory: int
-    part_rows: int = PART_ROWS
+    part_rows: int
+
+
+def part_rows_for(dimension: int) -> int:
+    """Returns how many rows make a part: 128 MiB of float32, at most 8,192."""
+    return max(1, min(MAX_PART_ROWS, PART_BYTES // (4 * dimension)))
 
 
 def make_graph(store: Store, folder: Path, engine: Engine, plan: GraphPlan, progress: Progress, ranks: Ranks) -> Path:
@@ -146,15 +153,24 @@ def _read_part(path: Path, store: Store, first: int, plan: GraphPlan) -> tuple[n
 
 def _join(store: Store, folder: Path, parts: dict[int, Path], plan: GraphPlan) -> None:
     unfinished = folder / f"{GRAPH_NAME}.partial"
+    try:
+        _write(unfinished, store, parts, plan)
+    except OSError as error:
+        unfinished.unlink(missing_ok=True)
+        raise unwritable(unfinished, error) from error
+    unfinished.replace(folder / GRAPH_NAME)
+    for path in folder.glob("neighbours-*.npz"):
+        path.unlink(missing_ok=True)
+
+
+def _write(unfinished: Path, store: Store, parts: dict[int, Path], plan: GraphPlan) -> None:
     with h5py.File(unfinished, "w", libver="latest") as file:
         shape = (len(store), plan.k)
         position = file.create_dataset("position", shape, "i8")
         score = file.create_dataset("score", shape, "f8")
         for first, path in parts.items():
             part = _read_part(path, store, first, plan)
-            if part is not None:
-                position[first : first + len(part[0])], score[first : first + len(part[0])] = part
+            if part is None:
+                raise IntegrityError(f"{path} is missing or damaged", hint="run the same command again")
+            position[first : first + len(part[0])], score[first : first + len(part[0])] = part
         file.attrs["store"] = np.bytes_(store.identity.digest)
-    unfinished.replace(folder / GRAPH_NAME)
-    for path in folder.glob("neighbours-*.npz"):
-        path.unlink(missing_ok=True)

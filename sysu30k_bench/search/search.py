@@ -97,7 +97,7 @@ def search(
     """
     progress = progress or Silent()
     if fast is None:
-        fast = compiled.is_compiled() and len(queries) * len(gallery) * queries.shape[1] >= FAST_FROM
+        fast = len(queries) * len(gallery) * queries.shape[1] >= FAST_FROM and compiled.is_compiled()
     known = Rows(np.ascontiguousarray(queries, np.float32), fast=fast)
     _check_norms(known.norms, lambda row: f"query {row}", unit_tolerance)
     match_score = _match_scores(known.values, gallery, relevance)
@@ -106,7 +106,7 @@ def search(
     kept = Kept(keep, keep_every)
     finished = kept.resume(counter.above, counter.tied, top)
     engine.load_queries(known.values, known.bounds)
-    progress.begin("search", gallery.share, "rows")
+    progress.begin("search", gallery.share(finished), "rows")
     pace = Pace(engine)
     for start, stored in gallery.blocks(block_rows, finished):
         values = np.ascontiguousarray(stored, np.float32)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 import torch
 import transformers
 
-from sysu30k_bench.errors import IntegrityError, UsageError
+from sysu30k_bench.errors import BenchError, IntegrityError, UsageError
 from sysu30k_bench.evaluation.model import ready_model
 from sysu30k_bench.evaluation.request import ExportRequest
 from sysu30k_bench.models.exported import exported_digest, exported_kind
@@ -127,3 +128,21 @@ def test_digest_is_of_weights_and_config(tmp_path: Path) -> None:
     assert exported_digest(folder) == before
     (folder / "config.json").write_text((folder / "config.json").read_text() + "\n")
     assert exported_digest(folder) != before
+
+
+class Bomb:
+    def __init__(self, proof: Path) -> None:
+        self.proof = proof
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return os.system, (f"touch {self.proof}",)
+
+
+def test_code_in_pickled_weights_is_refused_and_not_run(tmp_path: Path) -> None:
+    folder = save(tmp_path / "m", resnet())
+    (folder / "model.safetensors").unlink()
+    torch.save({"encoder.weight": Bomb(tmp_path / "proof")}, folder / "pytorch_model.bin")
+    with pytest.raises(BenchError, match="pickle") as caught:
+        ready_model(ExportRequest(folder), CPU)
+    assert caught.value.hint
+    assert not (tmp_path / "proof").exists()

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -16,6 +18,7 @@ from tests.conftest import unit_rows
 from tests.search.oracle import all_scores
 
 CPU = torch.device("cpu")
+OTHERWISE = ", float32 where that leaves too much open"
 
 
 @pytest.mark.parametrize("dimension", [8, 2048, 5000])
@@ -138,7 +141,7 @@ def test_large_jobs_on_the_cpu_take_the_cheapest_filter(monkeypatch: pytest.Monk
     monkeypatch.setattr(filters, "available", lambda _device: ["bf16", "float32"])
     engine, reason = choose_engine("auto", CPU, "auto", 1e12)
     assert (engine.name, reason) == ("torch", "no GPU, and this processor multiplies in bf16")
-    assert engine.description.endswith("bf16 filter")
+    assert engine.description.endswith(f"bf16 filter{OTHERWISE}")
     engine.load_queries(np.ones((1, 4), np.float32), np.full(1, 2.0))
     engine.fall_back()
     assert engine.description.endswith("float32 filter")
@@ -150,8 +153,12 @@ def test_large_jobs_on_the_cpu_take_the_cheapest_filter(monkeypatch: pytest.Monk
 
 
 def test_a_filter_that_was_asked_for_is_taken() -> None:
-    assert choose_engine("auto", CPU, "bf16")[0].description.endswith("bf16 filter")
-    assert choose_engine("torch", CPU, "int8", 1.0)[0].description.endswith("int8 filter")
+    assert choose_engine("auto", CPU, "bf16")[0].description.endswith(
+        "bf16 filter, float32 where that leaves too much open"
+    )
+    assert choose_engine("torch", CPU, "int8", 1.0)[0].description.endswith(
+        "int8 filter, float32 where that leaves too much open"
+    )
     with pytest.raises(UsageError, match="FAISS filters in float32"):
         choose_engine("faiss", CPU, "int8")
 
@@ -159,3 +166,24 @@ def test_a_filter_that_was_asked_for_is_taken() -> None:
 def test_no_compiled_loops_no_short_filters(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(compiled, "is_compiled", lambda: False)
     assert filters.available(CPU) == ["float32"]
+
+
+def test_more_dimensions_than_32_bits_can_sum_are_not_scored_in_eight(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert 127**2 * filters.LARGEST_INT8_DIMENSION < 2**31 <= 127**2 * (filters.LARGEST_INT8_DIMENSION + 1)
+    wide = np.ones((1, filters.LARGEST_INT8_DIMENSION + 1), np.float32)
+    with pytest.raises(DataError, match="at most 133,144 dimensions"):
+        TorchEngine(CPU, "int8").load_queries(wide, np.full(1, 400.0))
+    monkeypatch.setattr(filters, "available", lambda _device: ["int8", "float32"])
+    engine = TorchEngine(CPU, "auto")
+    engine.load_queries(wide, np.full(1, 400.0))
+    assert engine.description.endswith("float32 filter")
+
+
+def test_a_numba_that_does_not_fit_is_as_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled.is_compiled.cache_clear()
+    monkeypatch.setitem(sys.modules, "sysu30k_bench.search.kernels", None)
+    try:
+        assert not compiled.is_compiled()
+        assert filters.available(CPU) == ["float32"]
+    finally:
+        compiled.is_compiled.cache_clear()

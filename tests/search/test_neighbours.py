@@ -112,3 +112,21 @@ def test_a_damaged_shard_stops_it(store: Store, tmp_path: Path) -> None:
     path.write_bytes(bytes(content))
     with pytest.raises(IntegrityError, match="changed or damaged"):
         make_graph(store, tmp_path, engine(), PLAN, Silent(), Ranks())
+
+
+def test_a_part_that_vanished_stops_the_joining(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    joining = neighbours._join
+
+    def after_a_loss(*args: object) -> None:
+        next(tmp_path.glob("neighbours-*.npz")).unlink()
+        joining(*args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(neighbours, "_join", after_a_loss)
+    with pytest.raises(IntegrityError, match="missing or damaged"):
+        make_graph(store, tmp_path, engine(), PLAN, Silent(), Ranks())
+    assert not (tmp_path / "neighbours.h5").exists()
+
+
+def test_parts_shrink_with_the_width() -> None:
+    assert neighbours.part_rows_for(2048) == 8192
+    assert neighbours.part_rows_for(28_310) * 28_310 * 4 <= 128 << 20

@@ -7,6 +7,7 @@ import torch
 from sysu30k_bench.data.protocol import Relevance, relevance
 from sysu30k_bench.errors import IntegrityError
 from sysu30k_bench.search import block as block_module
+from sysu30k_bench.search import filters, pace
 from sysu30k_bench.search.choose import FilterName
 from sysu30k_bench.search.engine import Approximate, Engine, float32_bound
 from sysu30k_bench.search.engine_faiss import FaissEngine
@@ -60,6 +61,25 @@ class CoarseEngine(BoundEngine):
 
 
 FILTERS: list[FilterName] = ["float32", "bf16", "int8"]
+
+
+@pytest.fixture(autouse=True, params=[0, 30])
+def _filters_from_the_first_rows(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Galleries here are small: without this they would be searched in float32 alone."""
+    monkeypatch.setattr(pace, "FINEST_ROWS", request.param)
+
+
+def test_the_coarse_filters_do_run_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    for kind in (filters.Int8Filter, filters.BFloat16Filter):
+        scores = kind.scores
+        monkeypatch.setattr(kind, "scores", lambda self, *args, own=scores: asked.append(self.name) or own(self, *args))
+    rng = np.random.default_rng(0)
+    rel, queries, gallery = sysu_like(rng, 5, 90), unit_rows(rng, 5, 64), unit_rows(rng, 90, 64)
+    for name in FILTERS:
+        engine = TorchEngine(torch.device("cpu"), name)
+        search(queries, ArrayGallery(gallery), rel, engine, top_k=5, block_rows=10, fast=True)
+    assert set(asked) == {"int8", "bf16"}
 
 
 def engines() -> list[Engine]:

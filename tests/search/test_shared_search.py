@@ -109,6 +109,7 @@ def test_an_interrupted_search_goes_on_at_the_block(tmp_path: Path, after: int) 
     result = search(queries, second, relevant, engine, top_k=K, block_rows=7, keep=keep, keep_every=0)
     # the block in hand when the interruption came had been counted but not yet noted
     assert second.asked[0] == 10 * after
+    assert second.share(10 * after) == ROWS - 10 * after
     assert_exact(result, queries, rows, relevant, K)
     assert not keep.exists()
 
@@ -129,3 +130,10 @@ def test_a_state_of_another_shape_is_left_alone(tmp_path: Path) -> None:
     assert kept.resume(np.zeros(3, np.int64), np.zeros(3, np.int64), TopK(2, 2)) == 5
     kept.forget()
     assert kept.resume(counts, counts.copy(), TopK(2, 2)) == 0
+
+
+def test_what_is_left_of_a_share(folder: Path) -> None:
+    store = Store.open(folder / "store")  # shards of 7 rows
+    gallery = StoreGallery(store, range(ROWS), Ranks(rank=1, world=2))
+    for done in (0, 3, 7, 10, 14, 40, 89, 90):
+        assert gallery.share(done) == sum(len(block) for _, block in gallery.blocks(4, done))
