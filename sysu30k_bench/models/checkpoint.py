@@ -93,6 +93,10 @@ def read_checkpoint(path: Path) -> CheckpointFile:
         DataError: There is no such file.
         IntegrityError: The file is truncated, damaged, no checkpoint, or would run code when read.
     """
+    if path.is_dir():
+        raise DataError(
+            f"{path} is a folder without config.json", hint="give a weights file, or a folder that transformers saved"
+        )
     if not path.is_file():
         raise DataError(f"there is no file {path}", hint="give the path of a weights file")
     try:

@@ -183,7 +183,7 @@ def test_shard_cut_in_half_is_made_anew(bench: Bench, twin: Path, stripes_checkp
     ranking, shard = (run / "ranking.csv").read_bytes(), run / "embeddings/gallery/shard-00001.h5"
     content = shard.read_bytes()
     shard.write_bytes(content[: len(content) // 2])
-    expect(bench("search", run), 4, "shard-00001.h5", "same command again")
+    expect(bench("search", run), 4, "shard-00001.h5", "`eval` or `export` again")
     again = bench(*options, "--json")
     assert again.code == 0
     assert "made anew" in again.err

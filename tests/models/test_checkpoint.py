@@ -107,6 +107,8 @@ def test_no_checkpoint(tmp_path: Path, content: bytes) -> None:
 def test_missing_file_and_bare_tensor(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no file"):
         read_checkpoint(tmp_path / "w.pth")
+    with pytest.raises(DataError, match=r"a folder without config\.json"):
+        read_checkpoint(tmp_path)
     torch.save(torch.ones(3), tmp_path / "t.pth")
     with pytest.raises(IntegrityError, match="not a state dict"):
         read_checkpoint(tmp_path / "t.pth")
