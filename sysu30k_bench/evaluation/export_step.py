@@ -124,9 +124,11 @@ def export_step(prepared: PreparedExport, progress: Progress) -> ExportNotes:
                 "which is never official",
             )
         notes = _notes(prepared, reports)
-        remove_partials(folder.path)
         if prepared.ranks.first:
+            remove_partials(folder.path)
             write_notes(folder.path / EXPORT_NOTES, notes)
+        # none goes on to write into the folder while the first one still tidies it
+        prepared.ranks.gather(None)
     return notes
 
 

@@ -13,7 +13,7 @@ from sysu30k_bench.errors import DataError, IntegrityError, UsageError
 from sysu30k_bench.evaluation import EvalRequest, evaluate
 from sysu30k_bench.evaluation.doctor import examine
 from sysu30k_bench.evaluation.environment import library_versions, peak_memory_bytes, processor_name, this_machine
-from sysu30k_bench.evaluation.export_step import prepare_export
+from sysu30k_bench.evaluation.export_step import export_step, prepare_export
 from sysu30k_bench.evaluation.lists import require_matches
 from sysu30k_bench.evaluation.notes import EXPORT_NOTES, SEARCH_NOTES, ExportNotes, read_notes
 from sysu30k_bench.evaluation.plan import plan
@@ -21,6 +21,7 @@ from sysu30k_bench.evaluation.request import ExportRequest, SearchRequest
 from sysu30k_bench.evaluation.run_folder import RunFolder, default_run_folder
 from sysu30k_bench.evaluation.score_step import score_step
 from sysu30k_bench.evaluation.search_step import search_step
+from sysu30k_bench.files import PARTIAL_SUFFIX
 from sysu30k_bench.progress import Silent
 from sysu30k_bench.ranks import Ranks
 
@@ -37,6 +38,23 @@ def test_public_function_returns_what_it_writes(own_twin: Path, stripes_checkpoi
     assert json.loads((folder.path / "result.json").read_text()) == json.loads(record.model_dump_json())
     assert record.health.same_image == 0
     assert record.environment.search.tool == record.environment.tool
+
+
+class SecondOfTwo(Ranks):
+    """Not the first process, and alone in what it is told."""
+
+    first = False  # type: ignore[assignment]
+
+
+def test_only_the_first_process_tidies_the_run_folder(run: RunFolder, own_twin: Path, stripes_checkpoint: Path) -> None:
+    """Another would take away the file that the first one is writing."""
+    unfinished = run.path / f".export.json-x{PARTIAL_SUFFIX}"
+    unfinished.write_text("half of it")
+    request = ExportRequest(stripes_checkpoint, own_twin, output=run.path)
+    export_step(prepare_export(request, SecondOfTwo()), Silent())
+    assert unfinished.exists()
+    export_step(prepare_export(request, Ranks()), Silent())
+    assert not unfinished.exists()
 
 
 def test_files_of_a_run_are_bound_to_each_other(run: RunFolder) -> None:
