@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed-dev
 DEMO ?= demo
 
-.PHONY: demo test test-all lint types schema bench-export bench-search bench-search-full clean
+.PHONY: demo test test-all lint types schema bench-export bench-search bench-search-full bench-search-growth clean
 
 $(STAMP): setup.cfg pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -39,6 +39,9 @@ bench-search: $(STAMP)  ## exact search beside its peers, at a quarter of the ga
 	$(BIN)/python -m pip install --quiet usearch
 	$(BIN)/python -m pip install --quiet --no-deps pyppbox-torchreid==1.4.1.0
 	$(BIN)/python -m benchmarks.search
+
+bench-search-growth: $(STAMP)  ## the search at an eighth of the gallery to all of it, and with 100 to 10,000 queries
+	$(BIN)/python -m benchmarks.search_growth
 
 bench-search-full: $(STAMP)  ## the same at the full size, once, on two kinds of data, beside the fastest peer
 	$(BIN)/python -m benchmarks.search --gallery 478731 --rounds 1 --kind clustered --kind relu --only "ours, auto" \

@@ -57,6 +57,7 @@ class BlockScores:
     Attributes:
         approximate: (Q, B) float32; excluded pairs are minus infinity.
         refined: Whether the engine's smallest error was called for.
+        coarse: Whether float32 would decide what these scores leave open.
     """
 
     def __init__(self, queries: Rows, block: Rows, engine: Engine, *, fast: bool = False, finest: bool = False) -> None:
@@ -72,9 +73,9 @@ class BlockScores:
         self._definition = (tree_error(dimension) + 4 * FLOAT64_UNIT) * scale
         given = engine.finer(block.values, block.bounds) if finest else None
         self.refined = given is not None
-        self._take(given or engine.scores(block.values, block.bounds))
         self.float32_error = float32_bound(dimension, queries.bounds, largest) + self._definition
         self.float64_error = product_error(dimension, FLOAT64_UNIT) * scale + self._definition
+        self._take(given or engine.scores(block.values, block.bounds))
 
     def refine(self) -> bool:
         """Scores the block again with the engine's smallest error; False where that was done already."""
@@ -91,6 +92,7 @@ class BlockScores:
         self.approximate = given.scores
         self._error = given.error + self._definition
         self._rounding = given.rounding * (1 + 2.0**-20)
+        self.coarse = bool(given.rounding > 0 or (self._error > 1.5 * self.float32_error).any())
 
     def surely_above(self, bound: np.ndarray, query: np.ndarray) -> np.ndarray:
         """Returns float32 thresholds: a pair whose approximate score is above them scores above `bound`.

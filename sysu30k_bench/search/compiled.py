@@ -125,6 +125,8 @@ def decide(
     offset: np.ndarray,
     column: np.ndarray,
     above: np.ndarray,
+    *,
+    wide: bool = False,
 ) -> np.ndarray:
     """Decides open pairs, adding those above to `above`.
 
@@ -133,10 +135,11 @@ def decide(
         rows: (B, D) float32.
         query: (T,) the query of each entry.
         match: (T,) float64, what each entry is compared with.
-        error: (T,) float64, the error of a float32 product.
+        error: (T,) float64, the error of the quick sums.
         offset: (T + 1,) from `open_pairs`.
         column: From `open_pairs`.
         above: (T,) int64, changed in place.
+        wide: Sum quickly in float64; float32 has decided what it can.
 
     Returns:
         How many tie, (T,) int64.
@@ -147,7 +150,9 @@ def decide(
 
     def run(first: int, last: int) -> None:
         scratch = _scratch(queries.shape[1])
-        kernels.decide(queries, rows, query, column, offset, first, last, match, TIE, error, scratch, above, tied)
+        kernels.decide(
+            queries, rows, query, column, offset, first, last, match, TIE, error, wide, scratch, above, tied
+        )
 
     _share(len(query), run)
     return tied

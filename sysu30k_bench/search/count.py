@@ -59,8 +59,9 @@ def _count_fast(
     if found is None:
         return None
     above, offset, column = found
-    error = block.float32_error[query]
-    tied = compiled.decide(block.queries, block.rows, query, match_score, error, offset, column, above)
+    wide = not block.coarse
+    error = (block.float64_error if wide else block.float32_error)[query]
+    tied = compiled.decide(block.queries, block.rows, query, match_score, error, offset, column, above, wide=wide)
     return above, tied
 
 

@@ -11,7 +11,9 @@ import numpy as np
 from numba import njit
 
 RUN = 2048
-"""Longest run of a float32 sum, as in `product_error`."""
+"""Longest run of a sum, as in `product_error`."""
+SPAN = 64
+"""Columns that are looked through at once, many at a time, before any is picked."""
 
 
 def _probe() -> None:
@@ -51,12 +53,18 @@ def pick_open(scores, query, high, low, own, offset, first, last, column_out):
         end = offset[entry + 1]
         row = scores[query[entry]]
         top, bottom = high[entry], low[entry]
-        column = 0
+        start = 0
         while at < end:
-            if row[column] >= bottom and not row[column] > top and column != own[entry]:
-                column_out[at] = column
-                at += 1
-            column += 1
+            part = row[start : start + SPAN]
+            inside = np.int32(0)
+            for column in range(part.shape[0]):
+                inside += np.int32(part[column] >= bottom) - np.int32(part[column] > top)
+            if inside > 0:
+                for column in range(part.shape[0]):
+                    if part[column] >= bottom and not part[column] > top and start + column != own[entry]:
+                        column_out[at] = start + column
+                        at += 1
+            start += SPAN
 
 
 @njit(nogil=True, cache=CACHE, fastmath={"reassoc", "contract", "nsz"})
@@ -67,6 +75,18 @@ def _float32_product(left, right):
         part = np.float32(0)
         for at in range(ours.shape[0]):
             part += ours[at] * theirs[at]
+        total += part
+    return total
+
+
+@njit(nogil=True, cache=CACHE, fastmath={"reassoc", "contract", "nsz"})
+def _float64_product(left, right):
+    total = 0.0
+    for start in range(0, left.shape[0], RUN):
+        ours, theirs = left[start : start + RUN], right[start : start + RUN]
+        part = 0.0
+        for at in range(ours.shape[0]):
+            part += np.float64(ours[at]) * np.float64(theirs[at])
         total += part
     return total
 
@@ -94,14 +114,17 @@ def tree_scores(queries, rows, query, column, first, last, scratch, out):
 
 
 @njit(nogil=True, cache=CACHE)
-def decide(queries, rows, query, column, offset, first, last, match, tie, error, scratch, above, tied):
-    """Counts the open pairs of entries first to last: in float32 where its error allows, else by the exact score."""
+def decide(queries, rows, query, column, offset, first, last, match, tie, error, wide, scratch, above, tied):
+    """Counts the open pairs of entries first to last: by a quick sum where its error allows, else by the exact score.
+
+    The quick sum is of float64 where `wide`, else of float32.
+    """
     for entry in range(first, last):
         left, score, slack = queries[query[entry]], match[entry], error[entry] + tie
         over = equal = 0
         for pair in range(offset[entry], offset[entry + 1]):
             right = rows[column[pair]]
-            rough = np.float64(_float32_product(left, right)) - score
+            rough = (_float64_product(left, right) if wide else np.float64(_float32_product(left, right))) - score
             if rough > slack:
                 over += 1
             elif rough >= -slack:

@@ -73,10 +73,11 @@ def test_norms() -> None:
     assert np.isinf(compiled.norms(rows)[4])
 
 
+@pytest.mark.parametrize("width", [57, 64, 130])
 @pytest.mark.parametrize("seed", range(4))
-def test_open_pairs_are_all_that_lie_between_the_thresholds(seed: int) -> None:
+def test_open_pairs_are_all_that_lie_between_the_thresholds(seed: int, width: int) -> None:
     rng = np.random.default_rng(seed)
-    scores = np.round(rng.standard_normal((9, 57)), 1).astype(np.float32)
+    scores = np.round(rng.standard_normal((9, width)), 1).astype(np.float32)
     scores[2, 5:9] = -np.inf
     query = rng.permutation(9)[:6]
     low = np.round(rng.standard_normal(6) - 0.3, 1).astype(np.float32)
@@ -85,7 +86,7 @@ def test_open_pairs_are_all_that_lie_between_the_thresholds(seed: int) -> None:
     above, offset, column = compiled.open_pairs(scores, query, high, low, own, 10**6) or pytest.fail("too many")
     for entry in range(6):
         row = scores[query[entry]].copy()
-        others = np.arange(57) != own[entry]
+        others = np.arange(width) != own[entry]
         assert above[entry] == (others & (row > high[entry])).sum()
         wanted = np.flatnonzero(others & (row >= low[entry]) & ~(row > high[entry]))
         assert column[offset[entry] : offset[entry + 1]].tolist() == wanted.tolist()
@@ -94,9 +95,11 @@ def test_open_pairs_are_all_that_lie_between_the_thresholds(seed: int) -> None:
     assert compiled.open_pairs(scores, query, high, low, own, most - 1) is None
 
 
-def test_decisions_are_those_of_the_exact_scores() -> None:
+@pytest.mark.parametrize("wide", [False, True])
+@pytest.mark.parametrize("dimension", [33, 5000])
+def test_decisions_are_those_of_the_exact_scores(wide: bool, dimension: int) -> None:
     rng = np.random.default_rng(3)
-    queries, rows = unit_rows(rng, 4, 33), unit_rows(rng, 25, 33)
+    queries, rows = unit_rows(rng, 4, dimension), unit_rows(rng, 25, dimension)
     rows[10:14] = rows[2]
     exact = pair_scores(np.repeat(queries, 25, 0), np.tile(rows, (4, 1))).reshape(4, 25)
     match = exact[:, 2]
@@ -104,7 +107,7 @@ def test_decisions_are_those_of_the_exact_scores() -> None:
     for error in (0.0, 1e-6, 10.0):
         above = np.zeros(4, np.int64)
         slack = np.full(4, max(error, 1e-5 if error == 0 else error))
-        tied = compiled.decide(queries, rows, np.arange(4), match, slack, offset, column, above)
+        tied = compiled.decide(queries, rows, np.arange(4), match, slack, offset, column, above, wide=wide)
         assert above.tolist() == (exact > match[:, None] + TIE).sum(axis=1).tolist()
         assert tied.tolist() == [5] * 4
 
