@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from sysu30k_bench.cli.console import stdout_console, terminal_progress
-from sysu30k_bench.cli.options import json_option
+from sysu30k_bench.cli.options import dataset_option, json_option, split_option
 
 
 @click.group()
@@ -61,19 +61,16 @@ def synth(root: Path, identities: int, distractors: int, difficulty: str, seed: 
 
 @data.command("lists")
 @click.argument("root", type=click.Path(path_type=Path))
-@click.option(
-    "--dataset",
-    type=click.Choice(["sysu30k", "market1501"]),
-    show_envvar=True,
-    help="Found from the layout where unambiguous.",
-)
+@dataset_option
+@split_option
 @json_option
-def lists(root: Path, dataset: str | None, as_json: bool) -> None:
+def lists(root: Path, dataset: str | None, split: int | None, as_json: bool) -> None:
     """Read the lists below ROOT: counts against the published ones, matches, fingerprints."""
     from sysu30k_bench.data.open import open_test_set
     from sysu30k_bench.data.protocol import relevance
 
-    test_set = open_test_set(root, dataset)
+    with terminal_progress(quiet=as_json) as progress:
+        test_set = open_test_set(root, dataset, split, progress)
     query, gallery = test_set.query, test_set.gallery
     rel = relevance(query.person_ids, query.camera_ids, gallery.person_ids, gallery.camera_ids)
     found = {

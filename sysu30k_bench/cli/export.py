@@ -7,11 +7,12 @@ from typing import Any
 import click
 
 from sysu30k_bench.cli.console import stdout_console, terminal_progress
-from sysu30k_bench.cli.options import export_options, json_option
+from sysu30k_bench.cli.options import export_options, json_option, split_option
 
 
 @click.command("export")
 @export_options
+@split_option
 @json_option
 def export(as_json: bool, **options: Any) -> None:  # noqa: ANN401
     """Embed query and gallery with CHECKPOINT into sharded HDF5; `search` and `score` go on from there."""
@@ -20,8 +21,8 @@ def export(as_json: bool, **options: Any) -> None:  # noqa: ANN401
     from sysu30k_bench.ranks import Ranks
 
     ranks = Ranks.from_environment()
-    prepared = prepare(export_request(options), ranks)
     with terminal_progress(quiet=not ranks.first) as progress:
+        prepared = prepare(export_request(options), ranks, progress)
         notes = first_step(prepared, progress)
     if not ranks.first:
         return

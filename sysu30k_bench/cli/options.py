@@ -10,6 +10,8 @@ from typing import Any, TypeVar
 
 import click
 
+from sysu30k_bench.data.dataset_names import DATASETS
+
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 _UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
@@ -32,6 +34,24 @@ class NetworkOption(click.ParamType[tuple[str, str | int | float | bool]]):
         except tomllib.TOMLDecodeError:
             parsed = text
         return key, parsed if isinstance(parsed, bool | int | float) else text
+
+
+ALL_SPLITS = "all"
+
+
+class SplitChoice(click.ParamType[int | str]):
+    """The number of a split, or `all`."""
+
+    name = "n|all"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int | str:
+        """See click."""
+        text = str(value)
+        if text == ALL_SPLITS:
+            return text
+        if not text.isascii() or not text.isdigit() or int(text) < 1:
+            self.fail(f"{value!r} is not a number from 1, or {ALL_SPLITS}", param, ctx)
+        return int(text)
 
 
 class Size(click.ParamType[int]):
@@ -68,13 +88,20 @@ def _option(*names: str, **settings: Any) -> Callable[[Command], Command]:  # no
 json_option = _option("--json", "as_json", is_flag=True, help="Print only JSON on stdout.")
 device_option = _option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
 
+dataset_option = _option(
+    "--dataset",
+    type=click.Choice(DATASETS),
+    metavar="NAME",
+    help=f"Found from the layout where unambiguous. {', '.join(DATASETS)}.",
+)
+
+split_option = _option("--split", type=click.IntRange(1), help="Which of the standard splits, where there are several.")
+
 export_options = _apply(
     [
         click.argument("checkpoint", type=click.Path(path_type=Path)),
-        _option("--data", type=click.Path(path_type=Path), help="Folder of the data set."),
-        _option(
-            "--dataset", type=click.Choice(["sysu30k", "market1501"]), help="Found from the layout where unambiguous."
-        ),
+        _option("--data", type=click.Path(path_type=Path), help="Folder of the data set, or its archive as it is."),
+        dataset_option,
         _option(
             "--adapter", metavar="NAME|FILE.toml", help="Adapter card; found from the checkpoint where unambiguous."
         ),

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sysu30k_bench.board.rows import Row, neighbours
+from sysu30k_bench.evaluation.splits import SplitSummary
 from sysu30k_bench.results.record import RESULT_NAME, EvaluationRecord, Metrics
 from sysu30k_bench.search.ranking import RANKING_NAME, TOP_NAME
 
@@ -40,6 +41,18 @@ def metrics_table(metrics: Metrics) -> Table:
     if metrics.median_rank is not None:
         middle = metrics.median_rank
         table.add_row("median rank", f"{middle.value:,.1f}", f"{middle.low:,.0f} to {middle.high:,.0f}")
+    return table
+
+
+def splits_table(summary: SplitSummary) -> Table:
+    """Lays out the mean over all splits."""
+    said = "official" if summary.official else "not official: see the runs"
+    table = Table(title=f"{summary.dataset}, mean of {summary.splits} splits ({said})", title_justify="left")
+    for column in ("metric", "mean %", "deviation", "lowest", "highest"):
+        table.add_column(column, justify="left" if column == "metric" else "right")
+    for name, spread in summary.metrics.items():
+        numbers = (spread.mean, spread.deviation, min(spread.values), max(spread.values))
+        table.add_row(_NAMES[name], *(f"{value * 100:.2f}" for value in numbers))
     return table
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import warnings
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
@@ -40,36 +40,8 @@ class ImageSource(Protocol):
     def read(self, key: str) -> bytes:
         """Returns the bytes of the image called `key`, or raises `DamagedImageError`."""
 
-
-class FolderSource:
-    """Images as files below a root.
-
-    Args:
-        root: The folder to which keys are relative.
-    """
-
-    def __init__(self, root: Path) -> None:
-        self._root = root
-
-    def size(self, key: str) -> int:
-        """See `ImageSource`."""
-        try:
-            return (self._root / key).stat().st_size
-        except OSError:
-            return -1
-
-    def read(self, key: str) -> bytes:
-        """Reads one file; raises `DamagedImageError` where it is missing, unreadable, empty or absurdly large."""
-        path = self._root / key
-        try:
-            size = path.stat().st_size
-            if size == 0:
-                raise DamagedImageError("the file is empty")
-            if size > MAX_BYTES:
-                raise DamagedImageError(f"the file has {size:,} bytes; an image of this benchmark has a few thousand")
-            return path.read_bytes()
-        except OSError as error:
-            raise DamagedImageError(error.strerror or str(error)) from error
+    def expect(self, keys: Sequence[str]) -> None:
+        """Is told which images will be read soon, so that the disk can be asked for them in its own order."""
 
 
 def decode(content: bytes, height: int, width: int, interpolation: str) -> np.ndarray:

@@ -17,6 +17,12 @@ JUNK = -1
 _SYSU30K = re.compile(r"(?P<person>[^_]+)_c(?P<camera>[0-9]{1,9})(?![0-9])")
 _MARKET1501 = re.compile(r"(?P<person>-1|[0-9]{1,18})_c(?P<camera>[0-9]{1,9})(?![0-9])")
 _IDENTITY = re.compile(r"[0-9]{1,18}")
+_DUKEMTMC = re.compile(r"(?P<person>[0-9]{1,18})_c(?P<camera>[0-9]{1,9})_f[0-9]+")
+_CUHK03_NP = re.compile(r"(?P<person>[0-9]{1,18})_c(?P<camera>[0-9]{1,9})_[0-9]+\.")
+_MSMT17 = re.compile(r"(?P<person>[0-9]{1,18})_[0-9]+_(?P<camera>[0-9]{1,9})_")
+_CAM_FOLDER = re.compile(r"(?P<person>[0-9]{1,18})_[0-9]+\.")
+_PRID2011 = re.compile(r"person_(?P<person>[0-9]{1,18})\.")
+_FOUR_AND_THREE = re.compile(r"(?P<person>[0-9]{4})(?P<number>[0-9]{3})\.")
 
 
 class Labels(NamedTuple):
@@ -59,5 +65,50 @@ def parse_market1501(name: str) -> Labels | None:
     Returns:
         The labels, or None where the name does not follow the rule.
     """
-    match = _MARKET1501.match(name)
+    return _labels(_MARKET1501.match(name))
+
+
+def parse_dukemtmc(name: str) -> Labels | None:
+    """Reads a DukeMTMC-reID name such as `0005_c2_f0046985.jpg`."""
+    return _labels(_DUKEMTMC.match(name))
+
+
+def parse_cuhk03_np(name: str) -> Labels | None:
+    """Reads a name of CUHK03's new-protocol folders such as `0003_c1_21.png`."""
+    return _labels(_CUHK03_NP.match(name))
+
+
+def parse_msmt17(name: str) -> Labels | None:
+    """Reads an MSMT17 name such as `0000_000_01_0303morning_0008_0.jpg`; the camera is the third part."""
+    return _labels(_MSMT17.match(name))
+
+
+def parse_cam_folder(name: str) -> Labels | None:
+    """Reads a VIPeR name such as `000_45.bmp`; the folder says which camera."""
+    match = _CAM_FOLDER.match(name)
+    return None if match is None else Labels(int(match["person"]), 0)
+
+
+def parse_prid2011(name: str) -> Labels | None:
+    """Reads a PRID-2011 name such as `person_0001.png`; the folder says which camera."""
+    match = _PRID2011.match(name)
+    return None if match is None else Labels(int(match["person"]), 0)
+
+
+def parse_cuhk01(name: str) -> Labels | None:
+    """Reads a CUHK01 name such as `0001003.png`: images 1 and 2 are camera 1's, 3 and 4 camera 2's."""
+    return _numbered(name, 2)
+
+
+def parse_caviar(name: str) -> Labels | None:
+    """Reads a CAVIAR4REID name such as `0001011.jpg`: images 1 to 10 are one camera's, 11 to 20 the other's."""
+    return _numbered(name, 10)
+
+
+def _numbered(name: str, of_first_camera: int) -> Labels | None:
+    match = _FOUR_AND_THREE.match(name)
+    return None if match is None else Labels(int(match["person"]), 1 if int(match["number"]) <= of_first_camera else 2)
+
+
+def _labels(match: re.Match[str] | None) -> Labels | None:
     return None if match is None else Labels(int(match["person"]), int(match["camera"]))

@@ -1,60 +1,96 @@
-"""From a folder to the benchmark that it holds."""
+"""From a path to the benchmark that it holds."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
-from sysu30k_bench.data import market1501, sysu30k
+from sysu30k_bench.data.benchmarks.benchmark import Benchmark
+from sysu30k_bench.data.benchmarks.registry import ASKED_FOR, BENCHMARKS
+from sysu30k_bench.data.benchmarks.sysu30k import Sysu30k, is_drawn, is_test_tar
 from sysu30k_bench.data.protocol import relevance
+from sysu30k_bench.data.published import published_counts
 from sysu30k_bench.data.split import TestSet
+from sysu30k_bench.data.trees.open import archives_in, check_root, open_archives, open_folder
+from sysu30k_bench.data.trees.tree import Below, Tree
 from sysu30k_bench.errors import DataError, UsageError
-
-
-class _Layout(NamedTuple):
-    find_root: Callable[[Path], Path | None]
-    read: Callable[[Path], TestSet]
-    folders: str
-
-
-LAYOUTS: dict[str, _Layout] = {
-    sysu30k.NAME: _Layout(sysu30k.find_root, sysu30k.read, "query/ and gallery/"),
-    market1501.NAME: _Layout(market1501.find_root, market1501.read, "query/ and bounding_box_test/"),
-}
-"""The layouts that `eval` reads, by data set name."""
-
+from sysu30k_bench.progress import Progress
 
 _FOLDERS_LOOKED_INTO = 200
 
 
-def open_test_set(root: Path, dataset: str | None = None) -> TestSet:
-    """Reads the test set below a folder.
+def open_test_set(
+    root: Path, dataset: str | None = None, split: int | None = None, progress: Progress | None = None
+) -> TestSet:
+    """Reads the test set below a folder, or in an archive, or in the archives in a folder; nothing is unpacked.
 
     Args:
-        root: The folder.
+        root: The folder or archive.
         dataset: The benchmark's name; found from the layout where it is None.
+        split: Which of the standard splits, from 1, for benchmarks with several; the first where None.
+        progress: Told of tars being indexed.
 
     Returns:
         Query and gallery, with what is unusual about them.
 
     Raises:
-        DataError: There is no such folder, or nothing in it that fits a layout.
+        DataError: There is nothing there, or nothing that fits a layout.
+        UsageError: More than one layout fits, or there is no such split.
+    """
+    benchmark, place = find_benchmark(root, dataset, progress)
+    if split is not None and not 1 <= split <= benchmark.splits:
+        raise UsageError(
+            f"{benchmark.name} has no split {split}",
+            hint=f"1 to {benchmark.splits}" if benchmark.splits > 1 else "its lists are fixed: leave --split away",
+        )
+    query, gallery = (benchmark.read(place, role, split or 1) for role in ("query", "gallery"))
+    warnings, reasons = benchmark.remarks(place, query, gallery)
+    notes, count_reasons = published_counts()[benchmark.name].compare(len(query), len(gallery))
+    if benchmark.splits > 1:
+        notes.append(f"split {split or 1} of {benchmark.splits}; publications average over all (--split all)")
+    return TestSet(
+        benchmark.name,
+        place.path,
+        benchmark.images(place),
+        query,
+        gallery,
+        [*([benchmark.note] if benchmark.note else []), *place.notes, *warnings, *notes],
+        [*reasons, *count_reasons],
+        isinstance(benchmark, Sysu30k) and is_drawn(place),
+        (split or 1) if benchmark.splits > 1 else None,
+    )
+
+
+def find_benchmark(root: Path, dataset: str | None, progress: Progress | None = None) -> tuple[Benchmark, Tree]:
+    """Finds which benchmark lies at a path, and where its layout begins.
+
+    A folder is looked into before the archives that lie in it; tars of training images are passed over.
+
+    Args:
+        root: A folder or archive.
+        dataset: The benchmark's name, if it is known.
+        progress: Told of tars being indexed.
+
+    Raises:
+        DataError: There is nothing there, or nothing that fits a layout.
         UsageError: More than one layout fits.
     """
-    if not _is_folder(root):
-        raise DataError(f"there is no folder {root}", hint="point --data at the folder above query/ and gallery/")
-    if not os.access(root, os.R_OK | os.X_OK):
-        raise DataError(f"cannot read the folder {root}", hint="check its permissions")
-    fitting = [name for name in ([dataset] if dataset else LAYOUTS) if _finds(name, root)]
+    check_root(root)
+    tree = open_folder(root) if root.is_dir() else open_archives(root, is_test_tar, progress)
+    fitting = _fitting(tree, dataset)
+    if not fitting and root.is_dir() and archives_in(root):
+        inside = open_archives(root, is_test_tar, progress)
+        fitting = _fitting(inside, dataset)
+        tree = inside if fitting else tree
     if not fitting:
-        raise DataError(_nothing_fits(root, dataset), hint=_remedy(root))
+        raise DataError(_nothing_fits(root, tree, dataset), hint=_remedy(root))
     if len(fitting) > 1:
-        raise UsageError(f"{root} fits more than one data set: {', '.join(fitting)}", hint="name one with --dataset")
-    return LAYOUTS[fitting[0]].read(root)
+        names = ", ".join(benchmark.name for benchmark, _ in fitting)
+        raise UsageError(f"{root} fits more than one data set: {names}", hint="name one with --dataset")
+    benchmark, below = fitting[0]
+    return benchmark, Below(tree, below)
 
 
 def limit_test_set(test_set: TestSet, limit: int) -> TestSet:
@@ -81,45 +117,43 @@ def limit_test_set(test_set: TestSet, limit: int) -> TestSet:
         f"--limit {limit}: {len(query):,} of {len(test_set.query):,} queries, "
         f"{kept.sum():,} of {len(gallery):,} gallery images"
     )
-    return TestSet(
-        test_set.dataset,
-        test_set.root,
-        query,
-        gallery.take(np.flatnonzero(kept)),
-        test_set.warnings,
-        [*test_set.not_official, reason],
-        test_set.drawn,
+    return replace(
+        test_set,
+        query=query,
+        gallery=gallery.take(np.flatnonzero(kept)),
+        not_official=[*test_set.not_official, reason],
     )
 
 
-def _finds(name: str, folder: Path) -> bool:
-    try:
-        return LAYOUTS[name].find_root(folder) is not None
-    except OSError:  # a folder that this user may not look into
-        return False
+def _fitting(tree: Tree, dataset: str | None) -> list[tuple[Benchmark, str]]:
+    wanted = [dataset] if dataset else [name for name in BENCHMARKS if name not in ASKED_FOR]
+    found = []
+    for name in wanted:
+        try:
+            place = BENCHMARKS[name].find(tree)
+        except OSError:  # a folder that this user may not look into
+            place = None
+        if place is not None:
+            found.append((BENCHMARKS[name], place))
+    return found
 
 
-def _is_folder(path: Path) -> bool:
-    try:
-        return path.is_dir()
-    except OSError:
-        return False
-
-
-def _nothing_fits(root: Path, dataset: str | None) -> str:
-    wanted = {dataset: LAYOUTS[dataset]} if dataset else LAYOUTS
-    needs = "; ".join(f"{name} needs {layout.folders}" for name, layout in wanted.items())
-    inside = sorted(entry.name + ("/" if _is_folder(entry) else "") for entry in root.iterdir())
+def _nothing_fits(root: Path, tree: Tree, dataset: str | None) -> str:
+    wanted = (
+        {dataset: BENCHMARKS[dataset]} if dataset else {name: BENCHMARKS[name] for name in ("sysu30k", "market1501")}
+    )
+    needs = "; ".join(f"{name} needs {benchmark.needs}" for name, benchmark in wanted.items())
+    inside = tree.entries()
     shown = ", ".join(inside[:8]) + (", ..." if len(inside) > 8 else "") if inside else "nothing"
     return f"{root} is not the root of a known test set: {needs}; it holds {shown}"
 
 
 def _remedy(root: Path) -> str:
-    below = sorted(entry for entry in root.iterdir() if _is_folder(entry))[:_FOLDERS_LOOKED_INTO]
-    for folder in (root.parent, *below):
-        for name in LAYOUTS:
-            if _finds(name, folder):
-                return f"--data {folder} looks like {name}"
-    return (
-        "point --data at the folder above query/ and gallery/ (tars must be unpacked: `tar xvf sysu_test_set_all.tar`)"
-    )
+    if root.is_dir():
+        below = sorted(entry for entry in root.iterdir() if entry.name[0] != "." and entry.is_dir())
+        for folder in (root.parent, *below[:_FOLDERS_LOOKED_INTO]):
+            for benchmark, _ in _fitting(open_folder(folder), None):
+                return f"--data {folder} looks like {benchmark.name}"
+        if archives_in(root):
+            return "the archives there hold something else; `sysu30k-bench data verify` says what is wrong with them"
+    return "point --data at the folder above query/ and gallery/, or at the archive; nothing need be unpacked"

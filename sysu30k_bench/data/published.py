@@ -18,15 +18,44 @@ class Reading(BaseModel):
     reading: str
 
 
+class Whole(BaseModel):
+    """A column of the table that compares the data sets, as the authors of SYSU-30k printed it.
+
+    Attributes:
+        identities: "Categories".
+        images: Images.
+        cameras: Cameras; None for "countless".
+        scene: Where they stand.
+        annotation: What is labelled: images (strong) or bags (weak).
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    identities: int
+    images: int
+    cameras: int | None = None
+    scene: str
+    annotation: str
+
+
 class PublishedCounts(BaseModel):
-    """What a benchmark's authors say that its test holds."""
+    """What a benchmark's authors say that it holds.
+
+    Attributes:
+        title: Its name, for people.
+        query: Queries; None where that depends on the split.
+        gallery: Ways to read the published size of the gallery; none where that depends on the split.
+        source: Where that is published.
+        whole: Train and test together.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     title: str
-    query: int
+    query: int | None = None
     source: str
-    gallery: list[Reading]
+    gallery: list[Reading] = []
+    whole: Whole
 
     def compare(self, query_count: int, gallery_count: int) -> tuple[list[str], list[str]]:
         """Compares counts on the disk with the published ones.
@@ -39,13 +68,13 @@ class PublishedCounts(BaseModel):
             What to tell the user, and the reasons why these are not the published lists (empty where they are).
         """
         notes, reasons = [], []
-        if query_count != self.query:
+        if self.query is not None and query_count != self.query:
             reasons.append(f"{query_count:,} query images; {self.title} publishes {self.query:,}")
         fitting = [reading for reading in self.gallery if reading.count == gallery_count]
         if fitting:
             if len(self.gallery) > 1:
                 notes.append(f"the gallery of {gallery_count:,} images fits the reading: {fitting[0].reading}")
-        else:
+        elif self.gallery:
             readings = ", ".join(f"{reading.count:,}" for reading in self.gallery)
             reasons.append(f"{gallery_count:,} gallery images; the published figures allow {readings}")
         return notes, reasons

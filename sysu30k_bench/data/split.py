@@ -11,10 +11,12 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
+from sysu30k_bench.data.images import ImageSource
 from sysu30k_bench.data.names import Labels
 
-Role = Literal["query", "gallery"]
+Role = Literal["query", "gallery", "train"]
 ROLES: tuple[Role, Role] = ("query", "gallery")
+"""The roles of a test."""
 
 
 @dataclass(frozen=True)
@@ -87,23 +89,27 @@ class TestSet:
 
     Attributes:
         dataset: The benchmark's name, such as `sysu30k`.
-        root: The folder below which the keys are found.
+        root: Where it is, for people: a folder, or a folder in an archive.
+        images: Where the images' bytes come from, by key.
         query: The probes.
         gallery: What is searched, distractors and junk included.
         warnings: What the user should know about these files.
         not_official: Why a result on these files is not one on the published test, if it is not.
         drawn: Whether the images are a synthetic twin's.
+        split_number: Which of the standard splits, for benchmarks with several.
     """
 
     __test__ = False
 
     dataset: str
     root: Path
+    images: ImageSource
     query: Split
     gallery: Split
     warnings: list[str] = field(default_factory=list)
     not_official: list[str] = field(default_factory=list)
     drawn: bool = False
+    split_number: int | None = None
 
     def split(self, role: Role) -> Split:
         """Returns the split of a role."""

@@ -226,8 +226,10 @@ class _Run:
         batches = [batch for span in spans for batch in _cut(span, self._settings.batch_size)]
         stream = load_batches(self._source, self._keys, batches, self._embedder.input, workers=self._settings.workers)
         made: list[Made] = []
+        self._expect(spans[0] if spans else range(0))
         self._progress.begin(self._manifest.identity.role, sum(len(span) for span in spans), "images")
-        for index, span in zip(indices, spans, strict=True):
+        for index, span, following in zip(indices, spans, [*spans, range(0)][1:], strict=True):
+            self._expect(following)
             buffer = np.empty((len(span), self._manifest.dimension), self._manifest.identity.dtype)
             kept: list[int] = []
             damaged: dict[int, str] = {}
@@ -241,6 +243,11 @@ class _Run:
             made.append(self._write(index, span, buffer[: len(kept)], kept, damaged))
         self._progress.end()
         return made
+
+    def _expect(self, span: range) -> None:
+        """Within a batch images are read in the order of the split; the disk may fetch a shard's in its own."""
+        if len(span):
+            self._source.expect(self._keys[span.start : span.stop])
 
     def _span(self, index: int) -> range:
         first = index * self._manifest.shard_rows

@@ -39,15 +39,15 @@ def evaluate(
     """
     progress = progress or Silent()
     ranks = ranks or Ranks.from_environment()
-    prepared = prepare(request.export, ranks)
+    prepared = prepare(request.export, ranks, progress)
     return run_prepared(request, prepared, progress)
 
 
-def prepare(request: ExportRequest, ranks: Ranks) -> PreparedExport | PreparedImport:
+def prepare(request: ExportRequest, ranks: Ranks, progress: Progress | None = None) -> PreparedExport | PreparedImport:
     """Checks all that can be checked before work starts, for a checkpoint or a features file."""
     if is_features_file(request.checkpoint):
-        return prepare_import(request, ranks)
-    return prepare_export(request, ranks)
+        return prepare_import(request, ranks, progress)
+    return prepare_export(request, ranks, progress)
 
 
 def run_prepared(

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import torch
 
-from sysu30k_bench.data.images import FolderSource
 from sysu30k_bench.data.open import limit_test_set, open_test_set
 from sysu30k_bench.data.split import ROLES, Role, TestSet
 from sysu30k_bench.embeddings.export import ExportReport, ExportSettings, export_split
@@ -69,8 +68,8 @@ class PreparedExport:
         return ExportSettings(self.device, batch, self.request.workers, self.request.shard_rows, self.ranks)
 
 
-def prepare_export(request: ExportRequest, ranks: Ranks) -> PreparedExport:
-    """Checks everything that can be checked before work starts.
+def prepare_export(request: ExportRequest, ranks: Ranks, progress: Progress | None = None) -> PreparedExport:
+    """Checks everything that can be checked before work starts; tars without an index get one.
 
     Raises:
         BenchError: Something is wrong with data, checkpoint, card or device.
@@ -78,7 +77,7 @@ def prepare_export(request: ExportRequest, ranks: Ranks) -> PreparedExport:
     if request.data is None:
         raise UsageError("--data is missing: name the folder of the data set")
     device = choose_device(request.device, ranks.local_rank)
-    test_set = open_test_set(request.data, request.dataset)
+    test_set = open_test_set(request.data, request.dataset, request.split, progress)
     if request.limit is not None:
         test_set = limit_test_set(test_set, request.limit)
     require_matches(test_set)
@@ -101,12 +100,11 @@ def export_step(prepared: PreparedExport, progress: Progress) -> ExportNotes:
         BenchError: Anything else that `export_split` refuses.
     """
     folder, test_set = prepared.folder, prepared.test_set
-    source = FolderSource(test_set.root)
     with folder.locked() if prepared.ranks.first else nullcontext():
         reports = {
             role: export_split(
                 test_set.split(role),
-                source,
+                test_set.images,
                 prepared.model.embedder,
                 folder.embeddings(role),
                 prepared.identities[role],

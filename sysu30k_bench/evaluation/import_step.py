@@ -11,6 +11,7 @@ import torch
 from sysu30k_bench.data.names import Labels
 from sysu30k_bench.data.open import limit_test_set, open_test_set
 from sysu30k_bench.data.split import ROLES, Role, Split, TestSet
+from sysu30k_bench.data.trees.folder import FolderTree
 from sysu30k_bench.embeddings.features import Features, LabelledFeatures, match_to_split, read_features
 from sysu30k_bench.embeddings.identity import StoreIdentity
 from sysu30k_bench.embeddings.write import write_store
@@ -23,6 +24,7 @@ from sysu30k_bench.evaluation.run_folder import RunFolder, default_run_folder
 from sysu30k_bench.files import sha256_of_file
 from sysu30k_bench.models.card import AdapterCard, Network
 from sysu30k_bench.models.cards import find_card
+from sysu30k_bench.progress import Progress
 from sysu30k_bench.ranks import Ranks
 from sysu30k_bench.results.record import Model
 
@@ -60,7 +62,7 @@ class PreparedImport:
         return f"adapter {self.card.name}, embeddings made elsewhere, {self.embedding['gallery'].shape[1]:,} dimensions"
 
 
-def prepare_import(request: ExportRequest, ranks: Ranks) -> PreparedImport:
+def prepare_import(request: ExportRequest, ranks: Ranks, progress: Progress | None = None) -> PreparedImport:
     """Reads a features file and matches it to the lists by key.
 
     Raises:
@@ -74,7 +76,7 @@ def prepare_import(request: ExportRequest, ranks: Ranks) -> PreparedImport:
     if isinstance(features, LabelledFeatures):
         test_set, embedding, rows = _own_lists(request, features)
     else:
-        test_set, embedding, rows = _matched(request, features)
+        test_set, embedding, rows = _matched(request, features, progress)
     require_matches(test_set)
     digest = sha256_of_file(request.checkpoint)
     identities = {
@@ -115,11 +117,11 @@ def import_step(prepared: PreparedImport) -> ExportNotes:
 
 
 def _matched(
-    request: ExportRequest, features: Features
+    request: ExportRequest, features: Features, progress: Progress | None
 ) -> tuple[TestSet, dict[Role, np.ndarray], dict[Role, np.ndarray]]:
     if request.data is None:
         raise UsageError("--data is missing: the lists tell who is in which image")
-    test_set = open_test_set(request.data, request.dataset)
+    test_set = open_test_set(request.data, request.dataset, request.split, progress)
     if request.limit is not None:
         test_set = limit_test_set(test_set, request.limit)
     found = {role: match_to_split(request.checkpoint, features, test_set.split(role).keys) for role in ROLES}
@@ -157,7 +159,8 @@ def _own_lists(
         ]
         splits[role] = Split.of(role, [f"{role}/{number}" for number in range(len(labels))], labels)
     reason = "the labels are those of the features file, not of a list that could be checked"
-    test_set = TestSet(OWN_LABELS, request.checkpoint.parent, splits["query"], splits["gallery"], [], [reason])
+    folder = request.checkpoint.parent
+    test_set = TestSet(OWN_LABELS, folder, FolderTree(folder), splits["query"], splits["gallery"], [], [reason])
     embedding: dict[Role, np.ndarray] = {role: features.embedding[role] for role in ROLES}
     return test_set, embedding, {role: np.arange(len(embedding[role])) for role in ROLES}
 

@@ -39,4 +39,5 @@ def data_of(test_set: TestSet) -> Data:
         query_fingerprint=test_set.query.fingerprint,
         gallery_fingerprint=test_set.gallery.fingerprint,
         drawn=test_set.drawn,
+        split=test_set.split_number,
     )

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from pydantic import BaseModel
 
-from sysu30k_bench.data.images import DamagedImageError, FolderSource, decode
+from sysu30k_bench.data.images import DamagedImageError, decode
 from sysu30k_bench.data.split import ROLES
 from sysu30k_bench.embeddings.export import default_shard_rows
 from sysu30k_bench.evaluation.export_step import PreparedExport, reasons_against
@@ -88,7 +88,7 @@ def plan(prepared: PreparedExport, search: SearchRequest, *, control: bool = Fal
 
 
 def _measure(prepared: PreparedExport) -> float:
-    source, size = FolderSource(prepared.test_set.root), prepared.model.card.input
+    source, size = prepared.test_set.images, prepared.model.card.input
     started = time.perf_counter()
     images = []
     for key in prepared.test_set.query.keys[:_TIMED_IMAGES]:

@@ -21,6 +21,7 @@ class ExportRequest:
         checkpoint: A weights file, or a features file.
         data: The data set's folder; not needed for a features file that brings its own labels.
         dataset: The benchmark's name; found from the layout where None.
+        split: Which of the benchmark's standard splits, from 1; None for the first, or where there is only one.
         adapter: Name of a card or path of a `.toml`; found from the file where None.
         model: `SOURCE:NAME` of a network, in place of a card.
         output: The run folder; named after checkpoint and identity, below `runs/`, where None.
@@ -43,6 +44,7 @@ class ExportRequest:
     checkpoint: Path
     data: Path | None = None
     dataset: str | None = None
+    split: int | None = None
     adapter: str | None = None
     model: str | None = None
     output: Path | None = None

@@ -136,6 +136,7 @@ class Data(_Strict):
         query_fingerprint: SHA-256 of the query rows in order.
         gallery_fingerprint: SHA-256 of the gallery rows in order.
         drawn: Whether the images are a synthetic twin's.
+        split: Which of the benchmark's standard splits, where there are several.
     """
 
     dataset: str
@@ -143,6 +144,7 @@ class Data(_Strict):
     query_fingerprint: Sha256
     gallery_fingerprint: Sha256
     drawn: bool
+    split: int | None = None
 
 
 class Machine(_Strict):

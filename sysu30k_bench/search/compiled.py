@@ -150,9 +150,7 @@ def decide(
 
     def run(first: int, last: int) -> None:
         scratch = _scratch(queries.shape[1])
-        kernels.decide(
-            queries, rows, query, column, offset, first, last, match, TIE, error, wide, scratch, above, tied
-        )
+        kernels.decide(queries, rows, query, column, offset, first, last, match, TIE, error, wide, scratch, above, tied)
 
     _share(len(query), run)
     return tied

@@ -12,7 +12,8 @@ import torch
 from PIL import Image
 from torchvision import transforms
 
-from sysu30k_bench.data.images import DamagedImageError, FolderSource, decode
+from sysu30k_bench.data.images import DamagedImageError, decode
+from sysu30k_bench.data.trees.folder import FolderTree
 from sysu30k_bench.models.card import Feature, Input
 from sysu30k_bench.models.embedder import Embedder
 from tests.conftest import jpeg
@@ -96,7 +97,7 @@ def test_flipped_bytes_never_raise_anything_else(seed: int) -> None:
 
 def test_folder_source_names_what_is_wrong(tmp_path: Path) -> None:
     (tmp_path / "empty.jpg").write_bytes(b"")
-    source = FolderSource(tmp_path)
+    source = FolderTree(tmp_path)
     for key, reason in (("empty.jpg", "empty"), ("missing.jpg", "No such file"), (".", "directory")):
         with pytest.raises(DamagedImageError, match=reason):
             source.read(key)

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 import torch
 
-from sysu30k_bench.data.images import FolderSource
 from sysu30k_bench.data.open import open_test_set
 from sysu30k_bench.embeddings.export import ExportReport, ExportSettings, default_shard_rows, export_split
 from sysu30k_bench.embeddings.identity import StoreIdentity
@@ -52,7 +51,7 @@ def run(
     settings = ExportSettings(torch.device("cpu"), batch_size=3, workers=0, shard_rows=5)
     return export_split(
         test_set.gallery,
-        FolderSource(test_set.root),
+        test_set.images,
         embedder,
         folder,
         StoreIdentity(**{**values, **identity}),

@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from sysu30k_bench.data.benchmarks.sysu30k import SYNTHETIC_MARK
 from sysu30k_bench.data.synth.person import draw_looks
 from sysu30k_bench.data.synth.scene import DIFFICULTIES, picture
-from sysu30k_bench.data.sysu30k import SYNTHETIC_MARK
 from sysu30k_bench.errors import DataError, UsageError
 from sysu30k_bench.files import unwritable, write_atomically
 from sysu30k_bench.progress import Progress

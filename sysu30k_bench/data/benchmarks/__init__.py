@@ -1,0 +1,1 @@
+"""One file a benchmark: its layout, its names, its protocol."""

@@ -1,0 +1,93 @@
+"""The SYSU-30k test set as its archive unpacks: `query/`, `gallery/` and in it `0000others/`."""
+
+from __future__ import annotations
+
+import re
+
+from sysu30k_bench.data.benchmarks.benchmark import Benchmark, first_with, read_folder
+from sysu30k_bench.data.meta_lists import compare_with_meta_list
+from sysu30k_bench.data.names import parse_sysu30k
+from sysu30k_bench.data.split import ROLES, Role, Split
+from sysu30k_bench.data.trees.tree import Tree
+from sysu30k_bench.errors import DataError
+
+SYNTHETIC_MARK = "SYNTHETIC.json"
+"""The file by which `data synth` marks what it drew."""
+
+_RELEASED = "SYSU-30k-released"
+_ABOVE = ("", _RELEASED, f"{_RELEASED}/{_RELEASED}")
+_TEST = [*(f"{above}/sysu_test_set_all".strip("/") for above in _ABOVE), *_ABOVE, "test/sysu_test_set_all"]
+_TRAIN = [f"{above}/sysu_train_set_all".strip("/") for above in _ABOVE]
+_TRAIN_FOLDER = re.compile(r"(?:^|/)[0-9]{10}/[^/]+$")
+
+
+class Sysu30k(Benchmark):
+    """Identities and cameras come from the file names, as in the reference script; folder names only order the files.
+
+    Where the published lists (`meta/query.txt`, `meta/gallery.txt`) are beside the images, the two are compared.
+    """
+
+    name = "sysu30k"
+    needs = "query/ and gallery/"
+
+    def find(self, tree: Tree) -> str | None:
+        """See `Benchmark`."""
+        return first_with(tree, ["", *_TEST], "query", "gallery")
+
+    def read(self, place: Tree, role: Role, split: int) -> Split:  # noqa: ARG002
+        """See `Benchmark`; the training set has no labels of images, and is read by `data.training`."""
+        if role == "train":
+            raise DataError(
+                "the training set of SYSU-30k has labels of bags alone", hint="see `data stats` and `train`"
+            )
+        return read_folder(place, role, role, parse_sysu30k, "000028311_c1_1.jpg or 0000others_c1_17.jpg")
+
+    def remarks(self, place: Tree, query: Split, gallery: Split) -> tuple[list[str], list[str]]:
+        """See `Benchmark`."""
+        warnings: list[str] = []
+        reasons: list[str] = []
+        for role, split in zip(ROLES, (query, gallery), strict=True):
+            files = [key[len(role) + 1 :] for key in split.keys]
+            strays = _in_folder_of_another(files)
+            if strays:
+                warnings.append(
+                    f"{len(strays)} {role} images lie in the folder of another identity; the file name decides, "
+                    f"as in the reference (first: {strays[0]})"
+                )
+            reasons += compare_with_meta_list(place, role, files)
+        if is_drawn(place):
+            reasons.append("the images were drawn by `data synth`")
+        return warnings, reasons
+
+
+def is_drawn(place: Tree) -> bool:
+    """Whether `data synth` drew the images."""
+    return place.size(SYNTHETIC_MARK) >= 0 or place.size(f"../{SYNTHETIC_MARK}") >= 0
+
+
+def find_training(tree: Tree) -> str | None:
+    """Returns the folder whose sub-folders are the ten-digit ones of the training set, or None."""
+    for place in _TRAIN:
+        if tree.has_folder(place):
+            return place
+    names = tree.entries()
+    return "" if any(re.fullmatch(r"[0-9]{10}/", name) for name in names) else None
+
+
+def is_training_tar(names: list[str]) -> bool:
+    """Whether a tar that begins with these members holds training images."""
+    return any(_TRAIN_FOLDER.search(name) for name in names)
+
+
+def is_test_tar(names: list[str]) -> bool:
+    """Whether a tar that begins with these members may belong to the test set."""
+    return bool(names) and not is_training_tar(names)
+
+
+def _in_folder_of_another(files: list[str]) -> list[str]:
+    strays = []
+    for file in files:
+        folder, _, name = file.rpartition("/")
+        if folder and not name.startswith(folder.rpartition("/")[2]):
+            strays.append(file)
+    return strays

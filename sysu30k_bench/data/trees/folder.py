@@ -1,0 +1,110 @@
+"""A tree that is a folder."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from sysu30k_bench.data.images import DamagedImageError
+from sysu30k_bench.data.trees.tree import is_image, refuse_size, refuse_unprintable
+from sysu30k_bench.errors import DataError
+
+
+class FolderTree:
+    """Files below a folder. Links are followed, each folder once; those that leave the folder are noted.
+
+    Args:
+        path: The folder.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.notes: list[str] = []
+
+    def entries(self) -> list[str]:
+        """See `Tree`."""
+        return sorted(entry.name + ("/" if _is_folder(entry) else "") for entry in self.path.iterdir())
+
+    def images(self, below: str) -> list[str]:
+        """See `Tree`.
+
+        Raises:
+            DataError: A folder cannot be read, or a name is not printable UTF-8.
+        """
+        walk = _Walk(self.path / below if below else self.path)
+        refuse_unprintable(walk.root, walk.found)
+        if walk.outside:
+            note = f"{len(walk.outside)} links below {walk.root} lead out of it (first: {walk.outside[0]})"
+            if note not in self.notes:
+                self.notes.append(note)
+        return walk.found
+
+    def has_folder(self, key: str) -> bool:
+        """See `Tree`."""
+        return _is_folder(self.path / key)
+
+    def size(self, key: str) -> int:
+        """See `Tree`."""
+        try:
+            return (self.path / key).stat().st_size
+        except OSError:
+            return -1
+
+    def read(self, key: str) -> bytes:
+        """See `Tree`."""
+        path = self.path / key
+        try:
+            refuse_size(path.stat().st_size)
+            return path.read_bytes()
+        except OSError as error:
+            raise DamagedImageError(error.strerror or str(error)) from error
+
+    def expect(self, keys: Sequence[str]) -> None:
+        """See `Tree`; the file system knows where files lie, and we do not."""
+
+
+class _Walk:
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.found: list[str] = []
+        self.outside: list[str] = []
+        self._real_root = os.path.realpath(root)
+        self._visited: set[str] = set()
+        self._enter("")
+
+    def _enter(self, prefix: str) -> None:
+        place = self.root / prefix
+        real = os.path.realpath(place)
+        if real in self._visited:  # a link that leads back up would never end
+            return
+        self._visited.add(real)
+        try:
+            with os.scandir(place) as scan:
+                entries = sorted(scan, key=lambda entry: entry.name)
+        except OSError as error:
+            raise DataError(
+                f"cannot read the folder {place}: {error.strerror}", hint="check its permissions"
+            ) from error
+        folders = []
+        for entry in entries:
+            if entry.is_symlink():
+                self._note(prefix + entry.name)
+            if entry.is_dir():
+                folders.append(entry.name)
+            elif is_image(entry.name):
+                self.found.append(prefix + entry.name)
+        for name in folders:
+            self._enter(f"{prefix}{name}/")
+
+    def _note(self, link: str) -> None:
+        real = os.path.realpath(self.root / link)
+        if os.path.commonpath([real, self._real_root]) != self._real_root:
+            self.outside.append(f"{link} -> {real}")
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:
+        return False

@@ -1,0 +1,144 @@
+"""Reading a tar's headers from end to end, over damage, from any header on."""
+
+from __future__ import annotations
+
+import tarfile
+from collections.abc import Generator, Iterator
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+from sysu30k_bench.data.trees.archive import clean_name
+from sysu30k_bench.errors import DataError
+
+BLOCK = 512
+_LOOK_AHEAD = 1 << 20
+
+
+class Found(NamedTuple):
+    """A member, or a stretch without one.
+
+    Attributes:
+        key: The member's key; empty for damage.
+        offset: Of its bytes, or of the damage.
+        size: Bytes.
+        target: The key of the member whose bytes these are, for a hard link.
+        fault: Why it cannot be read, or what is wrong there.
+        next: Where the next header starts.
+    """
+
+    key: str
+    offset: int
+    size: int
+    target: str | None
+    fault: str | None
+    next: int
+
+
+def scan(path: Path, start: int = 0) -> Iterator[Found]:
+    """Goes through the headers of a tar.
+
+    Python's `tarfile` reads every header. Where it stops before the end of the file at something that is neither a
+    header nor the end mark, the scan goes on at the next block that is a header, and the stretch between is damage.
+
+    Args:
+        path: The tar, uncompressed.
+        start: Offset of a header to begin with.
+
+    Yields:
+        Regular files and hard links; members that are refused; damage.
+
+    Raises:
+        DataError: It is no tar.
+    """
+    length = path.stat().st_size
+    if not length:
+        raise DataError(f"{path} is empty", hint="download it again")
+    with path.open("rb") as file:
+        at: int | None = start
+        while at is not None and at < length:
+            at = yield from _run(file, at, length, path)
+
+
+def _run(file: BinaryIO, at: int, length: int, path: Path) -> Generator[Found, None, int | None]:
+    """Goes on until `tarfile` stops; returns where to begin again, or None at the end."""
+    file.seek(at)
+    stopped = at
+    try:
+        with tarfile.open(fileobj=file, mode="r:", encoding="utf-8", errors="surrogateescape") as tar:
+            while (info := tar.next()) is not None:
+                tar.__dict__["members"].clear()  # it would keep all of them in memory
+                stopped = tar.offset
+                yield _found(info, stopped, length)
+    except (tarfile.TarError, ValueError, OverflowError, EOFError) as error:
+        if stopped == 0:
+            raise DataError(
+                f"{path} is not a tar that can be read in place: {error}",
+                hint="a compressed one must be decompressed first (`gunzip`); an interrupted download must be repeated",
+            ) from error
+    if stopped >= length:  # the last member reaches beyond the end, or the end mark is missing
+        if stopped == length:
+            yield Found("", length, 0, None, "the end mark is missing: the file may have been cut off here", length)
+        return None
+    file.seek(stopped)
+    block = file.read(BLOCK)
+    if len(block) == BLOCK and not any(block):
+        return None
+    again = _next_header(file, stopped + BLOCK, length)
+    size = (length if again is None else again) - stopped
+    yield Found("", stopped, size, None, f"{size:,} bytes that are no tar header", stopped + size)
+    return again
+
+
+def _found(info: tarfile.TarInfo, following: int, length: int) -> Found:
+    key, fault = clean_name(info.name)
+    if info.islnk():
+        target, bad = clean_name(info.linkname)
+        return Found(key, 0, 0, target, fault or bad, following)
+    if info.isdir():
+        fault = fault or ""
+    elif not info.isreg() or info.issparse():
+        fault = fault or f"not a plain file (tar type {info.type.decode('ascii', 'replace')})"
+    elif info.offset_data + info.size > length:
+        fault = f"cut off: {max(0, length - info.offset_data):,} of {info.size:,} bytes are there"
+    return Found(key, info.offset_data, info.size, None, fault, following)
+
+
+def _next_header(file: BinaryIO, start: int, length: int) -> int | None:
+    at = start
+    while at < length:
+        file.seek(at)
+        chunk = file.read(_LOOK_AHEAD)
+        for place in range(0, len(chunk) - BLOCK + 1, BLOCK):
+            block = chunk[place : place + BLOCK]
+            if block[257:262] == b"ustar" and _is_header(block):
+                return at + place
+        at += max(len(chunk) - len(chunk) % BLOCK, BLOCK)
+    return None
+
+
+def _is_header(block: bytes) -> bool:
+    try:
+        tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
+    except tarfile.HeaderError:
+        return False
+    return True
+
+
+def first_names(path: Path, count: int) -> list[str]:
+    """Returns the keys of a tar's first regular files, without indexing it; empty where it is no tar."""
+    names: list[str] = []
+    try:
+        for found in scan(path):
+            if found.fault is None:
+                names.append(found.key)
+            if len(names) >= count:
+                break
+    except (DataError, OSError):
+        return []
+    return names
+
+
+def modified(path: Path) -> tuple[int, int]:
+    """Returns a file's size and time of change: what says that an index is still its own."""
+    status = path.stat()
+    return status.st_size, status.st_mtime_ns

@@ -1,0 +1,87 @@
+"""Reading members of a zip, by Python's `zipfile`."""
+
+from __future__ import annotations
+
+import os
+import zipfile
+import zlib
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+from itertools import islice, takewhile
+from pathlib import Path
+from typing import Any
+
+from sysu30k_bench.data.images import DamagedImageError
+from sysu30k_bench.data.trees.archive import Member, clean_name
+from sysu30k_bench.errors import DataError
+
+
+class ZipIndex:
+    """An `Index` of a zip, which brings its own; opened anew in every process.
+
+    Args:
+        path: The zip.
+
+    Raises:
+        DataError: It is none, or its directory at the end is missing.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._opened: tuple[int, zipfile.ZipFile] | None = None
+        self._members: dict[str, tuple[str, Member]] = {}
+        self._refused: list[str] = []
+        try:
+            infos = self._open().infolist()
+        except (zipfile.BadZipFile, OSError, ValueError) as error:
+            raise DataError(f"{path} is not a zip that can be read: {error}", hint="download it again") from error
+        for info in infos:
+            if info.is_dir():
+                continue
+            key, fault = clean_name(info.filename.replace("\\", "/"))  # as archives made on Windows have it
+            if info.flag_bits & 1:
+                fault = "it is encrypted"
+            if fault:
+                self._refused.append(f"{key}: {fault}")
+            else:
+                self._members[key] = (info.filename, Member(info.header_offset, info.file_size))
+        self._keys = sorted(self._members)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_opened": None}
+
+    def find(self, key: str) -> Member | None:
+        """See `Index`."""
+        found = self._members.get(key)
+        return None if found is None else found[1]
+
+    def below(self, prefix: str, limit: int | None = None) -> Iterator[str]:
+        """See `Index`."""
+        first = bisect_left(self._keys, prefix)
+        last = len(self._keys) if limit is None else first + limit
+        yield from takewhile(lambda key: key.startswith(prefix), islice(self._keys, first, last))
+
+    def roots(self) -> list[str]:
+        """See `Index`."""
+        return sorted({first + slash for first, slash, _ in (key.partition("/") for key in self._keys)})
+
+    def complaints(self) -> list[str]:
+        """See `Index`."""
+        if not self._refused:
+            return []
+        return [f"{self.path.name}: {len(self._refused)} members are refused (first: {self._refused[0]})"]
+
+    def read(self, key: str, member: Member) -> bytes:  # noqa: ARG002
+        """See `Index`."""
+        try:
+            return self._open().read(self._members[key][0])
+        except (zipfile.BadZipFile, zlib.error, OSError, EOFError, NotImplementedError) as error:
+            raise DamagedImageError(str(error) or type(error).__name__) from error
+
+    def expect(self, members: Sequence[Member]) -> None:
+        """See `Index`; a zip of these sizes is read soon enough."""
+
+    def _open(self) -> zipfile.ZipFile:
+        if self._opened is None or self._opened[0] != os.getpid():
+            self._opened = (os.getpid(), zipfile.ZipFile(self.path))
+        return self._opened[1]
