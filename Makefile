@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed-dev
 DEMO ?= demo
 
-.PHONY: demo test test-all lint types schema bench-export bench-search bench-search-full bench-search-growth clean
+.PHONY: demo test test-all lint types schema bench-export bench-search bench-search-full bench-search-growth bench-training-list bench-archives clean
 
 $(STAMP): setup.cfg pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -42,6 +42,12 @@ bench-search: $(STAMP)  ## exact search beside its peers, at a quarter of the ga
 
 bench-search-growth: $(STAMP)  ## the search at an eighth of the gallery to all of it, and with 100 to 10,000 queries
 	$(BIN)/python -m benchmarks.search_growth
+
+bench-training-list: $(STAMP)  ## train.txt and the bags at their real size
+	$(BIN)/python -m benchmarks.training_list
+
+bench-archives: $(STAMP)  ## 100,000 drawn images in tars, beside the same images unpacked
+	$(BIN)/python -m benchmarks.archives
 
 bench-search-full: $(STAMP)  ## the same at the full size, once, on two kinds of data, beside the fastest peer
 	$(BIN)/python -m benchmarks.search --gallery 478731 --rounds 1 --kind clustered --kind relu --only "ours, auto" \

@@ -95,6 +95,11 @@ dataset_option = _option(
     help=f"Found from the layout where unambiguous. {', '.join(DATASETS)}.",
 )
 
+id_offset_option = _option(
+    "--id-offset",
+    type=click.IntRange(0, 1),
+    help="Folder number less label of a bag; found from the folders that are there where not given.",
+)
 split_option = _option("--split", type=click.IntRange(1), help="Which of the standard splits, where there are several.")
 
 export_options = _apply(

@@ -47,7 +47,7 @@ def metrics_table(metrics: Metrics) -> Table:
 def splits_table(summary: SplitSummary) -> Table:
     """Lays out the mean over all splits."""
     said = "official" if summary.official else "not official: see the runs"
-    table = Table(title=f"{summary.dataset}, mean of {summary.splits} splits ({said})", title_justify="left")
+    table = Table(title=f"{summary.dataset}, mean of {summary.splits} splits ({said})", min_width=60)
     for column in ("metric", "mean %", "deviation", "lowest", "highest"):
         table.add_column(column, justify="left" if column == "metric" else "right")
     for name, spread in summary.metrics.items():

@@ -19,6 +19,8 @@ FORMATS = ("JPEG", "PNG", "BMP", "PPM", "TIFF", "WEBP")
 MAX_PIXELS = 64_000_000
 MAX_BYTES = 256 * 1024 * 1024
 
+_ORIENTATION = 0x0112
+
 _FILTERS = {
     "nearest": Image.Resampling.NEAREST,
     "bilinear": Image.Resampling.BILINEAR,
@@ -62,18 +64,44 @@ def decode(content: bytes, height: int, width: int, interpolation: str) -> np.nd
     Raises:
         DamagedImageError: The bytes are no image, are cut off, or decode to over 64 million pixels.
     """
+    rgb, _ = _decoded(content)
+    resized = rgb.resize((width, height), _FILTERS[interpolation])
+    return np.ascontiguousarray(np.asarray(resized).transpose(2, 0, 1))
+
+
+def check_image(content: bytes) -> bool:
+    """Decodes an image as `decode` does, and says whether its EXIF data asks for a rotation.
+
+    The protocol's pixels are those of the file: the reference does not rotate, and neither does `decode`.
+
+    Args:
+        content: The file's bytes.
+
+    Raises:
+        DamagedImageError: As `decode`.
+    """
+    return _decoded(content, look=True)[1]
+
+
+def _decoded(content: bytes, *, look: bool = False) -> tuple[Image.Image, bool]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             with Image.open(io.BytesIO(content), formats=FORMATS) as image:
                 if image.width * image.height > MAX_PIXELS:
                     raise DamagedImageError(f"{image.width} x {image.height} pixels: refused before decoding")
-                rgb = image.convert("RGB")
+                return image.convert("RGB"), look and _rotated(image)
     except DamagedImageError:
         raise
     except UnidentifiedImageError as error:
         raise DamagedImageError("no image in a format that is read (JPEG, PNG, BMP, PPM, TIFF, WebP)") from error
     except Exception as error:
         raise DamagedImageError(str(error) or type(error).__name__) from error
-    resized = rgb.resize((width, height), _FILTERS[interpolation])
-    return np.ascontiguousarray(np.asarray(resized).transpose(2, 0, 1))
+
+
+def _rotated(image: Image.Image) -> bool:
+    try:
+        warnings.simplefilter("ignore")
+        return bool(image.getexif().get(_ORIENTATION, 1) != 1)
+    except Exception:  # noqa: BLE001  whatever is wrong with data that is not used is no fault of the image
+        return False

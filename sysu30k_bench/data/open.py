@@ -57,7 +57,7 @@ def open_test_set(
         query,
         gallery,
         [*([benchmark.note] if benchmark.note else []), *place.notes, *warnings, *notes],
-        [*reasons, *count_reasons],
+        [*place.faults, *reasons, *count_reasons],
         isinstance(benchmark, Sysu30k) and is_drawn(place),
         (split or 1) if benchmark.splits > 1 else None,
     )

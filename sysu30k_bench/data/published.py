@@ -74,6 +74,8 @@ class PublishedCounts(BaseModel):
         if fitting:
             if len(self.gallery) > 1:
                 notes.append(f"the gallery of {gallery_count:,} images fits the reading: {fitting[0].reading}")
+        elif not self.gallery and self.query is None:
+            reasons.append(f"{self.title} publishes no lists or counts to compare these with")
         elif self.gallery:
             readings = ", ".join(f"{reading.count:,}" for reading in self.gallery)
             reasons.append(f"{gallery_count:,} gallery images; the published figures allow {readings}")

@@ -5,6 +5,7 @@ import io
 import struct
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ import torch
 from PIL import Image
 from torchvision import transforms
 
-from sysu30k_bench.data.images import DamagedImageError, decode
+from sysu30k_bench.data.images import DamagedImageError, check_image, decode
 from sysu30k_bench.data.trees.folder import FolderTree
 from sysu30k_bench.models.card import Feature, Input
 from sysu30k_bench.models.embedder import Embedder
@@ -101,3 +102,49 @@ def test_folder_source_names_what_is_wrong(tmp_path: Path) -> None:
     for key, reason in (("empty.jpg", "empty"), ("missing.jpg", "No such file"), (".", "directory")):
         with pytest.raises(DamagedImageError, match=reason):
             source.read(key)
+
+
+def saved(image: Image.Image, **options: Any) -> bytes:
+    file = io.BytesIO()
+    image.save(file, "JPEG", **options)
+    return file.getvalue()
+
+
+def test_exif_rotation_is_ignored_as_in_the_reference_and_told() -> None:
+    image = Image.open(io.BytesIO(jpeg()))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    turned, plain = saved(image, exif=exif), saved(image)
+    assert np.array_equal(decode(turned, 16, 8, "bicubic"), decode(plain, 16, 8, "bicubic"))
+    assert check_image(turned)
+    assert not check_image(plain)
+
+
+def test_broken_exif_is_no_fault_of_the_image() -> None:
+    content = saved(Image.open(io.BytesIO(jpeg())), exif=b"Exif\0\0MM\0*\xff\xff\xff\xff")
+    assert decode(content, 16, 8, "bicubic").shape == (3, 16, 8)
+    assert not check_image(content)
+
+
+def test_progressive_jpegs_decode() -> None:
+    image = Image.open(io.BytesIO(jpeg()))
+    progressive = Image.open(io.BytesIO(saved(image, progressive=True, quality=90)))
+    assert progressive.info["progressive"]
+    assert decode(saved(image, progressive=True), 16, 8, "bicubic").shape == (3, 16, 8)
+
+
+@pytest.mark.parametrize("cut", [1, 2, 3, 10])
+def test_a_jpeg_without_its_last_bytes_is_damaged_or_whole_never_half(cut: int) -> None:
+    content = jpeg()
+    try:
+        pixels = decode(content[:-cut], 16, 8, "bicubic")
+    except DamagedImageError as error:
+        assert "truncated" in str(error)  # noqa: PT017  either outcome is right: only the end mark may be missing
+    else:
+        assert np.array_equal(pixels, decode(content, 16, 8, "bicubic"))
+
+
+@pytest.mark.parametrize("content", [b"", b"x", jpeg()[:-400]])
+def test_checking_is_decoding(content: bytes) -> None:
+    with pytest.raises(DamagedImageError):
+        check_image(content)

@@ -53,7 +53,8 @@ class ArchiveTree:
     def __init__(self, path: Path, indexes: Sequence[Index]) -> None:
         self.path = path
         self._indexes = indexes
-        self.notes = [complaint for index in indexes for complaint in index.complaints()]
+        self.notes: list[str] = []
+        self.faults = [complaint for index in indexes for complaint in index.complaints()]
 
     def entries(self) -> list[str]:
         """See `Tree`."""

@@ -21,10 +21,12 @@ class FolderTree:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.notes: list[str] = []
+        self.faults: list[str] = []
 
     def entries(self) -> list[str]:
         """See `Tree`."""
-        return sorted(entry.name + ("/" if _is_folder(entry) else "") for entry in self.path.iterdir())
+        visible = [entry for entry in self.path.iterdir() if entry.name[0] != "."]
+        return sorted(entry.name + ("/" if _is_folder(entry) else "") for entry in visible)
 
     def images(self, below: str) -> list[str]:
         """See `Tree`.

@@ -85,7 +85,8 @@ def _run(file: BinaryIO, at: int, length: int, path: Path) -> Generator[Found, N
         return None
     again = _next_header(file, stopped + BLOCK, length)
     size = (length if again is None else again) - stopped
-    yield Found("", stopped, size, None, f"{size:,} bytes that are no tar header", stopped + size)
+    fault = f"{size:,} bytes that are no tar header" if again else f"cut off: the last {size:,} bytes hold no header"
+    yield Found("", stopped, size, None, fault, stopped + size)
     return again
 
 

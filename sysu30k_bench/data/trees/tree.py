@@ -24,6 +24,10 @@ class Tree(Protocol):
     def notes(self) -> list[str]:
         """What the user should know about these files."""
 
+    @property
+    def faults(self) -> list[str]:
+        """What cannot be read of them: a result on the rest is not one on the published files."""
+
     def entries(self) -> list[str]:
         """Names of what lies directly in the root; those of folders end in a slash."""
 
@@ -64,6 +68,11 @@ class Below:
     def notes(self) -> list[str]:
         """See `Tree`."""
         return self._tree.notes
+
+    @property
+    def faults(self) -> list[str]:
+        """See `Tree`."""
+        return self._tree.faults
 
     def entries(self) -> list[str]:
         """See `Tree`; only roots are listed to people."""

@@ -18,7 +18,7 @@ from sysu30k_bench.data.trees.tree import Below, Tree, walk_order
 from sysu30k_bench.errors import DataError
 from tests.data.trees.archives import tar_of, tar_with, zip_of
 
-FILES = ("q/1/b.jpg", "q/1/a.JPG", "q/z.png", "q/10/c.jpg", "q/2/d.webp", "q/2-x/e.jpg", "q/2/deep/f.jpg", 
+FILES = ("q/1/b.jpg", "q/1/a.JPG", "q/z.png", "q/10/c.jpg", "q/2/d.webp", "q/2-x/e.jpg", "q/2/deep/f.jpg",
          "q/notes.txt", "top.jpg", "q/.hidden.jpg", "q/Ärger mit Leerzeichen.jpg", "other/g.jpg")  # fmt: skip
 
 
@@ -171,7 +171,7 @@ def test_a_damaged_member_of_a_zip_is_a_damaged_image(tmp_path: Path) -> None:
     with pytest.raises(DamagedImageError, match="CRC"):
         tree.read("a.jpg")
     assert tree.images("") == ["a.jpg"]
-    assert "2 members are refused" in tree.notes[0]
+    assert "2 members are refused" in tree.faults[0]
 
 
 def test_a_zip_bomb_is_refused_by_its_size(tmp_path: Path) -> None:

@@ -1,0 +1,32 @@
+"""`data index`: the indexes of tars, ahead of their use."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from sysu30k_bench.cli.console import stdout_console, terminal_progress
+from sysu30k_bench.cli.options import json_option
+
+
+@click.command("index")
+@click.argument("root", type=click.Path(path_type=Path))
+@json_option
+def index(root: Path, as_json: bool) -> None:
+    """Index every tar at ROOT, a tar or a folder of them. Interrupted, the same command goes on.
+
+    Every other command does this by itself where it has to; nothing is unpacked.
+    """
+    from sysu30k_bench.data.verify import verify_archives
+
+    with terminal_progress(quiet=as_json) as progress:
+        reports = verify_archives(root, progress)
+    if as_json:
+        click.echo(json.dumps([report.model_dump(exclude={"faults"}) for report in reports], indent=1))
+        return
+    for report in reports:
+        stdout_console().print(f"{report.name}: {report.members:,} files", markup=False, soft_wrap=True)
+    if not reports:
+        stdout_console().print(f"there is no tar or zip in {root}", markup=False, soft_wrap=True)

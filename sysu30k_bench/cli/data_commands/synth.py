@@ -1,0 +1,52 @@
+"""`data synth`: a synthetic twin of the test set."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from sysu30k_bench.cli.console import stdout_console, terminal_progress
+
+
+@click.command("synth")
+@click.argument("root", type=click.Path(path_type=Path))
+@click.option(
+    "--identities",
+    type=click.IntRange(1, 1_000_000),
+    default=1000,
+    show_default=True,
+    show_envvar=True,
+    help="Queries, each with one match.",
+)
+@click.option(
+    "--distractors",
+    type=click.IntRange(0, 5_000_000),
+    default=10_000,
+    show_default=True,
+    show_envvar=True,
+    help="Images in 0000others.",
+)
+@click.option(
+    "--difficulty",
+    type=click.Choice(["easy", "normal", "hard"]),
+    default="normal",
+    show_default=True,
+    show_envvar=True,
+    help="How alike people are, how much cameras differ.",
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    show_envvar=True,
+    help="Equal seeds draw equal images.",
+)
+def synth(root: Path, identities: int, distractors: int, difficulty: str, seed: int) -> None:
+    """Draw a synthetic twin of the SYSU-30k test set below ROOT, in exactly its layout."""
+    from sysu30k_bench.data.synth.twin import TwinRequest, write_twin
+
+    with terminal_progress() as progress:
+        images = write_twin(root, TwinRequest(identities, distractors, difficulty, seed), progress)
+    stdout_console().print(f"{2 * identities + distractors:,} images in {images}", markup=False, soft_wrap=True)

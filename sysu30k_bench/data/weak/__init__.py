@@ -1,0 +1,1 @@
+"""The training set of SYSU-30k: images in bags, identities of bags alone."""
