@@ -25,8 +25,9 @@ def blocks(document: str, language: str) -> list[str]:
 
 def test_readme_commands(bench: Bench, tmp_path: Path) -> None:
     assert bench("demo", "--identities", 12, "--distractors", 20, cwd=tmp_path).code == 0
-    typed = [line.removeprefix("$ ") for block in blocks("README.md", "console") for line in block.splitlines()]
-    assert len(typed) >= 9
+    shown = [*blocks("README.md", "console"), *blocks("docs/data.md", "console")]
+    typed = [line.removeprefix("$ ") for block in shown for line in block.splitlines()]
+    assert len(typed) >= 13
     for line in typed:
         program, *words = shlex.split(line)
         assert program == "sysu30k-bench"
