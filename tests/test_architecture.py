@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "sysu30k_bench"
-ROOMS = ["data", "models", "embeddings", "search", "metrics", "results", "board", "evaluation", "cli"]
+ROOMS = ["data", "models", "embeddings", "search", "metrics", "results", "board", "evaluation", "training", "cli"]
 
 
 def imported_rooms(path: Path) -> set[str]:

@@ -25,6 +25,7 @@ _COMMANDS = {
     "leaderboard": "sysu30k_bench.cli.leaderboard:leaderboard",
     "score": "sysu30k_bench.cli.score:score",
     "search": "sysu30k_bench.cli.search:search_command",
+    "train": "sysu30k_bench.cli.train:train",
 }
 INTERRUPTED = 130
 BUG = 70

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 
@@ -74,10 +75,10 @@ def prepare_export(request: ExportRequest, ranks: Ranks, progress: Progress | No
     Raises:
         BenchError: Something is wrong with data, checkpoint, card or device.
     """
-    if request.data is None:
+    if request.data is None and request.lists is None:
         raise UsageError("--data is missing: name the folder of the data set")
     device = choose_device(request.device, ranks.local_rank)
-    test_set = open_test_set(request.data, request.dataset, request.split, progress)
+    test_set = request.lists or open_test_set(request.data or Path(), request.dataset, request.split, progress)
     if request.limit is not None:
         test_set = limit_test_set(test_set, request.limit)
     require_matches(test_set)

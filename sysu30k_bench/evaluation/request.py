@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from sysu30k_bench.data.split import TestSet
 from sysu30k_bench.models.card import FeatureKind, Flip
 from sysu30k_bench.search.choose import EngineName, FilterName
 
@@ -20,6 +21,7 @@ class ExportRequest:
     Attributes:
         checkpoint: A weights file, or a features file.
         data: The data set's folder; not needed for a features file that brings its own labels.
+        lists: A test set that is open already, in place of `data`.
         dataset: The benchmark's name; found from the layout where None.
         split: Which of the benchmark's standard splits, from 1; None for the first, or where there is only one.
         adapter: Name of a card or path of a `.toml`; found from the file where None.
@@ -43,6 +45,7 @@ class ExportRequest:
 
     checkpoint: Path
     data: Path | None = None
+    lists: TestSet | None = None
     dataset: str | None = None
     split: int | None = None
     adapter: str | None = None

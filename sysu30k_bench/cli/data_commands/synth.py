@@ -43,10 +43,37 @@ from sysu30k_bench.cli.console import stdout_console, terminal_progress
     show_envvar=True,
     help="Equal seeds draw equal images.",
 )
-def synth(root: Path, identities: int, distractors: int, difficulty: str, seed: int) -> None:
+@click.option(
+    "--training",
+    type=click.IntRange(0, 100_000),
+    default=0,
+    show_default=True,
+    show_envvar=True,
+    help="Other identities to draw a training set of, with its lists.",
+)
+@click.option(
+    "--training-images",
+    type=click.IntRange(2, 1000),
+    default=10,
+    show_default=True,
+    show_envvar=True,
+    help="Images of each of those, by two cameras.",
+)
+def synth(
+    root: Path,
+    identities: int,
+    distractors: int,
+    difficulty: str,
+    seed: int,
+    training: int,
+    training_images: int,
+) -> None:
     """Draw a synthetic twin of the SYSU-30k test set below ROOT, in exactly its layout."""
     from sysu30k_bench.data.synth.twin import TwinRequest, write_twin
 
     with terminal_progress() as progress:
-        images = write_twin(root, TwinRequest(identities, distractors, difficulty, seed), progress)
-    stdout_console().print(f"{2 * identities + distractors:,} images in {images}", markup=False, soft_wrap=True)
+        images = write_twin(
+            root, TwinRequest(identities, distractors, difficulty, seed, training, training_images), progress
+        )
+    drawn = 2 * identities + distractors + training * training_images
+    stdout_console().print(f"{drawn:,} images in {images}", markup=False, soft_wrap=True)

@@ -20,6 +20,7 @@ from sysu30k_bench.progress import Progress
 FIRST_IDENTITY = 28_311
 _GALLERY_CAMERA, _QUERY_CAMERA = 1, 2
 _DISTRACTOR_IDENTITIES = 10_000_000
+_TRAINING_IDENTITIES = 20_000_000
 
 
 @dataclass(frozen=True)
@@ -31,18 +32,23 @@ class TwinRequest:
         distractors: Images in `0000others`.
         difficulty: `easy`, `normal` or `hard`.
         seed: Seed of everything.
+        training: Identities of the training set, other people than the test's; 0 for none.
+        training_images: Images of each of them.
     """
 
     identities: int = 1000
     distractors: int = 10_000
     difficulty: str = "normal"
     seed: int = 0
+    training: int = 0
+    training_images: int = 10
 
 
 class _Planned(NamedTuple):
     key: str
     looks: int
     camera: int
+    image: int = 0
 
 
 def write_twin(root: Path, request: TwinRequest, progress: Progress) -> Path:
@@ -65,15 +71,44 @@ def write_twin(root: Path, request: TwinRequest, progress: Progress) -> Path:
     """
     _claim(root, request)
     images = root / "sysu_test_set_all"
-    progress.begin("drawing", 2 * request.identities + request.distractors, "images")
+    trained = request.training * request.training_images
+    progress.begin("drawing", 2 * request.identities + request.distractors + trained, "images")
     for role in ("query", "gallery"):
         for planned in _plan(role, request):
             _draw(images / planned.key, planned, request)
             progress.advance(1)
         lines = "".join(f"{planned.key.partition('/')[2]}\n" for planned in _plan(role, request))
         write_atomically(root / "meta" / f"{role}.txt", lines.encode())
+    listed: list[str] = []
+    for planned in _training(request):
+        _draw(root / planned.key, planned, request)
+        listed.append(f"{planned.key.partition('/')[2]}\n")
+        progress.advance(1)
+    if listed:
+        write_atomically(root / "meta" / "train.txt", "".join(listed).encode())
+        write_atomically(root / "meta" / "bag_level_label.json", _bags(request.training))
     progress.end()
     return images
+
+
+def _training(request: TwinRequest) -> Iterator[_Planned]:
+    """Images of each identity by two cameras in turn; the names tell which, as the published ones do not."""
+    for number in range(1, request.training + 1):
+        for image in range(request.training_images):
+            camera = (_GALLERY_CAMERA, _QUERY_CAMERA)[image % 2]
+            key = f"sysu_train_set_all/{number:010d}/{number:010d}_c{camera}_{image + 1}.jpg"
+            yield _Planned(key, _TRAINING_IDENTITIES + number, camera, image)
+
+
+def _bags(identities: int) -> bytes:
+    """`bag_level_label.json` as published: labels from 0, clamped ones repeating."""
+    entries = []
+    for bag in range(3 * identities):
+        centre, radius = divmod(bag, 3)
+        labels = [min(max(label, 0), identities - 1) for label in range(centre - radius, centre + radius + 1)]
+        folders = [f"{label:010d}/*" for label in labels]
+        entries.append({"BagLabel": labels, "BagID": f"bag{bag:010d}", "BagImages": folders})
+    return json.dumps(entries).encode()
 
 
 def _plan(role: str, request: TwinRequest) -> Iterator[_Planned]:
@@ -94,7 +129,8 @@ def _draw(path: Path, planned: _Planned, request: TwinRequest) -> None:
         return
     difficulty = DIFFICULTIES[request.difficulty]
     looks = draw_looks(np.random.default_rng([request.seed, 1, planned.looks]), difficulty.wardrobe)
-    rng = np.random.default_rng([request.seed, 2, planned.looks, planned.camera])
+    entropy = [request.seed, 2, planned.looks, planned.camera]
+    rng = np.random.default_rng([*entropy, planned.image] if planned.image else entropy)
     content = picture(looks, planned.camera, rng, difficulty, request.seed)
     temporary = path.with_name(f"{path.name}.partial")
     try:
@@ -107,7 +143,8 @@ def _draw(path: Path, planned: _Planned, request: TwinRequest) -> None:
 
 def _claim(root: Path, request: TwinRequest) -> None:
     mark = root / SYNTHETIC_MARK
-    said = (json.dumps({"drawn_by": "sysu30k-bench data synth", **asdict(request)}, indent=1) + "\n").encode()
+    options = {key: value for key, value in asdict(request).items() if request.training or "training" not in key}
+    said = (json.dumps({"drawn_by": "sysu30k-bench data synth", **options}, indent=1) + "\n").encode()
     if mark.is_file():
         if mark.read_bytes() != said:
             raise UsageError(

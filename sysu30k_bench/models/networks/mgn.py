@@ -106,7 +106,9 @@ class MGN(nn.Module):
         Returns:
             (N, 8 * 256).
         """
-        shared = self.backbone(images)
+        return self._read_out(self.backbone(images))
+
+    def _read_out(self, shared: torch.Tensor) -> torch.Tensor:
         maps = [getattr(self, f"p{number}")(shared) for number in STRIPES]
         stripes = [
             stripe for count, branch in zip(STRIPES[1:], maps[1:], strict=True) for stripe in branch.chunk(count, dim=2)

@@ -1,0 +1,1 @@
+"""Weakly supervised training: bags, losses, networks, the loop."""

@@ -1,0 +1,1 @@
+"""What is minimised: each term as the authors released it and as their paper has it."""

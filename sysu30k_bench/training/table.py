@@ -1,0 +1,153 @@
+"""The images to train on, from whatever is on the disk, and those held back for validation."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from sysu30k_bench.data.benchmarks.sysu30k import SYNTHETIC_MARK
+from sysu30k_bench.data.images import ImageSource
+from sysu30k_bench.data.names import parse_sysu30k
+from sysu30k_bench.data.open import find_benchmark
+from sysu30k_bench.data.split import Split, TestSet
+from sysu30k_bench.data.weak.open import TrainingSet, open_training_set
+from sysu30k_bench.errors import DataError, UsageError
+from sysu30k_bench.progress import Progress
+from sysu30k_bench.training.plans import IdentityBags, Plan, PublishedBags, WindowBags
+from sysu30k_bench.training.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class TrainingTable:
+    """What is trained on.
+
+    Attributes:
+        source: Where the images are.
+        keys: From rows to keys.
+        classes: How many classes the classifiers have.
+        plan: Which images, in which bags, make each batch.
+        truth: (N,) int64, the true class of each image, for counting right pseudo-labels; None where nobody knows.
+            No loss ever sees it.
+        validation: Images held back, as a test set.
+        fingerprint: Of images, bags and classes; a run goes on only with the same.
+    """
+
+    source: ImageSource
+    keys: Callable[[Sequence[int]], list[str]]
+    classes: int
+    plan: Plan
+    truth: np.ndarray | None
+    validation: TestSet | None
+    fingerprint: str
+
+
+def open_table(root: Path, recipe: Recipe, dataset: str | None, progress: Progress) -> TrainingTable:
+    """Opens what a recipe trains on.
+
+    Args:
+        root: Folder or archive of the data set.
+        recipe: Says where bags come from.
+        dataset: The benchmark's name, if it is known.
+        progress: Told of tars being indexed.
+
+    Raises:
+        DataError: There is no such training set.
+        UsageError: The recipe does not fit it.
+    """
+    if recipe.bags.kind == "published":
+        return _published(open_training_set(root, progress=progress), recipe)
+    return _strong(_labelled(root, dataset, progress), recipe)
+
+
+@dataclass(frozen=True)
+class _Labelled:
+    dataset: str
+    root: Path
+    source: ImageSource
+    split: Split
+
+
+def _published(found: TrainingSet, recipe: Recipe) -> TrainingTable:
+    if found.images is None:
+        raise DataError(f"{found.root} holds the lists of the training set and none of its images")
+    bags = recipe.bags
+    plan = PublishedBags(found.bags, found.listed, bags.bags_per_batch, bags.images_per_bag, seed=recipe.run.seed)
+    if recipe.run.validation_identities:
+        raise UsageError(
+            "no image of this training set has a label, so that none can be held back",
+            hint="set run.validation_identities = 0; evaluate checkpoints on a data set with labels",
+        )
+    listed = found.listed
+    digest = hashlib.sha256(found.bags.folder.tobytes() + found.bags.start.tobytes() + listed.counts.tobytes())
+    return TrainingTable(found.images, listed.keys, len(plan.identities), plan, None, None, digest.hexdigest())
+
+
+def _labelled(root: Path, dataset: str | None, progress: Progress) -> _Labelled:
+    """Strong labels: a benchmark's training part, or the training folders of a drawn twin."""
+    if root.is_dir() and (root / SYNTHETIC_MARK).is_file() and (root / "sysu_train_set_all").is_dir():
+        found = open_training_set(root, progress=progress)
+        if found.images is None:
+            raise DataError(f"{root} holds no training images")
+        keys = found.listed.keys(range(len(found.listed)))
+        labels = [parse_sysu30k(key.rpartition("/")[2]) for key in keys]
+        split = Split.of("train", keys, [label for label in labels if label is not None])
+        return _Labelled("drawn-training", found.images.path, found.images, split)
+    benchmark, place = find_benchmark(root, dataset, progress)
+    return _Labelled(benchmark.name, place.path, benchmark.images(place), benchmark.read(place, "train", 1))
+
+
+def _strong(data: _Labelled, recipe: Recipe) -> TrainingTable:
+    split = data.split.take(np.flatnonzero(data.split.person_ids > 0)) if data.dataset != "msmt17" else data.split
+    people = np.unique(split.person_ids)
+    held = np.empty(0, np.int64)
+    wanted = recipe.run.validation_identities
+    if wanted:
+        if wanted * 2 > len(people):
+            raise UsageError(f"{wanted} of {len(people)} identities cannot be held back", hint="at most half of them")
+        held = np.sort(np.random.default_rng([recipe.run.seed, 9]).permutation(people)[:wanted])
+    validation = _validation(data, split, held) if wanted else None
+    train = split.take(np.flatnonzero(~np.isin(split.person_ids, held)))
+    classes, truth = np.unique(train.person_ids, return_inverse=True)
+    keys = train.keys
+    bags, seed = recipe.bags, recipe.run.seed
+    plan: Plan
+    if bags.kind == "identities":
+        plan = IdentityBags(
+            truth,
+            bags.identities_per_batch,
+            bags.identities_per_bag,
+            bags.images_per_identity,
+            redraw=bags.redraw,
+            seed=seed,
+        )
+    else:
+        plan = WindowBags(truth, bags.bags_per_batch, bags.images_per_bag, draw=bags.draw, seed=seed)
+    return TrainingTable(
+        data.source,
+        lambda rows: [keys[row] for row in rows],
+        len(classes),
+        plan,
+        truth,
+        validation,
+        train.fingerprint,
+    )
+
+
+def _validation(data: _Labelled, split: Split, held: np.ndarray) -> TestSet:
+    """Queries are the first image of each held identity by each camera, where it has several; the rest is gallery."""
+    part = split.take(np.flatnonzero(np.isin(split.person_ids, held)))
+    table = part.table.assign(row=np.arange(len(part)))
+    several = table.groupby("person_id")["camera_id"].transform("nunique") > 1
+    first = table[several].groupby(["person_id", "camera_id"])["row"].min().to_numpy()
+    is_query = np.zeros(len(part), bool)
+    is_query[first] = True
+    query = Split("query", part.take(np.flatnonzero(is_query)).table.assign(role="query"))
+    gallery = Split("gallery", part.take(np.flatnonzero(~is_query)).table.assign(role="gallery"))
+    if not len(query):
+        raise UsageError("no identity that was held back was seen by two cameras", hint="run.validation_identities = 0")
+    reason = "identities held back from training"
+    return TestSet(data.dataset, data.root, data.source, query, gallery, [], [reason])

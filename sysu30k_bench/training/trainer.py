@@ -1,0 +1,250 @@
+"""The loop: Lightning Fabric moves, scales and joins; what is ours is the order of batches and the losses."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from sysu30k_bench.errors import DataError, IntegrityError, UsageError
+from sysu30k_bench.progress import Progress
+from sysu30k_bench.training.images import Loaded, Position, TrainingImages, load
+from sysu30k_bench.training.interruption import Interruption
+from sysu30k_bench.training.logs import write_logs
+from sysu30k_bench.training.losses.total import Losses, losses_of
+from sysu30k_bench.training.networks import Outputs, TrainedNetwork, build_network
+from sysu30k_bench.training.optimizers import build_optimizer, set_rates
+from sysu30k_bench.training.recipe import Recipe
+from sysu30k_bench.training.state import State, resume, save
+from sysu30k_bench.training.table import TrainingTable
+from sysu30k_bench.training.validation import validate
+from sysu30k_bench.training.weights import fill
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+LAST, BEST, CANDIDATE = "last.pt", "best.pt", "candidate.pt"
+_SAVE_SECONDS = 300.0
+
+
+@dataclass(frozen=True)
+class TrainRequest:
+    """How to run a recipe; none of it changes what is learnt.
+
+    Attributes:
+        folder: Where everything goes.
+        accelerator: `auto`, `cpu` or `cuda`.
+        workers: Decoding processes.
+        go_on: Go on from `last.pt`.
+        stop_after: Batches to do now; None does all. The run can go on later.
+    """
+
+    folder: Path
+    accelerator: str = "auto"
+    workers: int = 0
+    go_on: bool = False
+    stop_after: int | None = None
+
+
+def make_fabric(request: TrainRequest, recipe: Recipe) -> Fabric:
+    """Makes the engine, for one process or those of `torchrun`.
+
+    Raises:
+        DataError: Lightning Fabric is not installed.
+    """
+    try:
+        from lightning_fabric import Fabric
+    except ImportError as error:
+        raise DataError("training needs Lightning Fabric", hint="pip install 'sysu30k-bench[train]'") from error
+    import os
+
+    world = int(os.environ.get("WORLD_SIZE", "1"))
+    local = int(os.environ.get("LOCAL_WORLD_SIZE", str(world)))
+    fabric = Fabric(
+        accelerator=request.accelerator,
+        devices=local if world > 1 else 1,
+        num_nodes=max(1, world // local),
+        strategy="ddp" if world > 1 else "auto",
+        precision=recipe.run.precision,
+    )
+    fabric.launch()
+    return fabric
+
+
+class Trainer:
+    """One run.
+
+    Args:
+        recipe: What to do.
+        table: What to train on.
+        request: How to run.
+        fabric: The engine.
+        progress: Told of batches done.
+    """
+
+    def __init__(
+        self, recipe: Recipe, table: TrainingTable, request: TrainRequest, fabric: Fabric, progress: Progress
+    ) -> None:
+        self._recipe, self._table, self._request = recipe, table, request
+        self._fabric, self._progress = fabric, progress
+        torch.manual_seed(recipe.run.seed)
+        self.network: TrainedNetwork = build_network(recipe.network.name, table.classes, recipe.network.norm)
+        fill(self.network, recipe.network.weights)
+        if fabric.world_size > 1 and fabric.device.type == "cuda":
+            convert: Any = torch.nn.SyncBatchNorm.convert_sync_batchnorm
+            self.network = convert(self.network)
+        self.optimizer = build_optimizer(self.network, recipe.optimizer)
+        self.state = State(Position(0, 0), [], {}, -1.0)
+        if request.go_on:
+            self.state = resume(request.folder / LAST, self.network, self.optimizer, recipe, table.fingerprint)
+        size = len(table.plan.batch(0, 0).rows)
+        if size % fabric.world_size:
+            raise UsageError(f"a batch of {size} images cannot be shared among {fabric.world_size} processes")
+        self._model, self._steps = fabric.setup(self.network, self.optimizer)
+        self._saved = time.monotonic()
+
+    def fit(self) -> State:
+        """Trains to the end, or for as many batches as were asked for.
+
+        Returns:
+            Where the run is.
+
+        Raises:
+            IntegrityError: The loss is not finite, or an image is damaged.
+        """
+        recipe, length = self._recipe, self._table.plan.length()
+        ahead = [
+            Position(epoch, number)
+            for epoch in range(self.state.position.epoch, recipe.run.epochs)
+            for number in range(self.state.position.number if epoch == self.state.position.epoch else 0, length)
+        ][: self._request.stop_after]
+        images = TrainingImages(
+            self._table, recipe.input, ahead, recipe.run.seed, self._fabric.global_rank, self._fabric.world_size
+        )
+        self._progress.begin("train", len(ahead), "batches")
+        self._model.train()
+        with Interruption() as interruption:
+            for loaded in load(images, self._request.workers):
+                self._step(loaded)
+                self._progress.advance(1)
+                self._after(loaded.position, length)
+                if interruption.asked and self._between_steps(loaded.position):
+                    self._save(LAST)
+                    raise KeyboardInterrupt
+        self._progress.end()
+        if self._request.stop_after is None or self._between_steps(ahead[-1] if ahead else Position(0, -1)):
+            self._save(LAST)
+        return self.state
+
+    def _between_steps(self, position: Position) -> bool:
+        """Whether the optimiser has taken in every gradient: only then can a run go on as if nothing had been."""
+        number = position.number + 1
+        return number % self._recipe.run.accumulate == 0 or number == self._table.plan.length()
+
+    def _step(self, loaded: Loaded) -> None:
+        run = self._recipe.run
+        began = time.perf_counter()
+        set_rates(self._steps, self._recipe.optimizer, loaded.position.epoch + 1)
+        last = self._between_steps(loaded.position)
+        device = self._fabric.device
+        with self._fabric.no_backward_sync(self._model, enabled=not last):
+            outputs = self._together(self._model(loaded.images.to(device)))
+            losses = losses_of(outputs, loaded.labels.to(device), self._recipe.loss)
+            if not torch.isfinite(losses.total):
+                epoch, number = loaded.position
+                raise IntegrityError(
+                    f"the loss is {losses.total.item()} in epoch {epoch + 1}, batch {number + 1}",
+                    hint="lower optimizer.lr, or use run.precision = '32-true'; last.pt is from before",
+                )
+            self._fabric.backward(losses.total / run.accumulate)
+        if last:
+            self._steps.step()
+            self._steps.zero_grad()
+        self._note(losses, loaded, time.perf_counter() - began)
+
+    def _together(self, outputs: Outputs) -> Outputs:
+        """Joins the processes' shares, so that every pair of the batch is seen; gradients flow back to each."""
+        if self._fabric.world_size == 1:
+            return outputs
+
+        def joined(part: torch.Tensor) -> torch.Tensor:
+            gathered: Any = self._fabric.all_gather(part, sync_grads=True)
+            whole: torch.Tensor = gathered.flatten(0, 1)
+            return whole
+
+        return Outputs(
+            [joined(part) for part in outputs.logits],
+            [joined(part) for part in outputs.embeddings],
+            joined(outputs.low_level),
+        )
+
+    def _note(self, losses: Losses, loaded: Loaded, seconds: float) -> None:
+        sums = defaultdict(float, self.state.running)
+        for name in ("total", "unary", "pairwise", "triplet"):
+            sums[name] += float(getattr(losses, name).detach())
+        if self._table.truth is not None:
+            truth = torch.from_numpy(self._table.truth[loaded.rows])
+            sums["right"] += float((losses.chosen.cpu() == truth).float().mean())
+        sums["images"] += len(loaded.rows)
+        sums["seconds"] += seconds
+        sums["batches"] += 1
+        self.state.running = dict(sums)
+
+    def _after(self, position: Position, length: int) -> None:
+        if position.number + 1 < length:
+            self.state.position = Position(position.epoch, position.number + 1)
+            if time.monotonic() - self._saved > _SAVE_SECONDS and self._between_steps(position):
+                self._save(LAST)
+            return
+        self.state.position = Position(position.epoch + 1, 0)
+        self._finish_epoch(position.epoch + 1)
+
+    def _finish_epoch(self, epoch: int) -> None:
+        run, sums = self._recipe.run, self.state.running
+        count = sums["batches"]
+        row = {
+            "epoch": float(epoch),
+            "loss": sums["total"] / count,
+            "unary": sums["unary"] / count,
+            "pairwise": sums["pairwise"] / count,
+            "triplet": sums["triplet"] / count,
+            "lr": self._steps.param_groups[-1]["lr"],
+            "images_per_second": sums["images"] / max(sums["seconds"], 1e-9),
+        }
+        if self._table.truth is not None:
+            row["pseudo_label_accuracy"] = sums["right"] / count
+        due = epoch == run.epochs or (run.validate_every > 0 and epoch % run.validate_every == 0)
+        if due and self._table.validation is not None:
+            self._save(CANDIDATE)
+            row |= self._validated(epoch)
+        self.state.history.append(row)
+        self.state.running = {}
+        if row.get("validation_rank1", -1.0) > self.state.best:
+            self.state.best = row["validation_rank1"]
+            self._save(BEST)
+        if run.save_every and epoch % run.save_every == 0:
+            self._save(f"epoch-{epoch:04d}.pt")
+        self._save(LAST)
+        if self._fabric.is_global_zero:
+            (self._request.folder / CANDIDATE).unlink(missing_ok=True)
+            write_logs(self._request.folder, self.state.history)
+
+    def _validated(self, epoch: int) -> dict[str, float]:
+        measured: dict[str, float] = {}
+        if self._fabric.is_global_zero and self._table.validation is not None:
+            folder = self._request.folder
+            measured = validate(
+                folder / CANDIDATE, self._table.validation, folder / "validation" / f"epoch-{epoch:04d}", self._recipe
+            )
+        gathered: dict[str, float] = self._fabric.broadcast(measured)
+        return gathered
+
+    def _save(self, name: str) -> None:
+        if self._fabric.is_global_zero:
+            path = self._request.folder / name
+            save(path, self.network, self.optimizer, self._recipe, self._table.fingerprint, self.state)
+        self._saved = time.monotonic()
