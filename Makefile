@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed-dev
 DEMO ?= demo
 
-.PHONY: demo test test-all lint types schema bench-export bench-search bench-search-full bench-search-growth bench-training-list bench-archives clean
+.PHONY: demo test test-all lint types schema bench-export bench-search bench-search-full bench-search-growth bench-training-list bench-archives experiment-dgl bench-train clean
 
 $(STAMP): setup.cfg pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -48,6 +48,12 @@ bench-training-list: $(STAMP)  ## train.txt and the bags at their real size
 
 bench-archives: $(STAMP)  ## 100,000 drawn images in tars, beside the same images unpacked
 	$(BIN)/python -m benchmarks.archives
+
+experiment-dgl: $(STAMP)  ## drawn people: weak baselines, DGL and strong supervision, three seeds each
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.dgl
+
+bench-train: $(STAMP)  ## a training step beside the bare forward and backward; the losses at 28,310 classes
+	$(BIN)/python -m benchmarks.train_step
 
 bench-search-full: $(STAMP)  ## the same at the full size, once, on two kinds of data, beside the fastest peer
 	$(BIN)/python -m benchmarks.search --gallery 478731 --rounds 1 --kind clustered --kind relu --only "ours, auto" \

@@ -10,16 +10,15 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
-from torchvision.transforms import v2
 
 from sysu30k_bench.data.images import DamagedImageError, decode
 from sysu30k_bench.errors import IntegrityError
+from sysu30k_bench.training.augmentation import augment
 from sysu30k_bench.training.bag_labels import BagLabels
 from sysu30k_bench.training.plans import Batch
 from sysu30k_bench.training.recipe import InputPart
 from sysu30k_bench.training.table import TrainingTable
 
-MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 _CACHE_BYTES = 512 << 20
 
 
@@ -70,7 +69,6 @@ class TrainingImages(Dataset[Loaded]):
     ) -> None:
         self._table, self._input, self._positions = table, image_input, positions
         self._seed, self._rank, self._world = seed, rank, world
-        self._augment = augmentation(image_input)
         self._cache: dict[int, torch.Tensor] = {}
 
     def __len__(self) -> int:
@@ -93,11 +91,7 @@ class TrainingImages(Dataset[Loaded]):
             pixels = self._decoded(key)
             if (len(self._cache) + 1) * pixels.numel() <= _CACHE_BYTES:
                 self._cache[row] = pixels
-        mixed = np.random.SeedSequence([self._seed, 5, *position, place]).generate_state(1, np.uint64)[0]
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(int(mixed) & (2**63 - 1))
-            augmented: torch.Tensor = self._augment(pixels)
-        return augmented
+        return augment(pixels, self._input, np.random.default_rng([self._seed, 5, *position, place]))
 
     def _decoded(self, key: str) -> torch.Tensor:
         size = self._input
@@ -116,30 +110,6 @@ class TrainingImages(Dataset[Loaded]):
 def labels_of(batch: Batch) -> BagLabels:
     """Returns the weak labels of a batch: all that a loss may know."""
     return BagLabels.of(batch.classes, torch.from_numpy(batch.bag))
-
-
-def augmentation(image_input: InputPart) -> v2.Transform:
-    """Makes the augmentation: jitter, crop, mirror, normalisation, erasing.
-
-    The released code jitters before it resizes; here the resized pixels are jittered.
-
-    Args:
-        image_input: What to do.
-
-    Returns:
-        A transform of (3, H, W) uint8 to float32.
-    """
-    steps: list[v2.Transform] = []
-    if image_input.jitter:
-        steps.append(v2.ColorJitter(image_input.jitter, image_input.jitter, image_input.jitter))
-    if image_input.padding or image_input.resize_height or image_input.resize_width:
-        steps.append(v2.RandomCrop((image_input.height, image_input.width), padding=image_input.padding or None))
-    if image_input.flip:
-        steps.append(v2.RandomHorizontalFlip(image_input.flip))
-    steps += [v2.ToDtype(torch.float32, scale=True), v2.Normalize(list(MEAN), list(STD))]
-    if image_input.erasing:
-        steps.append(v2.RandomErasing(image_input.erasing, scale=(0.02, 0.4), ratio=(0.3, 3.33)))
-    return v2.Compose(steps)
 
 
 def load(images: TrainingImages, workers: int) -> Iterator[Loaded]:

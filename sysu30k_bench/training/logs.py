@@ -4,41 +4,57 @@ from __future__ import annotations
 
 import contextlib
 import io
+import time
 from pathlib import Path
 
 import pandas as pd
 
 from sysu30k_bench.files import write_atomically
 
+_SECONDS_BETWEEN_DRAWINGS = 30.0
 CSV_NAME, CURVE_NAME, BOARD_NAME = "epochs.csv", "curve.png", "tensorboard"
 
 
-def write_logs(folder: Path, history: list[dict[str, float]]) -> None:
-    """Writes all that is known anew, so that a run that went on has one unbroken record.
-
-    TensorBoard and matplotlib are used where they are installed.
+class Logs:
+    """Writes what is known of a run; TensorBoard and matplotlib where they are installed, and not too often.
 
     Args:
         folder: The run's folder.
-        history: A row of figures for each finished epoch.
+        done: Epochs that an earlier process has told TensorBoard of.
     """
-    if not history:
-        return
-    table = pd.DataFrame(history)
-    write_atomically(folder / CSV_NAME, table.to_csv(index=False).encode())
-    with contextlib.suppress(ImportError):
-        _board(folder / BOARD_NAME, history[-1])
-    with contextlib.suppress(ImportError):
-        write_atomically(folder / CURVE_NAME, _curve(table))
+
+    def __init__(self, folder: Path, done: int) -> None:
+        self._folder = folder
+        self._told = done
+        self._drawn = 0.0
+
+    def note(self, history: list[dict[str, float]], *, final: bool) -> None:
+        """Writes the CSV anew, so that a run that went on has one unbroken record; at the end, everything.
+
+        Args:
+            history: A row of figures for each finished epoch.
+            final: Whether this was the last epoch.
+        """
+        table = pd.DataFrame(history)
+        write_atomically(self._folder / CSV_NAME, table.to_csv(index=False).encode())
+        if not final and time.monotonic() - self._drawn < _SECONDS_BETWEEN_DRAWINGS:
+            return
+        with contextlib.suppress(ImportError):
+            _board(self._folder / BOARD_NAME, history[self._told :])
+            self._told = len(history)
+        with contextlib.suppress(ImportError):
+            write_atomically(self._folder / CURVE_NAME, _curve(table))
+        self._drawn = time.monotonic()
 
 
-def _board(folder: Path, row: dict[str, float]) -> None:
+def _board(folder: Path, rows: list[dict[str, float]]) -> None:
     from torch.utils.tensorboard import SummaryWriter
 
-    writer = SummaryWriter(str(folder), purge_step=int(row["epoch"]))
-    for name, value in row.items():
-        if name != "epoch":
-            writer.add_scalar(name, value, int(row["epoch"]))
+    writer = SummaryWriter(str(folder), purge_step=int(rows[0]["epoch"]) if rows else None)
+    for row in rows:
+        for name, value in row.items():
+            if name != "epoch":
+                writer.add_scalar(name, value, int(row["epoch"]))
     writer.close()
 
 
@@ -52,7 +68,7 @@ def _curve(table: pd.DataFrame) -> bytes:
             left.plot(table["epoch"], table[name], label=name)
     left.set(title="loss", xlabel="epoch")
     left.legend()
-    for name in ("pseudo_label_accuracy", "validation_rank1"):
+    for name in ("pseudo_label_agreement", "validation_rank1"):
         if name in table and table[name].notna().any():
             shown = table[table[name].notna()]
             right.plot(shown["epoch"], shown[name], marker=".", label=name.replace("_", " "))

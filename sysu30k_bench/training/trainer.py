@@ -12,9 +12,10 @@ import torch
 
 from sysu30k_bench.errors import DataError, IntegrityError, UsageError
 from sysu30k_bench.progress import Progress
+from sysu30k_bench.training.agreement import matched_share
 from sysu30k_bench.training.images import Loaded, Position, TrainingImages, load
 from sysu30k_bench.training.interruption import Interruption
-from sysu30k_bench.training.logs import write_logs
+from sysu30k_bench.training.logs import Logs
 from sysu30k_bench.training.losses.total import Losses, losses_of
 from sysu30k_bench.training.networks import Outputs, TrainedNetwork, build_network
 from sysu30k_bench.training.optimizers import build_optimizer, set_rates
@@ -105,6 +106,7 @@ class Trainer:
         if size % fabric.world_size:
             raise UsageError(f"a batch of {size} images cannot be shared among {fabric.world_size} processes")
         self._model, self._steps = fabric.setup(self.network, self.optimizer)
+        self._logs = Logs(request.folder, len(self.state.history))
         self._saved = time.monotonic()
 
     def fit(self) -> State:
@@ -187,8 +189,11 @@ class Trainer:
         for name in ("total", "unary", "pairwise", "triplet"):
             sums[name] += float(getattr(losses, name).detach())
         if self._table.truth is not None:
-            truth = torch.from_numpy(self._table.truth[loaded.rows])
-            sums["right"] += float((losses.chosen.cpu() == truth).float().mean())
+            truth = self._table.truth[loaded.rows]
+            bag = loaded.labels.bag.numpy()
+            chosen = losses.chosen.cpu().numpy()
+            sums["right"] += float((chosen == truth).mean())
+            sums["matched"] += sum(matched_share(head, truth, bag) for head in chosen) / len(chosen)
         sums["images"] += len(loaded.rows)
         sums["seconds"] += seconds
         sums["batches"] += 1
@@ -217,6 +222,7 @@ class Trainer:
         }
         if self._table.truth is not None:
             row["pseudo_label_accuracy"] = sums["right"] / count
+            row["pseudo_label_agreement"] = sums["matched"] / count
         due = epoch == run.epochs or (run.validate_every > 0 and epoch % run.validate_every == 0)
         if due and self._table.validation is not None:
             self._save(CANDIDATE)
@@ -231,7 +237,7 @@ class Trainer:
         self._save(LAST)
         if self._fabric.is_global_zero:
             (self._request.folder / CANDIDATE).unlink(missing_ok=True)
-            write_logs(self._request.folder, self.state.history)
+            self._logs.note(self.state.history, final=epoch == run.epochs)
 
     def _validated(self, epoch: int) -> dict[str, float]:
         measured: dict[str, float] = {}
