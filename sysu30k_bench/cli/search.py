@@ -5,12 +5,17 @@ from __future__ import annotations
 import json
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from sysu30k_bench.cli.console import stdout_console, terminal_progress
 from sysu30k_bench.cli.options import device_option, json_option, search_options
+
+if TYPE_CHECKING:
+    from sysu30k_bench.evaluation.request import SearchRequest
+    from sysu30k_bench.evaluation.run_folder import RunFolder
+    from sysu30k_bench.progress import Progress
 
 
 @click.command("search")
@@ -24,8 +29,34 @@ from sysu30k_bench.cli.options import device_option, json_option, search_options
     show_envvar=True,
     help="Search the gallery for each of its own images: the --top-k nearest others, in neighbours.h5.",
 )
+@click.option(
+    "--rerank",
+    is_flag=True,
+    show_envvar=True,
+    help="Rank anew by k-reciprocal neighbours, into reranked/ranking.csv: not the protocol's ranking.",
+)
+@click.option("--k1", type=click.IntRange(1, 1000), default=20, show_default=True, show_envvar=True)
+@click.option("--k2", type=click.IntRange(1, 1000), default=6, show_default=True, show_envvar=True)
+@click.option(
+    "--lambda",
+    "weight",
+    type=click.FloatRange(0, 1),
+    default=0.3,
+    show_default=True,
+    show_envvar=True,
+    help="Share of the original distance.",
+)
 @json_option
-def search_command(run: Path, as_json: bool, itself: bool, **options: Any) -> None:  # noqa: ANN401
+def search_command(
+    run: Path,
+    as_json: bool,
+    itself: bool,
+    rerank: bool,
+    k1: int,
+    k2: int,
+    weight: float,
+    **options: Any,  # noqa: ANN401
+) -> None:
     """Rank the gallery of the run folder RUN for its queries, exactly; leaves ranking.csv and top.csv there."""
     from sysu30k_bench.cli.requests import search_request
     from sysu30k_bench.errors import DataError
@@ -43,6 +74,9 @@ def search_command(run: Path, as_json: bool, itself: bool, **options: Any) -> No
             if ranks.first:
                 click.echo(json.dumps({"neighbours": str(path)}) if as_json else path)
             return
+        if rerank:
+            _rerank(folder, search_request(options), (k1, k2, weight), progress, as_json=as_json)
+            return
         notes = search_step(folder, search_request(options), progress, ranks)
     if not ranks.first:
         return
@@ -53,3 +87,16 @@ def search_command(run: Path, as_json: bool, itself: bool, **options: Any) -> No
         console.print(f"{notes.gallery:,} gallery images ranked in {notes.seconds:,.1f} s", markup=False)
         console.print(f"{notes.engine} ({notes.engine_reason})", markup=False)
         console.print(f"next: sysu30k-bench score {run}", markup=False, soft_wrap=True)
+
+
+def _rerank(
+    folder: RunFolder, request: SearchRequest, numbers: tuple[int, int, float], progress: Progress, *, as_json: bool
+) -> None:
+    from sysu30k_bench.evaluation.rerank_step import rerank_step
+    from sysu30k_bench.search.reciprocal import RerankSettings
+
+    path = rerank_step(folder, request, RerankSettings(*numbers), progress)
+    if as_json:
+        click.echo(json.dumps({"ranking": str(path)}))
+    else:
+        stdout_console().print(f"{path}\nnext: sysu30k-bench score {path}", markup=False, soft_wrap=True)

@@ -92,6 +92,8 @@ class LossPart(_Part):
         pairwise: Weight of the pairwise term, mean over heads; 2 is a literal of the released code.
         triplet: Weight of the triplet term, mean over embeddings.
         margin: Of the triplet.
+        positive: Of the triplet: which image of the bag counts as the same person, `median` as the authors have it, or
+            `share` (see `training.losses.triplet`).
         sigma: Of the affinity.
     """
 
@@ -101,6 +103,7 @@ class LossPart(_Part):
     pairwise: Rate = 0.0
     triplet: Rate = 0.0
     margin: Rate = 1.2
+    positive: Literal["median", "share"] = "median"
     sigma: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
 
 

@@ -96,7 +96,7 @@ def test_paper_pairwise_is_the_double_loop_over_each_bag(seed: int) -> None:
     assert pairwise_paper(logits, features, labels, 0.7).item() == pytest.approx(total / 144, rel=1e-6)
 
 
-def naive_triplet(features: np.ndarray, dense: np.ndarray, margin: float, released: bool) -> float:
+def naive_triplet(features: np.ndarray, dense: np.ndarray, margin: float, released: bool, share: bool = False) -> float:
     losses = []
     for i in range(len(features)):
         square = ((features[i] - features) ** 2).sum(axis=1)
@@ -108,16 +108,25 @@ def naive_triplet(features: np.ndarray, dense: np.ndarray, margin: float, releas
         if not positive.any() or same.all():
             continue
         ordered = np.sort(distance[positive])
-        losses.append(max(0.0, ordered[(len(ordered) - 1) // 2] - distance[~same].min() + margin))
+        parts = int((dense[i] > 0).sum()) if share else 2
+        losses.append(max(0.0, ordered[(len(ordered) - 1) // parts] - distance[~same].min() + margin))
     return float(np.mean(losses)) if losses else 0.0
 
 
 @pytest.mark.parametrize("seed", range(20))
 @pytest.mark.parametrize("released", [True, False])
-def test_triplets_are_the_naive_loop(seed: int, released: bool) -> None:
+@pytest.mark.parametrize("share", [True, False])
+def test_triplets_are_the_naive_loop(seed: int, released: bool, share: bool) -> None:
     _, features, labels, dense = batch(seed)
-    loss = (triplet_released if released else triplet_paper)(features, labels, 1.2)
-    assert loss.item() == pytest.approx(naive_triplet(features.numpy(), dense, 1.2, released), abs=1e-9)
+    positive = "share" if share else "median"
+    loss = (triplet_released if released else triplet_paper)(features, labels, 1.2, positive)  # type: ignore[arg-type]
+    assert loss.item() == pytest.approx(naive_triplet(features.numpy(), dense, 1.2, released, share), abs=1e-9)
+
+
+def test_share_is_the_lower_median_where_bags_have_two_people() -> None:
+    features = torch.randn(16, 4, dtype=torch.float64)
+    labels = BagLabels.of([[0, 1], [2, 3]], torch.arange(16) // 8)
+    assert triplet_released(features, labels) == triplet_released(features, labels, positive="share")
 
 
 def test_without_a_negative_the_triplet_is_nothing() -> None:

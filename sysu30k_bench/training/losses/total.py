@@ -57,7 +57,7 @@ def losses_of(outputs: Outputs, labels: BagLabels, part: LossPart) -> Losses:
                 pairwise.append(pairwise_paper(logits.float(), low, labels, part.sigma))
     if part.triplet:
         term = triplet_released if part.form == "released" else triplet_paper
-        triplet = [term(embedding.float(), labels, part.margin) for embedding in outputs.embeddings]
+        triplet = [term(embedding.float(), labels, part.margin, part.positive) for embedding in outputs.embeddings]
     first, second, third = (torch.stack(terms).mean() if terms else nothing for terms in (unary, pairwise, triplet))
     total = part.unary * first + part.pairwise * second + part.triplet * third
     return Losses(total, first, second, third, torch.stack(chosen))

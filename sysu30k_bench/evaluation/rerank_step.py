@@ -1,0 +1,50 @@
+"""Re-ranking of a run by k-reciprocal neighbours: a ranking beside the protocol's, never in its place."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sysu30k_bench.data.protocol import relevance
+from sysu30k_bench.embeddings.store import Store
+from sysu30k_bench.evaluation.request import SearchRequest
+from sysu30k_bench.evaluation.run_folder import RunFolder
+from sysu30k_bench.progress import Progress
+from sysu30k_bench.search.choose import choose_device, choose_engine
+from sysu30k_bench.search.gallery import StoreGallery
+from sysu30k_bench.search.ranking import RANKING_NAME, make_ranking
+from sysu30k_bench.search.reciprocal import RerankSettings
+from sysu30k_bench.search.rerank import rerank
+
+RERANKED = "reranked"
+
+
+def rerank_step(folder: RunFolder, request: SearchRequest, settings: RerankSettings, progress: Progress) -> Path:
+    """Ranks the gallery anew, and leaves `reranked/ranking.csv`, which `score` reads.
+
+    Args:
+        folder: The run folder, exported.
+        request: How to search for neighbours.
+        settings: Of the re-ranking.
+        progress: Told of rows whose neighbours are known.
+
+    Raises:
+        DataError: A store is missing or unfinished.
+        UsageError: There are fewer images than neighbours are asked for.
+    """
+    query, gallery = (Store.open(folder.embeddings(role)) for role in ("query", "gallery"))
+    ours, theirs = query.labels(), gallery.labels()
+    relevant = relevance(ours.person_id, ours.camera_id, theirs.person_id, theirs.camera_id)
+    count = float(len(query) + len(gallery))
+    engine, _ = choose_engine(request.engine, choose_device(request.device), request.filter, count**2 * query.dimension)
+    result = rerank(
+        query.embeddings(),
+        StoreGallery(gallery, theirs.key),
+        relevant,
+        engine,
+        settings,
+        top_k=request.top_k + int(relevant.match_counts.max(initial=0)) + 1,
+        memory=request.memory,
+        progress=progress,
+    )
+    make_ranking(result, relevant, ours.key, theirs.key, list(ours.damaged)).write(folder.path / RERANKED)
+    return folder.path / RERANKED / RANKING_NAME

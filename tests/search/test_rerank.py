@@ -1,0 +1,154 @@
+"""k-reciprocal re-ranking against the published algorithm, written out over whole matrices."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from sysu30k_bench.data.protocol import relevance
+from sysu30k_bench.errors import UsageError
+from sysu30k_bench.progress import Silent
+from sysu30k_bench.search.engine_torch import TorchEngine
+from sysu30k_bench.search.gallery import ArrayGallery
+from sysu30k_bench.search.reciprocal import RerankSettings
+from sysu30k_bench.search.rerank import rerank
+from sysu30k_bench.search.search import SearchResult
+
+
+def published(features: np.ndarray, queries: int, settings: RerankSettings) -> np.ndarray:
+    """The final distances (Q, G), by the steps of the paper's code, dense."""
+    count = len(features)
+    distance = 2 - 2 * features.astype(np.float64) @ features.astype(np.float64).T
+    np.fill_diagonal(distance, -1)  # each row is its own nearest
+    order = np.argsort(distance, axis=1, kind="stable")
+    distance = 2 - 2 * features.astype(np.float64) @ features.astype(np.float64).T
+    relative = (distance / distance.max(axis=0)).T
+    encoded = np.zeros((count, count))
+
+    def reciprocal(row: int, k: int) -> set[int]:
+        return {int(other) for other in order[row, : k + 1] if row in order[other, : k + 1]}
+
+    for row in range(count):
+        near = reciprocal(row, settings.k1)
+        whole = set(near)
+        for other in near:
+            own = reciprocal(other, round(settings.k1 / 2))
+            if len(own & near) > 2 / 3 * len(own):
+                whole |= own
+        chosen = sorted(whole)
+        weights = np.exp(-relative[row, chosen])
+        encoded[row, chosen] = weights / weights.sum()
+    if settings.k2 > 1:
+        encoded = np.stack([encoded[order[row, : settings.k2]].mean(axis=0) for row in range(count)])
+    shared = np.array([np.minimum(encoded[q], encoded[queries:]).sum(axis=1) for q in range(queries)])
+    jaccard = 1 - shared / (2 - shared)
+    final: np.ndarray = (1 - settings.weight) * jaccard + settings.weight * relative[:queries, queries:]
+    return final
+
+
+def draw(seed: int, queries: int = 12, gallery: int = 90) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    people = 1 + np.concatenate([np.arange(queries), rng.integers(0, queries + 5, gallery)])
+    centres = rng.standard_normal((queries + 6, 24))
+    features = centres[people] + 0.7 * rng.standard_normal((len(people), 24))
+    features /= np.linalg.norm(features, axis=1, keepdims=True)
+    cameras = np.concatenate([np.zeros(queries, np.int64), rng.integers(0, 3, gallery)])
+    return features.astype(np.float32), people, cameras
+
+
+def ours(
+    features: np.ndarray,
+    people: np.ndarray,
+    cameras: np.ndarray,
+    queries: int,
+    settings: RerankSettings,
+    **options: Any,
+) -> SearchResult:
+    relevant = relevance(people[:queries], cameras[:queries], people[queries:], cameras[queries:])
+    engine = TorchEngine(torch.device("cpu"))
+    return rerank(
+        features[:queries], ArrayGallery(features[queries:]), relevant, engine, settings,
+        **{"top_k": 30, "memory": 10**8, "progress": Silent(), **options},
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("settings", [RerankSettings(), RerankSettings(7, 3, 0.5), RerankSettings(9, 1, 0.0)])
+def test_ranks_and_lists_are_the_published_algorithms(seed: int, settings: RerankSettings) -> None:
+    features, people, cameras = draw(seed)
+    result = ours(features, people, cameras, 12, settings)
+    final = published(features, 12, settings)
+    junk = (people[:12, None] == people[None, 12:]) & (cameras[:12, None] == cameras[None, 12:])
+    final[junk] = np.inf
+    for number, (query, position) in enumerate(zip(result.match_query, result.match_position, strict=True)):
+        mine = final[query, position]
+        assert result.match_score[number] == pytest.approx(1 - mine, abs=1e-6)
+        assert result.above[number] == (final[query] < mine - 1e-9).sum()
+        assert result.tied[number] == (np.abs(final[query] - mine) <= 1e-9).sum() - 1
+    for query in range(12):
+        best = np.argsort(final[query], kind="stable")[:30]
+        np.testing.assert_allclose(final[query][result.top_position[query]], final[query][best], atol=1e-7)
+
+
+@pytest.mark.parametrize("memory", [10**5, 10**9])
+def test_memory_changes_no_rank(memory: int) -> None:
+    features, people, cameras = draw(3, 20, 400)
+    first = ours(features, people, cameras, 20, RerankSettings())
+    other = ours(features, people, cameras, 20, RerankSettings(), memory=memory)
+    assert np.array_equal(first.above, other.above)
+    assert np.array_equal(first.top_position, other.top_position)
+
+
+def test_re_ranking_helps_where_neighbours_agree() -> None:
+    features, people, cameras = draw(1, 40, 600)
+    relevant = relevance(people[:40], cameras[:40], people[40:], cameras[40:])
+    scores = features[:40] @ features[40:].T
+    matches = zip(relevant.match_query, relevant.match_position, strict=True)
+    plain = [(scores[query] > scores[query, position]).sum() for query, position in matches]
+    assert ours(features, people, cameras, 40, RerankSettings()).above.mean() < np.mean(plain)
+
+
+def test_too_few_images_for_the_neighbours() -> None:
+    features, people, cameras = draw(0, 3, 9)
+    with pytest.raises(UsageError, match="12 images have no 20 neighbours"):
+        ours(features, people, cameras, 3, RerankSettings())
+
+
+def test_against_torchreid() -> None:
+    """Its file is read by itself: the package wants a graphics library."""
+    package = importlib.util.find_spec("pyppbox_torchreid")
+    if package is None or not package.submodule_search_locations:
+        pytest.skip("pip install --no-deps pyppbox-torchreid==1.4.1.0")
+    path = Path(package.submodule_search_locations[0]) / "utils" / "rerank.py"
+    spec = importlib.util.spec_from_file_location("torchreid_rerank", path)
+    assert spec is not None
+    assert spec.loader is not None
+    reference = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(reference)
+    features = draw(5)[0]
+    query, gallery = features[:12], features[12:]
+    pairs = ((query, gallery), (query, query), (gallery, gallery))
+    distances = [np.sqrt(np.maximum(2 - 2 * left @ right.T, 0)) for left, right in pairs]
+    whole = reference.re_ranking(*distances)  # it squares them again
+    np.testing.assert_allclose(whole, published(features, 12, RerankSettings()), atol=2e-6)
+
+
+def test_as_a_command(bench: Callable[..., Any], own_twin: Path, stripes_checkpoint: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    assert bench("eval", stripes_checkpoint, "--data", own_twin, "--output", run).code == 0
+    before = (run / "ranking.csv").read_bytes()
+    refused = bench("search", run, "--rerank", "--k1", 900)
+    assert refused.code == 2
+    done = bench("search", run, "--rerank", "--k1", 4, "--k2", 2, "--json")
+    assert done.code == 0, done.err
+    assert done.json["ranking"] == str(run / "reranked" / "ranking.csv")
+    assert (run / "ranking.csv").read_bytes() == before
+    scored = bench("score", run / "reranked" / "ranking.csv")
+    assert scored.code == 0
+    assert "rank-1" in scored.out
