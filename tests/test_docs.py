@@ -25,10 +25,10 @@ def blocks(document: str, language: str) -> list[str]:
 
 def test_readme_commands(bench: Bench, tmp_path: Path) -> None:
     assert bench("demo", "--identities", 12, "--distractors", 20, cwd=tmp_path).code == 0
-    documents = ("README.md", "docs/data.md", "docs/training.md")
+    documents = ("README.md", "docs/data.md", "docs/training.md", "docs/regression.md")
     shown = [block for document in documents for block in blocks(document, "console")]
     typed = [line.removeprefix("$ ") for block in shown for line in block.splitlines()]
-    assert len(typed) >= 16
+    assert len(typed) >= 20
     for line in typed:
         program, *words = shlex.split(line)
         assert program == "sysu30k-bench"

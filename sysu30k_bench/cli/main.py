@@ -17,11 +17,13 @@ from sysu30k_bench.errors import BenchError
 
 _COMMANDS = {
     "adapters": "sysu30k_bench.cli.adapters:adapters",
+    "compare": "sysu30k_bench.cli.compare:compare_command",
     "data": "sysu30k_bench.cli.data:data",
     "demo": "sysu30k_bench.cli.demo:demo",
     "doctor": "sysu30k_bench.cli.doctor:doctor",
     "eval": "sysu30k_bench.cli.evaluate:evaluate_command",
     "export": "sysu30k_bench.cli.export:export",
+    "gate": "sysu30k_bench.cli.gate:gate_command",
     "leaderboard": "sysu30k_bench.cli.leaderboard:leaderboard",
     "score": "sysu30k_bench.cli.score:score",
     "search": "sysu30k_bench.cli.search:search_command",

@@ -1,0 +1,32 @@
+"""A pytest fixture that fails a test when a method regresses; pytest finds it by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture
+def sysu30k_gate() -> Callable[..., None]:
+    """Gives a function that fails the test unless a run is no worse than its baseline.
+
+    Example:
+        ```python
+        def test_no_regression(sysu30k_gate):
+            sysu30k_gate("runs/new", "runs/released", max_drop=0.01)
+        ```
+    """
+
+    def check(
+        run: str | Path, baseline: str | Path, *, max_drop: float = 0.01, alpha: float = 0.05, metric: str = "rank1"
+    ) -> None:
+        from sysu30k_bench.results.gate import gate
+        from sysu30k_bench.results.ranked_run import read_run
+
+        verdict = gate(read_run(Path(run)), read_run(Path(baseline)), max_drop=max_drop, alpha=alpha, metric=metric)
+        if not verdict.passed:
+            pytest.fail(f"{verdict.outcome}: {verdict.reason}", pytrace=False)
+
+    return check

@@ -1,0 +1,190 @@
+"""Runs against each other, query by query."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import combinations
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+from scipy import stats
+
+from sysu30k_bench.metrics.intervals import LEVEL
+from sysu30k_bench.results.ranked_run import RankedRun, aligned
+
+RESAMPLES = 10_000
+_SEED = 30_001
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Difference(_Strict):
+    """Second run less first, mean over queries, with its 95 % interval by paired bootstrap."""
+
+    value: float
+    low: float
+    high: float
+
+
+class Standing(_Strict):
+    """One run.
+
+    Attributes:
+        name: Its name.
+        rank1: Expected rank-1 under random tie order.
+        ap_standard: Mean standard AP.
+    """
+
+    name: str
+    rank1: float
+    ap_standard: float
+
+
+class Pair(_Strict):
+    """Two runs.
+
+    Attributes:
+        first: Name.
+        second: Name.
+        rank1: Difference of rank-1.
+        ap_standard: Difference of the mean standard AP.
+        only_first: Queries that the first alone puts at rank 1 (ties against the match).
+        only_second: Queries that the second alone does.
+        p: Exact McNemar test of those two numbers, two-sided.
+        p_holm: The same, corrected for all pairs (Holm, 1979).
+        least_difference: Smallest net number of queries, of as many that differ, which would reach p < 0.05.
+    """
+
+    first: str
+    second: str
+    rank1: Difference
+    ap_standard: Difference
+    only_first: list[str]
+    only_second: list[str]
+    p: float
+    p_holm: float
+    least_difference: int
+
+
+class Comparison(_Strict):
+    """All runs, and all pairs of them.
+
+    Attributes:
+        n: Queries.
+        runs: In the order given.
+        pairs: Every pair.
+        least_of_n: Smallest number of queries which could ever reach p < 0.05: all that differ going one way.
+    """
+
+    n: int
+    runs: list[Standing]
+    pairs: list[Pair]
+    least_of_n: int
+
+
+def compare(runs: Sequence[RankedRun]) -> Comparison:
+    """Compares runs pair by pair, over the same queries.
+
+    Args:
+        runs: At least two.
+
+    Raises:
+        UsageError: They are not of the same lists.
+    """
+    from statsmodels.stats.multitest import multipletests
+
+    runs = aligned(runs)
+    pairs = list(combinations(runs, 2))
+    tests = [mcnemar(first.hit, second.hit) for first, second in pairs]
+    corrected = multipletests(tests, method="holm")[1] if tests else []
+    return Comparison(
+        n=len(runs[0].hit),
+        runs=[
+            Standing(
+                name=run.name,
+                rank1=float(run.per_query["rank1"].mean()),
+                ap_standard=float(run.per_query["ap_standard"].mean()),
+            )
+            for run in runs
+        ],
+        pairs=[
+            _pair(first, second, p, float(holm))
+            for (first, second), p, holm in zip(pairs, tests, corrected, strict=True)
+        ],
+        least_of_n=least_difference(None),
+    )
+
+
+def mcnemar(first: np.ndarray, second: np.ndarray) -> float:
+    """Exact two-sided McNemar test (McNemar, 1947): of the queries that differ, half should go either way.
+
+    Args:
+        first: (n,) bool.
+        second: (n,) bool.
+    """
+    only_first, only_second = int((first & ~second).sum()), int((second & ~first).sum())
+    if only_first + only_second == 0:
+        return 1.0
+    return float(stats.binomtest(only_first, only_first + only_second).pvalue)
+
+
+def least_difference(differing: int | None, alpha: float = 0.05) -> int:
+    """Returns the smallest net difference that the exact test finds.
+
+    Args:
+        differing: Queries that differ; None for whatever number finds the smallest.
+        alpha: Level of the test.
+
+    Returns:
+        A number of queries; one more than `differing` where not even all of them going one way would do.
+    """
+    if differing is None:
+        differing = next(count for count in range(1, 64) if stats.binomtest(0, count).pvalue < alpha)
+    for fewer in range(differing // 2, -1, -1):
+        if stats.binomtest(fewer, differing).pvalue < alpha if differing else False:
+            return differing - 2 * fewer
+    return differing + 1
+
+
+def paired_difference(first: np.ndarray, second: np.ndarray, level: float = LEVEL) -> Difference:
+    """Mean of second less first with a percentile bootstrap interval over queries, 10,000 resamples, seeded.
+
+    Args:
+        first: (n,) float64.
+        second: (n,) float64, of the same queries.
+        level: Of the interval.
+    """
+    difference = second - first
+    mean = float(difference.mean())
+    if len(difference) < 2 or np.ptp(difference) == 0:
+        return Difference(value=mean, low=mean, high=mean)
+    found = stats.bootstrap(
+        (difference,),
+        np.mean,
+        n_resamples=RESAMPLES,
+        batch=max(1, 4_000_000 // len(difference)),
+        confidence_level=level,
+        method="percentile",
+        rng=np.random.default_rng(_SEED),
+    ).confidence_interval
+    return Difference(value=mean, low=float(found.low), high=float(found.high))
+
+
+def _pair(first: RankedRun, second: RankedRun, p: float, holm: float) -> Pair:
+    keys = first.per_query.index.to_numpy()
+    ours, theirs = first.hit & ~second.hit, second.hit & ~first.hit
+    return Pair(
+        first=first.name,
+        second=second.name,
+        rank1=paired_difference(first.per_query["rank1"].to_numpy(), second.per_query["rank1"].to_numpy()),
+        ap_standard=paired_difference(
+            first.per_query["ap_standard"].to_numpy(), second.per_query["ap_standard"].to_numpy()
+        ),
+        only_first=keys[ours].tolist(),
+        only_second=keys[theirs].tolist(),
+        p=p,
+        p_holm=holm,
+        least_difference=least_difference(int(ours.sum() + theirs.sum())),
+    )

@@ -1,0 +1,116 @@
+"""The gate of a training project: is this run no worse than the last one, by more than may be?"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from sysu30k_bench.errors import UsageError
+from sysu30k_bench.results.compare import mcnemar, paired_difference
+from sysu30k_bench.results.ranked_run import PER_QUERY, RankedRun, aligned
+
+Outcome = Literal["passed", "worse", "not shown"]
+
+
+class Verdict(BaseModel):
+    """What the gate says.
+
+    Attributes:
+        outcome: `passed`: a drop of more than `max_drop` is ruled out at level `alpha`. `worse`: the estimate itself
+            has dropped by more. `not shown`: the estimate is within bounds, and this many queries cannot rule a larger
+            drop out.
+        metric: What was compared.
+        run: The candidate.
+        baseline: What it is held against.
+        n: Queries.
+        run_value: Of the candidate.
+        baseline_value: Of the baseline.
+        difference: Candidate less baseline.
+        bound: One-sided lower bound of the difference, by paired bootstrap at level `alpha`.
+        max_drop: The largest drop that may be.
+        alpha: Chance of passing a run that is worse by just that much.
+        lost: Queries that the baseline alone has at rank 1.
+        won: Queries that the candidate alone has.
+        p: Exact McNemar test of those two.
+        reason: The verdict in a sentence.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    outcome: Outcome
+    metric: str
+    run: str
+    baseline: str
+    n: int
+    run_value: float
+    baseline_value: float
+    difference: float
+    bound: float
+    max_drop: float
+    alpha: float
+    lost: list[str]
+    won: list[str]
+    p: float
+    reason: str
+
+    @property
+    def passed(self) -> bool:
+        """Whether the build may go on."""
+        return self.outcome == "passed"
+
+
+def gate(
+    run: RankedRun, baseline: RankedRun, *, max_drop: float, alpha: float = 0.05, metric: str = "rank1"
+) -> Verdict:
+    """Tests non-inferiority, paired by query.
+
+    Args:
+        run: The candidate.
+        baseline: What it is held against.
+        max_drop: The largest drop that may be, as a fraction.
+        alpha: Chance of passing a run that is worse by just that much.
+        metric: One of `rank1`, `rank5`, `rank10`, `rank20`, `ap_standard`, `ap_trapezoid`, `minp`.
+
+    Raises:
+        UsageError: The runs are not of the same lists, or a number makes no sense.
+    """
+    if metric not in PER_QUERY:
+        raise UsageError(f"there is no metric {metric!r}", hint=", ".join(PER_QUERY))
+    if not 0 <= max_drop < 1 or not 0 < alpha < 0.5:
+        raise UsageError("max_drop must be from 0 to 1, and alpha from 0 to 0.5")
+    held, candidate = aligned([baseline, run])
+    before, after = held.per_query[metric].to_numpy(), candidate.per_query[metric].to_numpy()
+    change = paired_difference(before, after, level=1 - 2 * alpha)
+    keys = held.per_query.index.to_numpy()
+    outcome: Outcome = "passed" if change.low >= -max_drop else "worse" if change.value < -max_drop else "not shown"
+    return Verdict(
+        outcome=outcome,
+        metric=metric,
+        run=run.name,
+        baseline=baseline.name,
+        n=len(before),
+        run_value=float(after.mean()),
+        baseline_value=float(before.mean()),
+        difference=change.value,
+        bound=change.low,
+        max_drop=max_drop,
+        alpha=alpha,
+        lost=keys[held.hit & ~candidate.hit].tolist(),
+        won=keys[candidate.hit & ~held.hit].tolist(),
+        p=mcnemar(held.hit, candidate.hit),
+        reason=_reason(outcome, metric, change.value, change.low, max_drop, alpha, len(before)),
+    )
+
+
+def _reason(outcome: Outcome, metric: str, value: float, bound: float, max_drop: float, alpha: float, n: int) -> str:
+    said = f"{metric} changed by {value * 100:+.2f} points over {n:,} queries"
+    limit = f"{max_drop * 100:.2f} points"
+    if outcome == "passed":
+        return f"{said}; a drop of more than {limit} is ruled out (bound {bound * 100:+.2f}, alpha {alpha:g})"
+    if outcome == "worse":
+        return f"{said}: more than the {limit} that may be lost"
+    return (
+        f"{said}, and a drop of more than {limit} cannot be ruled out (bound {bound * 100:+.2f}, alpha {alpha:g}): "
+        "more queries or a larger --max-drop would decide it"
+    )

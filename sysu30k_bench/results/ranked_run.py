@@ -1,0 +1,85 @@
+"""A run as comparisons see it: what every query contributed, and to what it was compared."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from sysu30k_bench.errors import UsageError
+from sysu30k_bench.metrics.per_query import per_query_metrics
+from sysu30k_bench.results.record import RESULT_NAME, EvaluationRecord, read_record
+from sysu30k_bench.search.ranking import RANKING_NAME, read_ranking
+
+PER_QUERY = ("rank1", "rank5", "rank10", "rank20", "ap_standard", "ap_trapezoid", "minp")
+
+
+@dataclass(frozen=True)
+class RankedRun:
+    """A run.
+
+    Attributes:
+        name: Its folder's or file's name.
+        per_query: One row a query, by key, as `per_query_metrics` gives it.
+        hit: (Q,) bool, whether the first match is at rank 1 with every tie against it.
+        ranked: Images ranked for each query, by key.
+        record: Its record, where it lies beside the ranking.
+    """
+
+    name: str
+    per_query: pd.DataFrame
+    hit: np.ndarray
+    ranked: pd.Series[int]
+    record: EvaluationRecord | None
+
+
+def read_run(path: Path) -> RankedRun:
+    """Reads a run folder, or a ranking file.
+
+    Raises:
+        DataError: There is no ranking.
+        IntegrityError: Ranking or record are damaged.
+    """
+    file = path / RANKING_NAME if path.is_dir() else path
+    ranking = read_ranking(file)
+    keys = ranking.query_keys
+    per_query = per_query_metrics(keys, ranking.matched)
+    beside = file.with_name(RESULT_NAME)
+    record = read_record(beside) if beside.is_file() else None
+    ranked = ranking.table.drop_duplicates("query").set_index("query")["ranked"]
+    hit = (per_query["pessimistic"] <= 1).to_numpy()
+    return RankedRun(path.resolve().name if path.is_dir() else path.name, per_query, hit, ranked, record)
+
+
+def aligned(runs: Sequence[RankedRun]) -> list[RankedRun]:
+    """Brings runs into one order of queries.
+
+    Raises:
+        UsageError: They are of other queries, or of galleries of other sizes or lists: pairs of queries mean nothing.
+    """
+    first = runs[0]
+    out = [first]
+    for run in runs[1:]:
+        missing = first.per_query.index.symmetric_difference(run.per_query.index)
+        if len(missing):
+            raise UsageError(
+                f"{first.name} and {run.name} are of other queries: {len(missing)} are in one alone",
+                details=[str(key) for key in missing[:20]],
+                hint="compare runs on the same lists",
+            )
+        order = run.per_query.index.get_indexer(first.per_query.index)
+        ranked = run.ranked.loc[first.ranked.index]
+        other = int((ranked.to_numpy() != first.ranked.to_numpy()).sum())
+        if other:
+            raise UsageError(
+                f"{other} queries rank galleries of other sizes in {first.name} and {run.name}",
+                hint="compare runs on the same gallery",
+            )
+        lists = [one.record.data.gallery_fingerprint for one in (first, run) if one.record is not None]
+        if len(set(lists)) > 1:
+            raise UsageError(f"{first.name} and {run.name} searched other galleries of the same size")
+        out.append(RankedRun(run.name, run.per_query.iloc[order], run.hit[order], ranked, run.record))
+    return out
