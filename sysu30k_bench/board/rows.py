@@ -2,14 +2,57 @@
 
 from __future__ import annotations
 
+import json
 from importlib import resources
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from sysu30k_bench.models.card import Paper, Supervision
 
 Status = Literal["reported", "self-reported", "re-scored", "audited", "reproduced"]
+STATUSES: tuple[Status, ...] = ("reported", "self-reported", "re-scored", "audited", "reproduced")
+"""From somebody's word to somebody else's repetition; each is worth more than the one before."""
+
+Fraction = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False, strict=True)]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+SCORES = ("rank1", "rank5", "rank10", "rank20", "ap_standard", "ap_trapezoid", "minp")
+
+
+class Evidence(BaseModel):
+    """What stands behind a row that is more than somebody's word.
+
+    Attributes:
+        ranking_sha256: Of `leaderboard/evidence/<id>.csv`, from which every number is computed.
+        query_fingerprint: Of the query list.
+        gallery_fingerprint: Of the gallery list.
+        shards_root: Merkle root over the digests of all embedding shards: an audit can ask for any of them.
+        shards: How many there are.
+        weights_sha256: Of the checkpoint file.
+        card_sha256: Of the adapter card.
+        adapter: Its name.
+        feature: Which layer.
+        flip: How the mirrored view was used.
+        dimension: Of an embedding.
+        protocol_sha256: Of the rules of counting.
+        tool: What computed it.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    ranking_sha256: Sha256
+    query_fingerprint: Sha256
+    gallery_fingerprint: Sha256
+    shards_root: Sha256
+    shards: int = Field(ge=1, le=10**7)
+    weights_sha256: Sha256
+    card_sha256: Sha256
+    adapter: str = Field(max_length=64)
+    feature: str = Field(max_length=64)
+    flip: str = Field(max_length=32)
+    dimension: int = Field(ge=1, le=10**6)
+    protocol_sha256: Sha256
+    tool: str = Field(max_length=100)
 
 
 class Row(BaseModel):
@@ -19,41 +62,89 @@ class Row(BaseModel):
         id: The file's name without its ending.
         method: Name of the method.
         supervision: What it was trained with.
-        rank1: Rank-1 as a fraction.
-        rank5: Rank-5, where known.
-        rank10: Rank-10, where known.
-        ap_trapezoid: Mean trapezoid AP, where known.
+        rank1: Rank-1 as a fraction; as are all scores, where they are known.
+        n: Queries.
         status: How far the number can be trusted; `reported` is somebody's word.
         source: Where the number stands.
         claimed_by: Whose word it is.
         weights: What is known of the weights behind it.
         notes: What else a reader should know.
         paper: The method's publication.
+        evidence: What stands behind it; of every status but `reported`.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     row_version: Literal[1] = 1
     id: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")
-    method: str = Field(max_length=100)
+    method: str = Field(min_length=1, max_length=100)
     supervision: Supervision
-    rank1: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False, strict=True)]
-    rank5: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False, strict=True)] | None = None
-    rank10: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False, strict=True)] | None = None
-    ap_trapezoid: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False, strict=True)] | None = None
-    n: int = Field(ge=1)
+    rank1: Fraction
+    rank5: Fraction | None = None
+    rank10: Fraction | None = None
+    rank20: Fraction | None = None
+    ap_standard: Fraction | None = None
+    ap_trapezoid: Fraction | None = None
+    minp: Fraction | None = None
+    n: int = Field(ge=1, le=10**6, strict=True)
     status: Status
     source: str = Field(max_length=500)
     claimed_by: str = Field(max_length=200)
     weights: str = Field(max_length=500)
     notes: str = Field("", max_length=1000)
     paper: Paper | None = None
+    evidence: Evidence | None = None
+
+    @model_validator(mode="after")
+    def _is_backed(self) -> Row:
+        if (self.status == "reported") != (self.evidence is None):
+            raise ValueError("a row has evidence exactly when its status is more than `reported`")
+        return self
+
+    @model_validator(mode="after")
+    def _is_plain(self) -> Row:
+        texts = [self.method, self.source, self.claimed_by, self.weights, self.notes]
+        texts += [self.paper.title, self.paper.url] if self.paper else []
+        texts += (
+            [self.evidence.adapter, self.evidence.feature, self.evidence.flip, self.evidence.tool]
+            if self.evidence
+            else []
+        )
+        for text in texts:
+            if not text.isprintable() or any(mark in text for mark in "<>`|"):
+                raise ValueError(f"text with markup or control characters: {ascii(text)[:60]}")
+        return self
+
+
+def parse_row(content: bytes) -> Row:
+    """Reads a row; keys that stand twice, NaN and infinity are refused.
+
+    Raises:
+        ValueError: It is no row; pydantic's ValidationError is one, too.
+    """
+    return Row.model_validate(json.loads(content, object_pairs_hook=_unique, parse_constant=_no_constant))
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    keys = [key for key, _ in pairs]
+    twice = {key for key in keys if keys.count(key) > 1}
+    if twice:
+        raise ValueError(f"keys stand twice: {', '.join(sorted(twice))}")
+    return dict(pairs)
+
+
+def _no_constant(name: str) -> float:
+    raise ValueError(f"{name} is no number of a row")
 
 
 def published_rows() -> list[Row]:
     """Returns the rows that the package carries, best rank-1 first."""
     folder = resources.files("sysu30k_bench.leaderboard").joinpath("rows")
-    rows = [Row.model_validate_json(item.read_bytes()) for item in folder.iterdir() if item.name.endswith(".json")]
+    return in_order([parse_row(item.read_bytes()) for item in folder.iterdir() if item.name.endswith(".json")])
+
+
+def in_order(rows: list[Row]) -> list[Row]:
+    """Sorts rows: best rank-1 first, then by name."""
     return sorted(rows, key=lambda row: (-row.rank1, row.method))
 
 

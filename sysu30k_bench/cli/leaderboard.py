@@ -1,8 +1,9 @@
-"""`leaderboard`: the published rows."""
+"""`leaderboard`: the rows, and whether they stand."""
 
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import click
 
@@ -12,7 +13,7 @@ from sysu30k_bench.cli.options import json_option
 
 @click.group()
 def leaderboard() -> None:
-    """Show the leaderboard."""
+    """Show the leaderboard, or check it."""
 
 
 @leaderboard.command("show")
@@ -46,3 +47,27 @@ def show(as_json: bool) -> None:
     for source in dict.fromkeys(row.source for row in rows):
         methods = ", ".join(row.method for row in rows if row.source == source)
         console.print(f"  {methods}: {source}", markup=False, soft_wrap=True)
+
+
+@leaderboard.command("check")
+@click.argument("board", type=click.Path(path_type=Path), default=Path("leaderboard"))
+@click.option(
+    "--base",
+    type=click.Path(path_type=Path),
+    show_envvar=True,
+    help="The board before the change: what stood there may not be altered.",
+)
+@json_option
+def check(board: Path, base: Path | None, as_json: bool) -> None:
+    """Check every row of BOARD, a folder with rows/ and evidence/, and recompute every number; 1 on a fault."""
+    from sysu30k_bench.board.check import check_board
+
+    faults = check_board(board, base)
+    if as_json:
+        click.echo(json.dumps({"faults": faults}, indent=1))
+    else:
+        for fault in faults:
+            click.echo(fault)
+        click.echo(f"{len(faults)} faults" if faults else "every row stands")
+    if faults:
+        raise click.exceptions.Exit(1)

@@ -27,6 +27,7 @@ _COMMANDS = {
     "leaderboard": "sysu30k_bench.cli.leaderboard:leaderboard",
     "score": "sysu30k_bench.cli.score:score",
     "search": "sysu30k_bench.cli.search:search_command",
+    "submit": "sysu30k_bench.cli.submit:submit",
     "train": "sysu30k_bench.cli.train:train",
 }
 INTERRUPTED = 130

@@ -125,7 +125,7 @@ def draw_runs(rng: np.random.Generator, n: int, drop: float) -> tuple[np.ndarray
 
 
 def test_size_of_the_gate_is_near_alpha_and_its_power_is_high(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of runs that are worse by just the largest drop about alpha pass; of unchanged ones nearly all, where it is wide."""
+    """Of runs that are worse by just the largest drop about alpha pass; of unchanged ones nearly all."""
     monkeypatch.setattr("sysu30k_bench.results.compare.RESAMPLES", 400)
     rng = np.random.default_rng(2)
     worse = [paired_difference(*draw_runs(rng, 1000, 0.02), level=0.9).low >= -0.02 for _ in range(300)]

@@ -1,0 +1,143 @@
+"""The gate of the board: what a maintainer's build says to a submission, one line a fault."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from sysu30k_bench.board.rows import SCORES, STATUSES, Row, parse_row
+from sysu30k_bench.board.submit import EVIDENCE, ROWS
+from sysu30k_bench.data.published import published_counts
+from sysu30k_bench.errors import BenchError, DataError
+from sysu30k_bench.files import sha256_of_file
+from sysu30k_bench.metrics.summary import summarise
+from sysu30k_bench.results.build import metrics_of
+from sysu30k_bench.search.ranking import Ranking, read_ranking
+
+MAX_ROW_BYTES = 64 << 10
+MAX_EVIDENCE_BYTES = 1 << 20
+_PRECISION = 1e-12
+
+
+def check_board(board: Path, base: Path | None = None) -> list[str]:
+    """Checks every row of a board.
+
+    Args:
+        board: The folder that holds `rows/` and `evidence/`.
+        base: The same folder before the change: what stood there may not be altered, but for a better status.
+
+    Returns:
+        One line a fault, in the order of the files; none where all is well.
+
+    Raises:
+        DataError: There is no board.
+    """
+    folder = board / ROWS
+    if not folder.is_dir():
+        raise DataError(f"there is no folder {folder}", hint="point it at the folder that holds rows/")
+    faults: list[str] = []
+    rows: dict[str, Row] = {}
+    for path in sorted(folder.iterdir()):
+        found = _row(path, faults)
+        if found is not None:
+            rows[path.stem] = found
+    evidence = board / EVIDENCE
+    for path in sorted(evidence.iterdir()) if evidence.is_dir() else []:
+        if path.suffix != ".csv" or path.is_symlink() or not path.is_file() or path.stem not in rows:
+            faults.append(f"{EVIDENCE}/{path.name}: no row's evidence")
+        elif rows[path.stem].evidence is None:
+            faults.append(f"{EVIDENCE}/{path.name}: its row is only reported")
+    for row in rows.values():
+        if row.evidence is not None:
+            faults += [f"{ROWS}/{row.id}.json: {fault}" for fault in _backed(row, evidence / f"{row.id}.csv")]
+    faults += _of_one_list(list(rows.values()))
+    if base is not None:
+        faults += _altered(rows, base)
+    return faults
+
+
+def _row(path: Path, faults: list[str]) -> Row | None:
+    name = f"{ROWS}/{ascii(path.name)[1:-1]}"
+    if path.is_symlink() or not path.is_file() or path.suffix != ".json":
+        faults.append(f"{name}: not a plain .json file")
+        return None
+    if path.stat().st_size > MAX_ROW_BYTES:
+        faults.append(f"{name}: larger than {MAX_ROW_BYTES:,} bytes")
+        return None
+    try:
+        row = parse_row(path.read_bytes())
+    except ValidationError as error:
+        faults += [f"{name}: {'.'.join(map(str, one['loc'])) or 'row'}: {one['msg']}" for one in error.errors()]
+        return None
+    except (ValueError, RecursionError) as error:
+        faults.append(f"{name}: not JSON of a row: {ascii(str(error))[1:-1][:100]}")
+        return None
+    if row.id != path.stem:
+        faults.append(f"{name}: its id is {row.id}")
+        return None
+    return row
+
+
+def _backed(row: Row, path: Path) -> list[str]:
+    """Recomputes a row from its evidence."""
+    if path.is_symlink() or not path.is_file():
+        return [f"there is no {EVIDENCE}/{path.name}"]
+    if path.stat().st_size > MAX_EVIDENCE_BYTES:
+        return [f"{EVIDENCE}/{path.name} is larger than {MAX_EVIDENCE_BYTES:,} bytes"]
+    if row.evidence is not None and sha256_of_file(path) != row.evidence.ranking_sha256:
+        return [f"{EVIDENCE}/{path.name} is not the file that the row was made of"]
+    try:
+        ranking = read_ranking(path)
+    except BenchError as error:
+        return [error.message.replace(str(path), f"{EVIDENCE}/{path.name}")]
+    faults = _protocol(row, ranking)
+    computed = metrics_of(summarise(ranking))
+    for name in SCORES:
+        claimed, value = getattr(row, name), getattr(computed, name).value
+        if claimed is None or abs(claimed - value) > _PRECISION:
+            faults.append(f"{name} is {claimed} and the evidence gives {value}")
+    return faults
+
+
+def _protocol(row: Row, ranking: Ranking) -> list[str]:
+    faults = []
+    published = published_counts()["sysu30k"]
+    queries = ranking.query_keys
+    if len(queries) != published.query or row.n != published.query:
+        faults.append(f"{len(queries):,} queries, n = {row.n:,}; SYSU-30k has {published.query:,}")
+    if len(ranking.table) != len(queries) or ranking.unmatched:
+        faults.append("not every query has exactly one match")
+    sizes = {reading.count for reading in published.gallery}
+    other = sorted(set(ranking.table["ranked"].tolist()) - sizes)
+    if other or ranking.table["ranked"].nunique() > 1:
+        faults.append(f"ranked {', '.join(f'{size:,}' for size in other[:3]) or 'galleries of several sizes'}")
+    return faults
+
+
+def _of_one_list(rows: list[Row]) -> list[str]:
+    """Nobody has published a fingerprint: those who were there first set it for each size of the gallery."""
+    faults = []
+    first: dict[str, Row] = {}
+    for row in sorted(rows, key=lambda row: (-STATUSES.index(row.status), row.id)):
+        if row.evidence is None:
+            continue
+        known = first.setdefault(row.evidence.gallery_fingerprint, row)
+        if known.evidence is not None and known.evidence.query_fingerprint != row.evidence.query_fingerprint:
+            faults.append(f"{ROWS}/{row.id}.json: other queries than {known.id} on the same gallery")
+    return faults
+
+
+def _altered(rows: dict[str, Row], base: Path) -> list[str]:
+    faults = []
+    for path in sorted((base / ROWS).glob("*.json")):
+        before = parse_row(path.read_bytes())
+        after = rows.get(before.id)
+        if after is None:
+            faults.append(f"{ROWS}/{before.id}.json: it was there and is gone, or cannot be read")
+        elif after.model_copy(update={"status": before.status}) != before:
+            changed = [name for name in Row.model_fields if getattr(after, name) != getattr(before, name)]
+            faults.append(f"{ROWS}/{before.id}.json: {', '.join(changed)} of a row that was there changed")
+        elif STATUSES.index(after.status) < STATUSES.index(before.status):
+            faults.append(f"{ROWS}/{before.id}.json: its status went back from {before.status} to {after.status}")
+    return faults

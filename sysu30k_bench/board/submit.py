@@ -1,0 +1,163 @@
+"""From a run to a row with its evidence: ranks and digests, no image and no embedding."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from sysu30k_bench.board.merkle import merkle_root
+from sysu30k_bench.board.rows import SCORES, Evidence, Row
+from sysu30k_bench.data.split import ROLES
+from sysu30k_bench.embeddings.manifest import read_manifest
+from sysu30k_bench.errors import CheckFailedError, DataError, IntegrityError, UsageError
+from sysu30k_bench.files import sha256_of_file, write_atomically
+from sysu30k_bench.metrics.summary import summarise
+from sysu30k_bench.models.card import Paper, Supervision
+from sysu30k_bench.results.build import metrics_of
+from sysu30k_bench.results.record import RESULT_NAME, EvaluationRecord, read_record
+from sysu30k_bench.search.ranking import RANKING_NAME, read_ranking
+
+ROWS, EVIDENCE = "rows", "evidence"
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What a submitter says; everything else is computed.
+
+    Attributes:
+        id: File name of the row.
+        method: Name of the method.
+        supervision: What it was trained with.
+        source: Where code or weights are.
+        claimed_by: Who submits.
+        weights: What the weights are.
+        notes: What else a reader should know.
+        paper_title: Of the method's publication.
+        paper_url: Where it is.
+        paper_year: When it was published.
+    """
+
+    id: str
+    method: str
+    supervision: Supervision
+    source: str
+    claimed_by: str
+    weights: str
+    notes: str = ""
+    paper_title: str = ""
+    paper_url: str = ""
+    paper_year: int | None = None
+
+
+@dataclass(frozen=True)
+class Submission:
+    """A row and what stands behind it.
+
+    Attributes:
+        row: The row.
+        ranking: The bytes of its evidence.
+    """
+
+    row: Row
+    ranking: bytes
+
+    def write(self, board: Path) -> list[Path]:
+        """Writes both below a board's folder.
+
+        Raises:
+            UsageError: There is such a row already.
+        """
+        row = board / ROWS / f"{self.row.id}.json"
+        evidence = board / EVIDENCE / f"{self.row.id}.csv"
+        if row.exists():
+            raise UsageError(f"there is a row {row}", hint="rows are never replaced: choose another --id")
+        write_atomically(evidence, self.ranking)
+        write_atomically(row, row_bytes(self.row))
+        return [row, evidence]
+
+
+def row_bytes(row: Row) -> bytes:
+    """Writes a row as its file has it."""
+    return (json.dumps(row.model_dump(mode="json", exclude_none=True), indent=1, ensure_ascii=False) + "\n").encode()
+
+
+def prepare(run: Path, claim: Claim) -> Submission:
+    """Makes the row of a run.
+
+    Args:
+        run: A run folder.
+        claim: What cannot be computed.
+
+    Raises:
+        CheckFailedError: The run is not official; every reason is listed.
+        DataError: Parts of the run are missing.
+        IntegrityError: Its parts do not fit each other.
+        UsageError: The claim is no row: too long, markup, a bad name.
+    """
+    record = read_record(run / RESULT_NAME)
+    if not record.official:
+        raise CheckFailedError(
+            f"{run} is not official: no row can be made of it",
+            details=record.not_official_because,
+            hint="the board takes runs on the published lists, by fully loaded networks",
+        )
+    path = run / RANKING_NAME
+    ranking = read_ranking(path)
+    metrics = metrics_of(summarise(ranking))
+    if metrics != record.metrics:
+        raise IntegrityError(
+            f"{path} does not give the numbers of {RESULT_NAME}", hint="run `sysu30k-bench score` again"
+        )
+    try:
+        row = Row(
+            id=claim.id,
+            method=claim.method,
+            supervision=claim.supervision,
+            n=metrics.rank1.n,
+            status="self-reported",
+            source=claim.source,
+            claimed_by=claim.claimed_by,
+            weights=claim.weights,
+            notes=claim.notes,
+            paper=_paper(claim),
+            evidence=_evidence(run, record, sha256_of_file(path)),
+            **{name: getattr(metrics, name).value for name in SCORES},
+        )
+    except ValidationError as error:
+        faults = [f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()]
+        raise UsageError("this cannot be a row", details=faults) from error
+    return Submission(row, path.read_bytes())
+
+
+def _paper(claim: Claim) -> Paper | None:
+    if not claim.paper_title:
+        return None
+    return Paper(title=claim.paper_title, url=claim.paper_url, year=claim.paper_year)
+
+
+def _evidence(run: Path, record: EvaluationRecord, ranking: str) -> Evidence:
+    digests = []
+    for role in ROLES:
+        manifest = read_manifest(run / "embeddings" / role)
+        if manifest is None or not manifest.complete:
+            raise DataError(f"{run} holds no finished embeddings of the {role}", hint="run `sysu30k-bench eval` again")
+        digests += [shard.content_sha256 for shard in manifest.shards]
+    model = record.model
+    return Evidence(
+        ranking_sha256=ranking,
+        query_fingerprint=record.data.query_fingerprint,
+        gallery_fingerprint=record.data.gallery_fingerprint,
+        shards_root=merkle_root(digests),
+        shards=len(digests),
+        weights_sha256=model.weights_sha256,
+        card_sha256=model.card_sha256,
+        adapter=model.adapter,
+        feature=model.feature,
+        flip=model.flip,
+        dimension=model.dimension,
+        protocol_sha256=record.protocol.sha256,
+        tool=record.environment.tool,
+    )
