@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import click
+import numpy as np
 import torch
 from torch.nn import functional
 
@@ -41,6 +42,17 @@ def seconds(work: Callable[[], object], rounds: int) -> float:
     return statistics.median(times)
 
 
+class Clock(Silent):
+    """Notes when each batch was done."""
+
+    def __init__(self) -> None:
+        self.times: list[float] = []
+
+    def advance(self, count: int) -> None:  # noqa: ARG002
+        """See `Progress`."""
+        self.times.append(time.perf_counter())
+
+
 def step(network: str, rounds: int) -> tuple[float, float]:
     """Images per second of the bare network and of a whole training step, with loading and augmentation."""
     size = {"resnet50": ("256", "128"), "tiny": ("64", "32")}[network]
@@ -62,12 +74,10 @@ def step(network: str, rounds: int) -> tuple[float, float]:
             bare(batch).logits[0].sum().backward()
 
         alone = seconds(forward_backward, rounds)
-        request = TrainRequest(Path(name) / "run", "cpu", workers=1, stop_after=rounds + 2)
-        trainer = Trainer(recipe, table, request, make_fabric(request, recipe), Silent())
-        began = time.perf_counter()
-        trainer.fit()
-        whole = (time.perf_counter() - began) / (rounds + 2)
-    return images / alone, images / whole
+        request = TrainRequest(Path(name) / "run", "cpu", workers=1, stop_after=rounds + 3)
+        clock = Clock()
+        Trainer(recipe, table, request, make_fabric(request, recipe), clock).fit()
+    return images / alone, images / statistics.median(np.diff(clock.times)[2:].tolist())
 
 
 def losses(rounds: int) -> list[tuple[str, float, float]]:
