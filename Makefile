@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed-dev
 DEMO ?= demo
 
-.PHONY: demo test test-all lint types schema bench-export bench-search bench-search-full bench-search-growth bench-training-list bench-archives experiment-dgl bench-train clean
+.PHONY: demo test test-all lint types schema board bench-export bench-search bench-search-full bench-search-growth bench-training-list bench-archives experiment-dgl bench-train clean
 
 $(STAMP): setup.cfg pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -28,6 +28,10 @@ lint: $(STAMP)
 
 types: $(STAMP)
 	$(BIN)/mypy
+
+board: $(STAMP)  ## check the rows and write the leaderboard's tables anew
+	$(BIN)/sysu30k-bench leaderboard check leaderboard
+	$(BIN)/sysu30k-bench leaderboard render leaderboard
 
 schema: $(STAMP)  ## write the published JSON Schemas anew
 	$(BIN)/python -m sysu30k_bench.results.schema

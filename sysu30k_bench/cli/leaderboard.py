@@ -71,3 +71,22 @@ def check(board: Path, base: Path | None, as_json: bool) -> None:
         click.echo(f"{len(faults)} faults" if faults else "every row stands")
     if faults:
         raise click.exceptions.Exit(1)
+
+
+@leaderboard.command("render")
+@click.argument("board", type=click.Path(path_type=Path), default=Path("leaderboard"))
+@click.option("--check", "only_check", is_flag=True, show_envvar=True, help="Write nothing; 1 if files are stale.")
+def render(board: Path, only_check: bool) -> None:
+    """Write BOARD as Markdown, CSV, JSON, LaTeX and BibTeX, made of its rows alone."""
+    from sysu30k_bench.board.render import stale_files, write_board
+
+    if only_check:
+        stale = stale_files(board)
+        for name in stale:
+            click.echo(f"{name} is not what the rows give")
+        if stale:
+            raise click.exceptions.Exit(1)
+        click.echo("every file is what the rows give")
+        return
+    for path in write_board(board):
+        stdout_console().print(str(path), markup=False, soft_wrap=True)

@@ -1,0 +1,135 @@
+"""The board as Markdown, CSV, JSON, LaTeX and BibTeX: made of the rows alone."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import pandas as pd
+
+from sysu30k_bench.board.check import check_board
+from sysu30k_bench.board.rows import Row, in_order, parse_row
+from sysu30k_bench.board.standing import read_evidence, tie_groups
+from sysu30k_bench.board.submit import ROWS
+from sysu30k_bench.errors import CheckFailedError
+from sysu30k_bench.files import write_atomically
+from sysu30k_bench.metrics.intervals import wilson
+
+_HEAD = """# Leaderboard of SYSU-30k
+
+Made by `sysu30k-bench leaderboard render` of the files in `rows/`; do not edit it. Rank-1 with Wilson's 95 % interval
+over n queries. Rows of one group are not told from its first row (exact McNemar test where both have rankings of the
+same queries, else independent proportions, p < 0.05): their order may be chance. `reported` is somebody's word, with no
+ranking behind it.
+
+"""
+
+
+def render(board: Path) -> dict[str, bytes]:
+    """Makes every file of a board.
+
+    Args:
+        board: The folder that holds `rows/` and `evidence/`.
+
+    Returns:
+        Contents by file name, relative to the board.
+
+    Raises:
+        CheckFailedError: A row does not stand.
+        DataError: There is no board.
+    """
+    faults = check_board(board)
+    if faults:
+        raise CheckFailedError(f"{len(faults)} faults: nothing was rendered", details=faults)
+    rows = in_order([parse_row(path.read_bytes()) for path in (board / ROWS).glob("*.json")])
+    table = as_table(rows, tie_groups(rows, read_evidence(board, rows)))
+    return {
+        "README.md": (_HEAD + _markdown(table, rows)).encode(),
+        "leaderboard.csv": table.to_csv(index=False, lineterminator="\n").encode(),
+        "leaderboard.json": (
+            json.dumps([row.model_dump(mode="json", exclude_none=True) for row in rows], indent=1, ensure_ascii=False)
+            + "\n"
+        ).encode(),
+        "leaderboard.tex": _latex(table).encode(),
+        "leaderboard.bib": _bibtex(rows).encode(),
+    }
+
+
+def as_table(rows: list[Row], groups: Mapping[str, int]) -> pd.DataFrame:
+    """Lays rows out, best first, with intervals and groups; scores in per cent.
+
+    Args:
+        rows: In order.
+        groups: Number of each row's group, by id.
+    """
+    lines = []
+    for row in rows:
+        interval = wilson(row.rank1 * row.n, row.n)
+        line: dict[str, object] = {
+            "group": groups[row.id],
+            "method": row.method,
+            "supervision": row.supervision,
+            "rank-1": round(row.rank1 * 100, 2),
+            "low": round(interval.low * 100, 2),
+            "high": round(interval.high * 100, 2),
+        }
+        for name in ("rank5", "rank10", "ap_standard", "ap_trapezoid"):
+            value = getattr(row, name)
+            line[name] = None if value is None else round(value * 100, 2)
+        lines.append({**line, "n": row.n, "status": row.status, "id": row.id})
+    return pd.DataFrame(lines)
+
+
+def _markdown(table: pd.DataFrame, rows: list[Row]) -> str:
+    headings = ["group", "method", "supervision", "rank-1 %", "95 % interval", "rank-5", "rank-10"]
+    headings += ["AP (standard)", "AP (trapezoid)", "status"]
+    lines = [f"| {' | '.join(headings)} |", "|" + " --- |" * len(headings)]
+    for cells, row in zip(table.to_dict("records"), rows, strict=True):
+        method = f"[{row.method}]({row.paper.url})" if row.paper and row.paper.url else row.method
+        scores = [_cell(cells[name]) for name in ("rank5", "rank10", "ap_standard", "ap_trapezoid")]
+        interval = f"{cells['low']:.1f} to {cells['high']:.1f}"
+        words = [str(cells["group"]), method, row.supervision, f"{cells['rank-1']:.1f}", interval, *scores, row.status]
+        lines.append(f"| {' | '.join(words)} |")
+    lines += ["", "Sources:", ""]
+    lines += [f"- {row.method}: {row.source}; claimed by {row.claimed_by}. Weights: {row.weights}." for row in rows]
+    return "\n".join(lines) + "\n"
+
+
+def _cell(value: object) -> str:
+    return "" if pd.isna(value) else f"{value:.1f}"  # type: ignore[call-overload]
+
+
+def _latex(table: pd.DataFrame) -> str:
+    shown = table[["method", "supervision", "rank-1", "low", "high", "status"]]
+    made: str = shown.to_latex(index=False, escape=True, float_format="%.1f")
+    return made
+
+
+def _bibtex(rows: list[Row]) -> str:
+    entries = []
+    for row in rows:
+        if row.paper is not None:
+            year = f",\n  year = {{{row.paper.year}}}" if row.paper.year else ""
+            link = f",\n  url = {{{row.paper.url}}}" if row.paper.url else ""
+            title = re.sub(r"([{}\\%&#_$^~])", r"\\\1", row.paper.title)
+            entries.append(f"@misc{{{row.id},\n  title = {{{{{title}}}}}{year}{link}\n}}\n")
+    return "\n".join(entries)
+
+
+def write_board(board: Path) -> list[Path]:
+    """Renders a board into its folder, and returns what was written."""
+    paths = []
+    for name, content in render(board).items():
+        write_atomically(board / name, content)
+        paths.append(board / name)
+    return paths
+
+
+def stale_files(board: Path) -> list[str]:
+    """Names the files of a board that are not what its rows give."""
+    made = render(board)
+    return [
+        name for name, content in made.items() if not (board / name).is_file() or (board / name).read_bytes() != content
+    ]

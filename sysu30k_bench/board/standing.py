@@ -1,0 +1,58 @@
+"""Which rows can be told apart: the groups in which a board's order is chance."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from sysu30k_bench.board.rows import Row, in_order
+from sysu30k_bench.board.submit import EVIDENCE
+from sysu30k_bench.results.compare import mcnemar
+from sysu30k_bench.results.ranked_run import RankedRun, aligned, read_run
+
+LEVEL = 0.05
+
+
+def read_evidence(board: Path, rows: list[Row]) -> dict[str, RankedRun]:
+    """Reads the rankings behind rows, by id; those of reported rows do not exist."""
+    return {row.id: read_run(board / EVIDENCE / f"{row.id}.csv") for row in rows if row.evidence is not None}
+
+
+def tie_groups(rows: list[Row], evidence: Mapping[str, RankedRun]) -> dict[str, int]:
+    """Puts rows into groups, best first, whose first row is not told from any other of the group.
+
+    Rows with rankings of the same queries are compared by the exact McNemar test, all others as independent
+    proportions. No correction is made for their number: a group says where order may be chance, not where it is none.
+
+    Args:
+        rows: The rows.
+        evidence: Rankings by id.
+
+    Returns:
+        The number of each row's group, from 1, by id.
+    """
+    groups: dict[str, int] = {}
+    first: Row | None = None
+    for row in in_order(rows):
+        if first is None or p_value(first, row, evidence) < LEVEL:
+            first = row
+            number = max(groups.values(), default=0) + 1
+        groups[row.id] = number
+    return groups
+
+
+def p_value(one: Row, other: Row, evidence: Mapping[str, RankedRun]) -> float:
+    """Tests whether two rows differ in rank-1, two-sided.
+
+    Args:
+        one: A row.
+        other: Another.
+        evidence: Rankings by id.
+    """
+    if one.id in evidence and other.id in evidence:
+        first, second = aligned([evidence[one.id], evidence[other.id]])
+        return mcnemar(first.hit, second.hit)
+    from statsmodels.stats.proportion import test_proportions_2indep
+
+    result = test_proportions_2indep(one.rank1 * one.n, one.n, other.rank1 * other.n, other.n, compare="diff")
+    return float(result.pvalue)

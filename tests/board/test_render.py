@@ -1,0 +1,96 @@
+"""The board's files, made of rows with and without evidence."""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from sysu30k_bench.board.render import render, stale_files, write_board
+from sysu30k_bench.board.rows import Row, published_rows
+from sysu30k_bench.board.standing import p_value, tie_groups
+from sysu30k_bench.errors import CheckFailedError
+from sysu30k_bench.results.ranked_run import RankedRun, read_run
+from tests.conftest import Outcome
+from tests.results.test_compare import write_ranking
+
+LEADERBOARD = Path(__file__).parents[2] / "leaderboard"
+
+
+def test_the_packages_board_is_what_its_rows_give() -> None:
+    assert stale_files(LEADERBOARD) == []
+
+
+def test_every_form_holds_every_row() -> None:
+    made = render(LEADERBOARD)
+    rows = published_rows()
+    table = pd.read_csv(io.BytesIO(made["leaderboard.csv"]))
+    assert table["id"].tolist() == [row.id for row in rows]
+    assert table["rank-1"].tolist() == pytest.approx([row.rank1 * 100 for row in rows])
+    assert [Row.model_validate(row) for row in json.loads(made["leaderboard.json"])] == rows
+    text = made["README.md"].decode()
+    for row in rows:
+        assert f"{row.rank1 * 100:.1f}" in text
+        assert row.method in text
+        assert row.method in made["leaderboard.tex"].decode()
+        assert f"@misc{{{row.id}," in made["leaderboard.bib"].decode()
+
+
+def test_rows_that_three_points_apart_are_of_one_group() -> None:
+    groups = tie_groups(published_rows(), {})
+    assert groups["iics"] == 1
+    assert groups["dgl"] == 2
+    assert groups["simclr"] == groups["moco_v2"] == groups["dari"]
+    numbers = [groups[row.id] for row in published_rows()]
+    assert numbers == sorted(numbers)
+
+
+def row(name: str, rank1: float) -> Row:
+    base = published_rows()[0]
+    return base.model_copy(update={"id": name, "method": name, "rank1": rank1})
+
+
+def test_rankings_of_the_same_queries_are_paired(tmp_path: Path) -> None:
+    """One per cent apart is nothing between strangers, and certain where ten queries all go one way."""
+    runs: dict[str, RankedRun] = {
+        name: read_run(write_ranking(tmp_path / name, [1] * hits + [2] * (1000 - hits)))
+        for name, hits in (("better", 210), ("worse", 200))
+    }
+    better, worse = row("better", 0.21), row("worse", 0.20)
+    assert p_value(better, worse, {}) > 0.4
+    assert p_value(better, worse, runs) == pytest.approx(2 / 2**10)
+    assert tie_groups([better, worse], runs) == {"better": 1, "worse": 2}
+    assert tie_groups([better, worse], {}) == {"better": 1, "worse": 1}
+
+
+def test_intervals_of_the_table_are_wilsons() -> None:
+    table = pd.read_csv(io.BytesIO(render(LEADERBOARD)["leaderboard.csv"])).set_index("id")
+    p, n, z = 0.269, 1000, 1.959964
+    centre = (p + z**2 / (2 * n)) / (1 + z**2 / n)
+    half = z * np.sqrt(p * (1 - p) / n + z**2 / (4 * n**2)) / (1 + z**2 / n)
+    assert table.loc["dgl", ["low", "high"]].tolist() == pytest.approx(
+        [100 * (centre - half), 100 * (centre + half)], abs=0.01
+    )
+
+
+def test_a_board_with_faults_is_not_rendered_and_a_stale_one_is_told(
+    bench: Callable[..., Outcome], tmp_path: Path
+) -> None:
+    board = tmp_path / "board"
+    shutil.copytree(LEADERBOARD / "rows", board / "rows")
+    stale = bench("leaderboard", "render", board, "--check")
+    assert stale.code == 1
+    assert "README.md is not what the rows give" in stale.out
+    assert bench("leaderboard", "render", board).code == 0
+    assert bench("leaderboard", "render", board, "--check").code == 0
+    assert len(write_board(board)) == 5
+    (board / "rows" / "dgl.json").write_text("{")
+    with pytest.raises(CheckFailedError, match="nothing was rendered"):
+        render(board)
+    assert bench("leaderboard", "render", board).code == 1
