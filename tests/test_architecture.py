@@ -12,7 +12,19 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "sysu30k_bench"
-ROOMS = ["data", "models", "embeddings", "search", "metrics", "results", "board", "evaluation", "training", "cli"]
+ROOMS = [
+    "data",
+    "models",
+    "embeddings",
+    "search",
+    "metrics",
+    "results",
+    "board",
+    "report",
+    "evaluation",
+    "training",
+    "cli",
+]
 
 
 def imported_rooms(path: Path) -> set[str]:

@@ -25,6 +25,7 @@ _COMMANDS = {
     "export": "sysu30k_bench.cli.export:export",
     "gate": "sysu30k_bench.cli.gate:gate_command",
     "leaderboard": "sysu30k_bench.cli.leaderboard:leaderboard",
+    "report": "sysu30k_bench.cli.report:report",
     "score": "sysu30k_bench.cli.score:score",
     "search": "sysu30k_bench.cli.search:search_command",
     "submit": "sysu30k_bench.cli.submit:submit",

@@ -1,0 +1,79 @@
+"""The page: headline, figures, queries, health, environment; one file that needs nothing else."""
+
+from __future__ import annotations
+
+from importlib import resources
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from sysu30k_bench.errors import UsageError
+from sysu30k_bench.files import sha256_of_file
+from sysu30k_bench.report.figures import cmc, rank_histogram, scaling
+from sysu30k_bench.results.compare import compare
+from sysu30k_bench.results.ranked_run import aligned, read_run
+from sysu30k_bench.search.ranking import RANKING_NAME, read_ranking
+
+_SHOWN = 15
+_TITLES = {
+    "rank1": "rank-1",
+    "rank5": "rank-5",
+    "rank10": "rank-10",
+    "rank20": "rank-20",
+    "ap_standard": "AP (standard)",
+    "ap_trapezoid": "AP (trapezoid)",
+    "minp": "mINP",
+}
+
+
+def make_report(folder: Path, other: Path | None = None) -> str:
+    """Makes the report of a run.
+
+    Args:
+        folder: A run folder with `result.json` and `ranking.csv`.
+        other: A run on the same lists, whose flipped queries are shown.
+
+    Returns:
+        HTML. Every name in it is escaped; no script, and nothing is fetched.
+
+    Raises:
+        UsageError: The folder has no record, or the runs are not of the same lists.
+        DataError: There is no ranking, or jinja2 or matplotlib are not installed.
+    """
+    from jinja2 import Environment, StrictUndefined
+
+    run = read_run(folder)
+    if run.record is None:
+        raise UsageError(f"{folder} has no result.json", hint="make it with `sysu30k-bench eval` or `score`")
+    second = aligned([run, read_run(other)])[1] if other is not None else None
+    text = resources.files("sysu30k_bench.report").joinpath("report.html.j2").read_text("utf-8")
+    template = Environment(autoescape=True, undefined=StrictUndefined).from_string(text)
+    metrics = run.record.metrics
+    table = read_ranking(folder / RANKING_NAME).table
+    return template.render(
+        run=run,
+        record=run.record,
+        numbers=[(title, getattr(metrics, name)) for name, title in _TITLES.items()],
+        figures=[
+            ("Cumulative match characteristic", cmc(run, second)),
+            ("Rank of the first match", rank_histogram(run)),
+            ("Rank-1 against the size of the gallery, exact from the ranks", scaling(run)),
+        ],
+        worst=_rows(table.sort_values("rank_high", ascending=False, kind="stable")),
+        near=_rows(_near_misses(table)),
+        pair=compare([run, second]).pairs[0] if second is not None else None,
+        digest=sha256_of_file(folder / RANKING_NAME),
+    )
+
+
+def _near_misses(table: pd.DataFrame) -> pd.DataFrame:
+    """Matches behind some impostor, by how little."""
+    missed: pd.DataFrame = table[(table["match"] != "") & (table["rank_high"] > 1) & np.isfinite(table["margin"])]
+    ordered: pd.DataFrame = missed.sort_values("margin", ascending=False, kind="stable")
+    return ordered
+
+
+def _rows(table: pd.DataFrame) -> list[dict[str, object]]:
+    shown = table[table["match"] != ""].head(_SHOWN)
+    return [{str(name): value for name, value in row.items()} for row in shown.to_dict("records")]
