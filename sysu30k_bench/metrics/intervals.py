@@ -40,11 +40,13 @@ def wilson(hits: float, n: int) -> Interval:
     return Interval(value, float(min(max(low, 0.0), value)), float(max(min(high, 1.0), value)))
 
 
-def bootstrap_mean(values: np.ndarray) -> Interval:
-    """Percentile bootstrap of a mean over queries, 2,000 resamples, seeded.
+def bootstrap_mean(values: np.ndarray, level: float = LEVEL, resamples: int = RESAMPLES) -> Interval:
+    """Percentile bootstrap of a mean over queries, seeded.
 
     Args:
         values: (n,) float64.
+        level: Of the interval.
+        resamples: How many.
     """
     mean = float(values.mean())
     if len(values) < 2 or np.ptp(values) == 0:
@@ -52,9 +54,9 @@ def bootstrap_mean(values: np.ndarray) -> Interval:
     result = stats.bootstrap(
         (values,),
         np.mean,
-        n_resamples=RESAMPLES,
+        n_resamples=resamples,
         batch=max(1, 4_000_000 // len(values)),
-        confidence_level=LEVEL,
+        confidence_level=level,
         method="percentile",
         rng=np.random.default_rng(_SEED),
     )

@@ -9,11 +9,10 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 from scipy import stats
 
-from sysu30k_bench.metrics.intervals import LEVEL
+from sysu30k_bench.metrics.intervals import LEVEL, bootstrap_mean
 from sysu30k_bench.results.ranked_run import RankedRun, aligned
 
 RESAMPLES = 10_000
-_SEED = 30_001
 
 
 class _Strict(BaseModel):
@@ -156,20 +155,8 @@ def paired_difference(first: np.ndarray, second: np.ndarray, level: float = LEVE
         second: (n,) float64, of the same queries.
         level: Of the interval.
     """
-    difference = second - first
-    mean = float(difference.mean())
-    if len(difference) < 2 or np.ptp(difference) == 0:
-        return Difference(value=mean, low=mean, high=mean)
-    found = stats.bootstrap(
-        (difference,),
-        np.mean,
-        n_resamples=RESAMPLES,
-        batch=max(1, 4_000_000 // len(difference)),
-        confidence_level=level,
-        method="percentile",
-        rng=np.random.default_rng(_SEED),
-    ).confidence_interval
-    return Difference(value=mean, low=float(found.low), high=float(found.high))
+    found = bootstrap_mean(second - first, level, RESAMPLES)
+    return Difference(value=found.value, low=found.low, high=found.high)
 
 
 def _pair(first: RankedRun, second: RankedRun, p: float, holm: float) -> Pair:
