@@ -18,14 +18,17 @@ from sysu30k_bench.search.ranking import Ranking, read_ranking
 MAX_ROW_BYTES = 64 << 10
 MAX_EVIDENCE_BYTES = 1 << 20
 _PRECISION = 1e-12
+_LONGEST = 300
 
 
-def check_board(board: Path, base: Path | None = None) -> list[str]:
+def check_board(board: Path, base: Path | None = None, *, by_maintainer: bool = False) -> list[str]:
     """Checks every row of a board.
 
     Args:
         board: The folder that holds `rows/` and `evidence/`.
-        base: The same folder before the change: what stood there may not be altered, but for a better status.
+        base: The same folder before the change: what stood there may not be altered, and what is new is somebody's own
+            word or ranks.
+        by_maintainer: Whether the change may give better statuses.
 
     Returns:
         One line a fault, in the order of the files; none where all is well.
@@ -45,16 +48,23 @@ def check_board(board: Path, base: Path | None = None) -> list[str]:
     evidence = board / EVIDENCE
     for path in sorted(evidence.iterdir()) if evidence.is_dir() else []:
         if path.suffix != ".csv" or path.is_symlink() or not path.is_file() or path.stem not in rows:
-            faults.append(f"{EVIDENCE}/{path.name}: no row's evidence")
+            faults.append(f"{EVIDENCE}/{_printed(path.name)}: no row's evidence")
         elif rows[path.stem].evidence is None:
             faults.append(f"{EVIDENCE}/{path.name}: its row is only reported")
     for row in rows.values():
         if row.evidence is not None:
-            faults += [f"{ROWS}/{row.id}.json: {fault}" for fault in _backed(row, evidence / f"{row.id}.csv")]
-    faults += _of_one_list(list(rows.values()))
+            faults += [f"{ROWS}/{row.id}.json: {_printed(one)}" for one in _backed(row, evidence / f"{row.id}.csv")]
+    before = {path.stem for path in (base / ROWS).glob("*.json")} if base is not None else set()
+    faults += _of_one_list([row for row in rows.values() if row.evidence is not None], before, evidence)
     if base is not None:
-        faults += _altered(rows, base)
+        faults += _altered(rows, base, by_maintainer=by_maintainer)
     return faults
+
+
+def _printed(text: str) -> str:
+    """Names and messages of strangers go into a log, where a line could be a command."""
+    kept = text if text.isprintable() else ascii(text)[1:-1]
+    return kept if len(kept) <= _LONGEST else kept[:_LONGEST] + " ..."
 
 
 def _row(path: Path, faults: list[str]) -> Row | None:
@@ -68,7 +78,9 @@ def _row(path: Path, faults: list[str]) -> Row | None:
     try:
         row = parse_row(path.read_bytes())
     except ValidationError as error:
-        faults += [f"{name}: {'.'.join(map(str, one['loc'])) or 'row'}: {one['msg']}" for one in error.errors()]
+        for one in error.errors():
+            where = ".".join(map(str, one["loc"])) or "row"
+            faults.append(f"{name}: {_printed(where)}: {_printed(one['msg'])}")
         return None
     except (ValueError, RecursionError) as error:
         faults.append(f"{name}: not JSON of a row: {ascii(str(error))[1:-1][:100]}")
@@ -115,21 +127,37 @@ def _protocol(row: Row, ranking: Ranking) -> list[str]:
     return faults
 
 
-def _of_one_list(rows: list[Row]) -> list[str]:
-    """Nobody has published a fingerprint: those who were there first set it for each size of the gallery."""
+def _of_one_list(rows: list[Row], before: set[str], evidence: Path) -> list[str]:
+    """Nobody has published a fingerprint: whoever was there first set the lists of a gallery."""
     faults = []
     first: dict[str, Row] = {}
-    for row in sorted(rows, key=lambda row: (-STATUSES.index(row.status), row.id)):
+    for row in sorted(rows, key=lambda row: (row.id not in before, row.id)):
         if row.evidence is None:
             continue
         known = first.setdefault(row.evidence.gallery_fingerprint, row)
         if known.evidence is not None and known.evidence.query_fingerprint != row.evidence.query_fingerprint:
             faults.append(f"{ROWS}/{row.id}.json: other queries than {known.id} on the same gallery")
+        elif known is not row and _queries(evidence, known) != _queries(evidence, row):
+            faults.append(f"{ROWS}/{row.id}.json: its evidence is of other queries than that of {known.id}")
     return faults
 
 
-def _altered(rows: dict[str, Row], base: Path) -> list[str]:
-    faults = []
+def _queries(evidence: Path, row: Row) -> set[tuple[str, int]] | None:
+    """Queries and how many images each ranks; None where they cannot be read, which is told elsewhere."""
+    try:
+        table = read_ranking(evidence / f"{row.id}.csv").table
+    except BenchError:
+        return None
+    return set(zip(table["query"].tolist(), table["ranked"].tolist(), strict=True))
+
+
+def _altered(rows: dict[str, Row], base: Path, *, by_maintainer: bool) -> list[str]:
+    new = [row for row in rows.values() if not (base / ROWS / f"{row.id}.json").is_file()]
+    faults = [
+        f"{ROWS}/{row.id}.json: a new row is reported or self-reported; {row.status} is a maintainer's"
+        for row in new
+        if row.status not in STATUSES[:2] and not by_maintainer
+    ]
     for path in sorted((base / ROWS).glob("*.json")):
         before = parse_row(path.read_bytes())
         after = rows.get(before.id)
@@ -140,4 +168,6 @@ def _altered(rows: dict[str, Row], base: Path) -> list[str]:
             faults.append(f"{ROWS}/{before.id}.json: {', '.join(changed)} of a row that was there changed")
         elif STATUSES.index(after.status) < STATUSES.index(before.status):
             faults.append(f"{ROWS}/{before.id}.json: its status went back from {before.status} to {after.status}")
+        elif after.status != before.status and not by_maintainer:
+            faults.append(f"{ROWS}/{before.id}.json: only a maintainer makes {before.status} {after.status}")
     return faults

@@ -57,6 +57,10 @@ def render(board: Path) -> dict[str, bytes]:
     }
 
 
+_COLUMNS = ["group", "method", "supervision", "rank-1", "low", "high", "rank5", "rank10", "ap_standard", "ap_trapezoid",
+            "n", "status", "id"]  # fmt: skip
+
+
 def as_table(rows: list[Row], groups: Mapping[str, int]) -> pd.DataFrame:
     """Lays rows out, best first, with intervals and groups; scores in per cent.
 
@@ -79,7 +83,7 @@ def as_table(rows: list[Row], groups: Mapping[str, int]) -> pd.DataFrame:
             value = getattr(row, name)
             line[name] = None if value is None else round(value * 100, 2)
         lines.append({**line, "n": row.n, "status": row.status, "id": row.id})
-    return pd.DataFrame(lines)
+    return pd.DataFrame(lines, columns=_COLUMNS)
 
 
 def _markdown(table: pd.DataFrame, rows: list[Row]) -> str:
@@ -87,14 +91,24 @@ def _markdown(table: pd.DataFrame, rows: list[Row]) -> str:
     headings += ["AP (standard)", "AP (trapezoid)", "status"]
     lines = [f"| {' | '.join(headings)} |", "|" + " --- |" * len(headings)]
     for cells, row in zip(table.to_dict("records"), rows, strict=True):
-        method = f"[{row.method}]({row.paper.url})" if row.paper and row.paper.url else row.method
+        name = _plain(row.method)
+        method = f"[{name}]({row.paper.url})" if row.paper and row.paper.url else name
         scores = [_cell(cells[name]) for name in ("rank5", "rank10", "ap_standard", "ap_trapezoid")]
         interval = f"{cells['low']:.1f} to {cells['high']:.1f}"
         words = [str(cells["group"]), method, row.supervision, f"{cells['rank-1']:.1f}", interval, *scores, row.status]
         lines.append(f"| {' | '.join(words)} |")
     lines += ["", "Sources:", ""]
-    lines += [f"- {row.method}: {row.source}; claimed by {row.claimed_by}. Weights: {row.weights}." for row in rows]
+    lines += [
+        f"- {_plain(row.method)}: {_plain(row.source)}; claimed by {_plain(row.claimed_by)}. "
+        f"Weights: {_plain(row.weights)}."
+        for row in rows
+    ]
     return "\n".join(lines) + "\n"
+
+
+def _plain(text: str) -> str:
+    """Takes from a submitter's words what Markdown would make links, pictures or emphasis of."""
+    return re.sub(r"([\\\[\]!*])", r"\\\1", text)
 
 
 def _cell(value: object) -> str:

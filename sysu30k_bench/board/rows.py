@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from importlib import resources
 from typing import Annotated, Any, Literal
 
@@ -113,6 +114,10 @@ class Row(BaseModel):
         for text in texts:
             if not text.isprintable() or any(mark in text for mark in "<>`|"):
                 raise ValueError(f"text with markup or control characters: {ascii(text)[:60]}")
+            if text.startswith(("=", "+", "-", "@")):
+                raise ValueError(f"text that a spreadsheet would calculate: {ascii(text)[:60]}")
+        if self.paper and self.paper.url and not re.fullmatch(r"https?://[^\s(){}<>\\]+", self.paper.url):
+            raise ValueError("a paper's url holds no blanks, brackets or backslashes")
         return self
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from sysu30k_bench.board.rows import Row, in_order
 from sysu30k_bench.board.submit import EVIDENCE
+from sysu30k_bench.errors import UsageError
 from sysu30k_bench.results.compare import mcnemar
 from sysu30k_bench.results.ranked_run import RankedRun, aligned, read_run
 
@@ -50,8 +52,9 @@ def p_value(one: Row, other: Row, evidence: Mapping[str, RankedRun]) -> float:
         evidence: Rankings by id.
     """
     if one.id in evidence and other.id in evidence:
-        first, second = aligned([evidence[one.id], evidence[other.id]])
-        return mcnemar(first.hit, second.hit)
+        with suppress(UsageError):  # galleries of two sizes: they are compared as strangers
+            first, second = aligned([evidence[one.id], evidence[other.id]])
+            return mcnemar(first.hit, second.hit)
     from statsmodels.stats.proportion import test_proportions_2indep
 
     result = test_proportions_2indep(one.rank1 * one.n, one.n, other.rank1 * other.n, other.n, compare="diff")

@@ -134,6 +134,8 @@ def prepare(run: Path, claim: Claim) -> Submission:
 
 def _paper(claim: Claim) -> Paper | None:
     if not claim.paper_title:
+        if claim.paper_url or claim.paper_year:
+            raise UsageError("a paper has a title", hint="give --paper-title, too")
         return None
     return Paper(title=claim.paper_title, url=claim.paper_url, year=claim.paper_year)
 

@@ -65,8 +65,8 @@ def gate_command(
 ) -> None:
     """Leave with 1 unless RUN is shown to be no worse than the baseline by more than --max-drop.
 
-    Paired by query: one-sided bootstrap bound at level --alpha, which is the chance of passing a run that is worse by
-    just that much.
+    Paired by query: one-sided bound at level --alpha, which is the chance of passing a run that is worse by just that
+    much.
     """
     from sysu30k_bench.files import write_atomically
     from sysu30k_bench.results.gate import gate

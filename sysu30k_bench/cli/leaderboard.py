@@ -58,11 +58,12 @@ def show(as_json: bool) -> None:
     help="The board before the change: what stood there may not be altered.",
 )
 @json_option
-def check(board: Path, base: Path | None, as_json: bool) -> None:
+@click.option("--maintainer", is_flag=True, show_envvar=True, help="The change may give rows better statuses.")
+def check(board: Path, base: Path | None, maintainer: bool, as_json: bool) -> None:
     """Check every row of BOARD, a folder with rows/ and evidence/, and recompute every number; 1 on a fault."""
     from sysu30k_bench.board.check import check_board
 
-    faults = check_board(board, base)
+    faults = check_board(board, base, by_maintainer=maintainer)
     if as_json:
         click.echo(json.dumps({"faults": faults}, indent=1))
     else:

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from sysu30k_bench.errors import UsageError
+from sysu30k_bench.metrics.paired import lowest_difference
 from sysu30k_bench.results.compare import mcnemar, paired_difference
 from sysu30k_bench.results.ranked_run import PER_QUERY, RankedRun, aligned
 
@@ -27,7 +28,8 @@ class Verdict(BaseModel):
         run_value: Of the candidate.
         baseline_value: Of the baseline.
         difference: Candidate less baseline.
-        bound: One-sided lower bound of the difference, by paired bootstrap at level `alpha`.
+        bound: One-sided lower bound of the difference at level `alpha`: Tango's score bound of the share of hits (ties
+            against the match) for rank-k, a paired bootstrap for the others.
         max_drop: The largest drop that may be.
         alpha: Chance of passing a run that is worse by just that much.
         lost: Queries that the baseline alone has at rank 1.
@@ -82,8 +84,12 @@ def gate(
     held, candidate = aligned([baseline, run])
     before, after = held.per_query[metric].to_numpy(), candidate.per_query[metric].to_numpy()
     change = paired_difference(before, after, level=1 - 2 * alpha)
+    bound = change.low
+    if metric.startswith("rank"):
+        first, second = (one.per_query["pessimistic"].to_numpy() <= int(metric[4:]) for one in (held, candidate))
+        bound = lowest_difference(int((second & ~first).sum()), int((first & ~second).sum()), len(before), alpha)
     keys = held.per_query.index.to_numpy()
-    outcome: Outcome = "passed" if change.low >= -max_drop else "worse" if change.value < -max_drop else "not shown"
+    outcome: Outcome = "passed" if bound > -max_drop else "worse" if change.value < -max_drop else "not shown"
     return Verdict(
         outcome=outcome,
         metric=metric,
@@ -93,13 +99,13 @@ def gate(
         run_value=float(after.mean()),
         baseline_value=float(before.mean()),
         difference=change.value,
-        bound=change.low,
+        bound=bound,
         max_drop=max_drop,
         alpha=alpha,
         lost=keys[held.hit & ~candidate.hit].tolist(),
         won=keys[candidate.hit & ~held.hit].tolist(),
         p=mcnemar(held.hit, candidate.hit),
-        reason=_reason(outcome, metric, change.value, change.low, max_drop, alpha, len(before)),
+        reason=_reason(outcome, metric, change.value, bound, max_drop, alpha, len(before)),
     )
 
 

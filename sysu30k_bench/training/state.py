@@ -81,18 +81,24 @@ def resume(
         content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         told = json.loads(content["training"])
         weights, steps = content["state_dict"], content["optimizer"]
+        before, print_of = Recipe.model_validate(told["recipe"]), told["fingerprint"]
+        state = State(Position(*told["position"]), told["history"], told["running"], told["best"])
     except Exception as error:
-        raise IntegrityError(f"{path} is not a checkpoint of `train`: {str(error).splitlines()[0]}") from error
-    changed = _changes(Recipe.model_validate(told["recipe"]), recipe)
+        said = next(iter(str(error).splitlines()), type(error).__name__)
+        raise IntegrityError(f"{path} is not a checkpoint of this version's `train`: {said}") from error
+    changed = _changes(before, recipe)
     if changed:
         raise UsageError(
             f"{path} is of another recipe", details=changed, hint="use the same settings, or another --output"
         )
-    if told["fingerprint"] != fingerprint:
+    if print_of != fingerprint:
         raise UsageError(f"{path} was trained on other images or bags", hint="use the same --data, or another --output")
-    network.load_state_dict(weights)
-    optimizer.load_state_dict(steps)
-    return State(Position(*told["position"]), told["history"], told["running"], told["best"])
+    try:
+        network.load_state_dict(weights)
+        optimizer.load_state_dict(steps)
+    except (RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise IntegrityError(f"the tensors of {path} do not fit the recipe: {str(error)[:200]}") from error
+    return state
 
 
 def export_net(path: Path, network: TrainedNetwork) -> None:

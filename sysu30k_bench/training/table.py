@@ -100,8 +100,14 @@ def _labelled(root: Path, dataset: str | None, progress: Progress) -> _Labelled:
     return _Labelled(benchmark.name, place.path, benchmark.images(place), benchmark.read(place, "train", 1))
 
 
+_WITH_DISTRACTORS = ("market1501", "market1501-500k")
+"""Where 0 and -1 are nobody; elsewhere 0 is a person."""
+
+
 def _strong(data: _Labelled, recipe: Recipe) -> TrainingTable:
-    split = data.split.take(np.flatnonzero(data.split.person_ids > 0)) if data.dataset != "msmt17" else data.split
+    split = data.split
+    if data.dataset in _WITH_DISTRACTORS:
+        split = split.take(np.flatnonzero(split.person_ids > 0))
     people = np.unique(split.person_ids)
     held = np.empty(0, np.int64)
     wanted = recipe.run.validation_identities
@@ -138,11 +144,13 @@ def _strong(data: _Labelled, recipe: Recipe) -> TrainingTable:
 
 
 def _validation(data: _Labelled, split: Split, held: np.ndarray) -> TestSet:
-    """Queries are the first image of each held identity by each camera, where it has several; the rest is gallery."""
+    """Queries are the first image of each held identity by each camera, where each has more; else by one camera."""
     part = split.take(np.flatnonzero(np.isin(split.person_ids, held)))
     table = part.table.assign(row=np.arange(len(part)))
     several = table.groupby("person_id")["camera_id"].transform("nunique") > 1
-    first = table[several].groupby(["person_id", "camera_id"])["row"].min().to_numpy()
+    groups = table[several].groupby(["person_id", "camera_id"])["row"].agg(["min", "size"]).reset_index()
+    enough = groups.groupby("person_id")["size"].transform("min") > 1
+    first = groups[enough | ~groups.duplicated("person_id")]["min"].to_numpy()
     is_query = np.zeros(len(part), bool)
     is_query[first] = True
     query = Split("query", part.take(np.flatnonzero(is_query)).table.assign(role="query"))

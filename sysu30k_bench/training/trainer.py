@@ -123,7 +123,10 @@ class Trainer:
             Position(epoch, number)
             for epoch in range(self.state.position.epoch, recipe.run.epochs)
             for number in range(self.state.position.number if epoch == self.state.position.epoch else 0, length)
-        ][: self._request.stop_after]
+        ]
+        if self._request.stop_after is not None:  # only between two steps of the optimiser can a run go on
+            behind = range(self._request.stop_after, len(ahead) + 1)
+            ahead = ahead[: next((count for count in behind if self._between_steps(ahead[count - 1])), len(ahead))]
         images = TrainingImages(
             self._table, recipe.input, ahead, recipe.run.seed, self._fabric.global_rank, self._fabric.world_size
         )
@@ -138,8 +141,7 @@ class Trainer:
                     self._save(LAST)
                     raise KeyboardInterrupt
         self._progress.end()
-        if self._request.stop_after is None or self._between_steps(ahead[-1] if ahead else Position(0, -1)):
-            self._save(LAST)
+        self._save(LAST)
         return self.state
 
     def _between_steps(self, position: Position) -> bool:

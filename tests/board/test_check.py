@@ -164,6 +164,10 @@ BAD: list[tuple[str, Callable[[Path], None], str]] = [
     ("keys twice", write("rows/broken.json", '{"rank1": 0.1, "rank1": 0.2}'), "keys stand twice: rank1"),
     ("deep", write("rows/broken.json", "[" * 60_000), "not JSON of a row"),
     ("a list", write("rows/broken.json", "[]"), "row: Input should be"),
+    ("a command for the log", write("rows/broken.json", json.dumps({"k\n::error::x\x1b[31m": 1})), "Extra inputs"),
+    ("a name for the log", write("evidence/a\n::warning::x.csv", "x"), "no row's evidence"),
+    ("a spreadsheet's formula", put(method="=HYPERLINK(1)"), "a spreadsheet would calculate"),
+    ("a link that ends early", put(paper={"title": "t", "url": "https://a.example/)x"}), "no blanks, brackets"),
     ("bytes", write("rows/broken.json", b"\xff\xfe\x00"), "not JSON of a row"),
     ("another file", write("rows/readme.txt", "hello"), "rows/readme.txt: not a plain .json file"),
     ("a link", lambda b: (b / "rows/link.json").symlink_to("/etc/passwd"), "rows/link.json: not a plain .json file"),
@@ -195,9 +199,17 @@ def test_what_stood_may_only_get_a_better_status(board: Path, tmp_path: Path) ->
     shutil.copytree(board, base)
     assert check_board(board, base) == []
     put(status="audited")(board)
-    assert check_board(board, base) == []
+    assert check_board(board, base) == ["rows/new-method.json: only a maintainer makes self-reported audited"]
+    assert check_board(board, base, by_maintainer=True) == []
     put(status="self-reported", weights="others")(board)
     assert check_board(board, base) == ["rows/new-method.json: weights of a row that was there changed"]
+    (base / "rows" / "new-method.json").rename(tmp_path / "kept.json")
+    put(status="reproduced", weights=CLAIM.weights)(board)
+    assert check_board(board, base) == [
+        "rows/new-method.json: a new row is reported or self-reported; reproduced is a maintainer's"
+    ]
+    (tmp_path / "kept.json").rename(base / "rows" / "new-method.json")
+    put(status="self-reported")(board)
     put(status="re-scored")(base)
     put(weights=CLAIM.weights)(board)
     assert check_board(board, base) == ["rows/new-method.json: its status went back from re-scored to self-reported"]
@@ -214,6 +226,10 @@ def test_queries_of_one_gallery_are_one_list(board: Path, official_run: Path) ->
     row["evidence"]["query_fingerprint"] = "1" * 64
     path.write_text(json.dumps(row))
     assert check_board(board) == ["rows/other.json: other queries than new-method on the same gallery"]
+    row["evidence"]["query_fingerprint"] = other.row.evidence.query_fingerprint  # type: ignore[union-attr]
+    path.write_text(json.dumps(row))
+    rank(lambda lines: [line.replace("q7,", "x7,") for line in lines])(board)
+    assert check_board(board) == ["rows/other.json: its evidence is of other queries than that of new-method"]
 
 
 def test_merkle_root_by_hand() -> None:

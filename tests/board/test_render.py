@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sysu30k_bench.board.render import render, stale_files, write_board
+from sysu30k_bench.board.render import _markdown, as_table, render, stale_files, write_board
 from sysu30k_bench.board.rows import Row, published_rows
 from sysu30k_bench.board.standing import p_value, tie_groups
 from sysu30k_bench.errors import CheckFailedError
@@ -67,6 +67,23 @@ def test_rankings_of_the_same_queries_are_paired(tmp_path: Path) -> None:
     assert p_value(better, worse, runs) == pytest.approx(2 / 2**10)
     assert tie_groups([better, worse], runs) == {"better": 1, "worse": 2}
     assert tie_groups([better, worse], {}) == {"better": 1, "worse": 1}
+
+
+def test_rankings_of_galleries_of_two_sizes_are_strangers(tmp_path: Path) -> None:
+    runs = {
+        name: read_run(write_ranking(tmp_path / name, [1] * 200 + [2] * 800, gallery=size))
+        for name, size in (("one", 478_730), ("two", 479_730))
+    }
+    assert p_value(row("one", 0.2), row("two", 0.2), runs) == pytest.approx(1)
+
+
+def test_words_of_strangers_make_no_links() -> None:
+    spoof = row("spoof", 0.5).model_copy(
+        update={"method": "a](https://evil.example) [b", "source": "![x](https://e.example)"}
+    )
+    text = _markdown(as_table([spoof], {"spoof": 1}), [spoof])
+    assert "\\](https://evil" in text
+    assert "\\!\\[x\\](" in text
 
 
 def test_intervals_of_the_table_are_wilsons() -> None:

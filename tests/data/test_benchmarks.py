@@ -316,6 +316,32 @@ def test_broken_cuhk03_files(tmp_path: Path) -> None:
         open_test_set(tmp_path, "cuhk03-labeled-classic")
 
 
+def test_a_mat_file_that_points_at_other_files_is_refused(tmp_path: Path) -> None:
+    cuhk03_mat(tmp_path)
+    secret = tmp_path / "secret"
+    secret.write_bytes(b"s" * 72)
+    with h5py.File(tmp_path / "cuhk-03.mat", "r+") as file:
+        space = h5py.h5s.create_simple((3, 4, 6))
+        plist = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+        plist.set_external(str(secret).encode(), 0, 72)
+        h5py.h5d.create(file["#refs#"].id, b"spy", h5py.h5t.NATIVE_UINT8, space, plist)
+        first = file[file["labeled"][0, 0]]
+        cells = first[()]
+        cells[0, 0] = file["#refs#/spy"].ref
+        first[...] = cells
+    with pytest.raises(DamagedImageError, match="no such image"):
+        open_test_set(tmp_path, "cuhk03-labeled").images.read("1_001_1_01.png")
+
+
+def test_a_mat_file_of_other_types_is_named(tmp_path: Path) -> None:
+    cuhk03_mat(tmp_path)
+    with h5py.File(tmp_path / "cuhk-03.mat", "r+") as file:
+        del file["labeled"]
+        file["labeled"] = np.zeros((1, 5))
+    with pytest.raises(IntegrityError, match="not as it was published"):
+        open_test_set(tmp_path, "cuhk03-labeled-classic")
+
+
 def market(root: Path) -> Path:
     return write(root, *MARKET)
 

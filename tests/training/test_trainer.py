@@ -221,6 +221,34 @@ def test_going_on_with_something_else_is_refused(trained_twin: Path, tmp_path: P
         go(trained_twin, tmp_path / "r", recipe(), go_on=True)
 
 
+@pytest.mark.parametrize(
+    "content", [b"", {"training": "[]"}, {"training": '{"recipe": {"name": "x", "title": "y", "new": 1}}'}]
+)
+def test_a_checkpoint_that_cannot_be_gone_on_from_is_named(trained_twin: Path, tmp_path: Path, content: Any) -> None:
+    (tmp_path / "r").mkdir()
+    if isinstance(content, bytes):
+        (tmp_path / "r" / "last.pt").write_bytes(content)
+    else:
+        torch.save({"state_dict": {}, "optimizer": {}, **content}, tmp_path / "r" / "last.pt")
+    with pytest.raises(IntegrityError, match="not a checkpoint"):
+        go(trained_twin, tmp_path / "r", recipe(), go_on=True)
+
+
+def test_people_with_one_image_a_camera_leave_a_gallery(tmp_path: Path) -> None:
+    from tests.data.test_benchmarks import viper
+
+    table = open_table(viper(tmp_path / "VIPeR", 40), recipe(run__validation_identities="4"), None, Silent())
+    assert table.validation is not None
+    assert len(table.validation.query) == len(table.validation.gallery) == 4
+    assert set(table.validation.query.camera_ids) == {1}
+
+
+def test_stopping_in_the_midst_of_a_step_goes_to_its_end(trained_twin: Path, tmp_path: Path) -> None:
+    go(trained_twin, tmp_path / "r", recipe(run__accumulate="3"), stop_after=1)
+    content = torch.load(tmp_path / "r" / "last.pt", weights_only=True)
+    assert json.loads(content["training"])["position"] == [1, 0]
+
+
 def test_a_loss_that_is_not_finite_stops_and_says_so(trained_twin: Path, tmp_path: Path) -> None:
     with pytest.raises(IntegrityError, match="the loss is"):
         go(trained_twin, tmp_path / "r", recipe(optimizer__lr="1e30", optimizer__name="sgd", run__epochs="5"))

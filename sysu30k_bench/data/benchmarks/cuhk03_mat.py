@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -64,7 +66,10 @@ class Cuhk03Mat:
         refuse_size(int(found.size))
         if found.ndim != 3 or found.shape[0] != 3 or found.dtype != np.uint8:
             raise DamagedImageError(f"an array of {found.shape} {found.dtype} is no image")
-        pixels = found[()].transpose(2, 1, 0)  # MATLAB's order is the other way round
+        try:
+            pixels = found[()].transpose(2, 1, 0)  # MATLAB's order is the other way round
+        except OSError as error:
+            raise DamagedImageError(str(error)) from error
         return b"P6\n%d %d\n255\n" % (pixels.shape[1], pixels.shape[0]) + np.ascontiguousarray(pixels).tobytes()
 
     def expect(self, keys: object) -> None:
@@ -72,6 +77,10 @@ class Cuhk03Mat:
 
     def listing(self) -> tuple[list[str], np.ndarray, np.ndarray]:
         """Returns keys, people and cameras of all images; a person is 1000 x pair + number."""
+        with self._named():
+            return self._listing()
+
+    def _listing(self) -> tuple[list[str], np.ndarray, np.ndarray]:
         rows = [
             (f"{pair + 1}_{person + 1:03d}_{camera}_{view + 1:02d}.png", 1000 * (pair + 1) + person + 1, camera)
             for pair, cells in enumerate(self._pairs)
@@ -85,17 +94,38 @@ class Cuhk03Mat:
 
     def test_people(self, split: int) -> np.ndarray:
         """Returns the people of the authors' list number `split`, from 1."""
-        lists = self._file["testsets"][()].ravel()
+        with self._named():
+            return self._test_people(split)
+
+    def _test_people(self, split: int) -> np.ndarray:
+        lists = self._whole(self._file["testsets"]).ravel()
         if not 1 <= split <= len(lists):
             raise IntegrityError(f"{self._path} holds {len(lists)} test lists; number {split} was asked for")
-        pairs = self._file[lists[split - 1]][()]  # (2, 100): camera pair and person, from 1
+        pairs = self._whole(self._file[lists[split - 1]])  # (2, 100): camera pair and person, from 1
         return np.asarray(1000 * pairs[0] + pairs[1], np.int64)
 
     @cached_property
     def _pairs(self) -> list[np.ndarray]:
         """For each camera pair, (10, people) references."""
-        cells = self._file[self._boxes][()].ravel()
-        return [self._file[cell][()] for cell in cells]
+        cells = self._whole(self._file[self._boxes]).ravel()
+        return [self._whole(self._file[cell]) for cell in cells]
+
+    @staticmethod
+    def _whole(found: h5py.Dataset) -> np.ndarray:
+        """Reads a data set that lies in this file: one that lies elsewhere could be any file of this machine."""
+        if found.is_virtual or found.external:
+            raise IntegrityError(f"{found.file.filename} keeps data in other files", hint="download it again")
+        values: np.ndarray = found[()]
+        return values
+
+    @contextmanager
+    def _named(self) -> Iterator[None]:
+        try:
+            yield
+        except (TypeError, ValueError, IndexError, KeyError, OSError, AttributeError) as error:
+            raise IntegrityError(
+                f"{self._path} is not as it was published: {error}", hint="download it again"
+            ) from error
 
     def _find(self, key: str) -> h5py.Dataset | None:
         try:
@@ -103,9 +133,10 @@ class Cuhk03Mat:
             if min(pair, person, view) < 1:
                 return None
             found = self._file[self._pairs[pair - 1][view - 1, person - 1]]
-        except (ValueError, IndexError, KeyError, AttributeError):
+        except (ValueError, IndexError, KeyError, AttributeError, TypeError, OSError):
             return None
-        return found if isinstance(found, h5py.Dataset) and found.ndim == 3 else None
+        inside = isinstance(found, h5py.Dataset) and not found.is_virtual and not found.external
+        return found if inside and found.ndim == 3 else None
 
     @property
     def _file(self) -> h5py.File:

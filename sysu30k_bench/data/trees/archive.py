@@ -124,6 +124,8 @@ def clean_name(name: str) -> tuple[str, str | None]:
     key = "/".join(part for part in name.split("/") if part not in {"", "."})
     if name.startswith("/"):
         return key, "an absolute path"
+    if not key:
+        return ascii(name), "no name"
     if ".." in key.split("/"):
         return key, "a path with `..`"
     if not is_printable(key):

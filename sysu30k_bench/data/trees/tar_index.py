@@ -48,7 +48,7 @@ def ready_index(tar: Path, progress: Progress) -> Path:
             place.parent.mkdir(parents=True, exist_ok=True)
             with FileLock(place.with_name(f"{place.name}.lock")):
                 if not is_current(place, tar):
-                    _make(tar, place, progress)
+                    _make_or_begin_again(tar, place, progress)
         except (OSError, sqlite3.OperationalError) as error:
             refusals.append(str(unwritable(place, error if isinstance(error, OSError) else OSError(str(error)))))
             continue
@@ -79,6 +79,17 @@ def _places(tar: Path) -> Iterator[Path]:
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     name = sha256(str(tar.absolute()).encode("utf-8", "surrogateescape")).hexdigest()[:16]
     yield cache / "sysu30k-bench" / f"{tar.name}-{name}{SUFFIX}"
+
+
+def _make_or_begin_again(tar: Path, place: Path, progress: Progress) -> None:
+    """Begins from nothing where what an interruption left is no data base."""
+    try:
+        _make(tar, place, progress)
+    except sqlite3.OperationalError:
+        raise
+    except sqlite3.DatabaseError:
+        place.with_name(f"{place.name}.partial").unlink(missing_ok=True)
+        _make(tar, place, progress)
 
 
 def _make(tar: Path, place: Path, progress: Progress) -> None:

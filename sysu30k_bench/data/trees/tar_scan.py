@@ -81,17 +81,20 @@ def _run(file: BinaryIO, at: int, length: int, path: Path) -> Generator[Found, N
         return None
     file.seek(stopped)
     block = file.read(BLOCK)
-    if len(block) == BLOCK and not any(block):
-        return None
+    zeros = len(block) == BLOCK and not any(block)
     again = _next_header(file, stopped + BLOCK, length)
+    if zeros and again is None:  # the end mark, and what pads it
+        return None
     size = (length if again is None else again) - stopped
     fault = f"{size:,} bytes that are no tar header" if again else f"cut off: the last {size:,} bytes hold no header"
+    if zeros:
+        fault = f"{size:,} bytes of zeros or worse, and more members behind them"
     yield Found("", stopped, size, None, fault, stopped + size)
     return again
 
 
 def _found(info: tarfile.TarInfo, following: int, length: int) -> Found:
-    key, fault = clean_name(info.name)
+    key, fault = clean_name(info.name) if not info.isdir() or info.name.strip("./") else ("", None)
     if info.islnk():
         target, bad = clean_name(info.linkname)
         return Found(key, 0, 0, target, fault or bad, following)

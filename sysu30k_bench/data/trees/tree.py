@@ -126,7 +126,7 @@ def read_list(tree: Tree, key: str) -> list[str] | None:
 
 def is_image(name: str) -> bool:
     """Whether a base name is one of an image, and not a hidden file such as macOS's `._*` companions."""
-    return name[0] != "." and name.lower().endswith(IMAGE_SUFFIXES)
+    return not name.startswith(".") and name.lower().endswith(IMAGE_SUFFIXES)
 
 
 def walk_order(keys: Iterable[str]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import struct
 import zipfile
 import zlib
 from bisect import bisect_left
@@ -33,7 +34,7 @@ class ZipIndex:
         self._refused: list[str] = []
         try:
             infos = self._open().infolist()
-        except (zipfile.BadZipFile, OSError, ValueError) as error:
+        except (zipfile.BadZipFile, OSError, ValueError, RuntimeError, struct.error) as error:
             raise DataError(f"{path} is not a zip that can be read: {error}", hint="download it again") from error
         for info in infos:
             if info.is_dir():
@@ -41,6 +42,8 @@ class ZipIndex:
             key, fault = clean_name(info.filename.replace("\\", "/"))  # as archives made on Windows have it
             if info.flag_bits & 1:
                 fault = "it is encrypted"
+            elif info.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
+                fault = "a compression that cannot be read piece by piece"
             if fault:
                 self._refused.append(f"{key}: {fault}")
             else:
@@ -75,7 +78,7 @@ class ZipIndex:
         """See `Index`."""
         try:
             return self._open().read(self._members[key][0])
-        except (zipfile.BadZipFile, zlib.error, OSError, EOFError, NotImplementedError) as error:
+        except (zipfile.BadZipFile, zlib.error, OSError, EOFError, ValueError, RuntimeError, struct.error) as error:
             raise DamagedImageError(str(error) or type(error).__name__) from error
 
     def expect(self, members: Sequence[Member]) -> None:

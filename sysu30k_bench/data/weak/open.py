@@ -11,11 +11,12 @@ from sysu30k_bench.data.trees.tree import Below, Tree
 from sysu30k_bench.data.weak.bag_file import BagFile, OffsetReport, compare_offsets, fitting_offset, read_bag_file
 from sysu30k_bench.data.weak.bags import Bags, bags_by_rule
 from sysu30k_bench.data.weak.training_list import TrainingList, list_training_images, read_train_txt
-from sysu30k_bench.errors import DataError, UsageError
+from sysu30k_bench.errors import DataError, IntegrityError, UsageError
 from sysu30k_bench.progress import Progress
 
 _RELEASED = "SYSU-30k-released"
 _BESIDE = ("", "meta", f"{_RELEASED}/meta", f"{_RELEASED}/{_RELEASED}/meta", "../meta", "..")
+_MOST_IDENTITIES = 1_000_000
 _BAG_NAMES = ("bag_level_label.json", "bag_level_label.txt")
 
 
@@ -77,7 +78,11 @@ def open_training_set(root: Path, id_offset: int | None = None, progress: Progre
     bag_path = _first(folder, _BAG_NAMES)
     if bag_path is None:
         notes.append("there is no bag_level_label.json: the bags are made by its rule")
-        bags = bags_by_rule(int(listed.folders.max()), id_offset=1 if id_offset is None else id_offset)
+        offset = 1 if id_offset is None else id_offset
+        identities = int(listed.folders.max()) + 1 - offset
+        if identities > _MOST_IDENTITIES:
+            raise IntegrityError(f"a folder of {root} is called {listed.folders.max():010d}, and there are 28,310")
+        bags = bags_by_rule(identities, offset)
         return TrainingSet(root, images, listed, bags, None, [], [*notes, *listed.notes])
     bag_file = read_bag_file(bag_path)
     offsets = compare_offsets(bag_file, listed.folders)

@@ -129,6 +129,41 @@ def test_reading_goes_on_behind_damaged_headers(tmp_path: Path) -> None:
     assert "no tar header" in str(faults[0])
 
 
+@pytest.mark.parametrize("joined", [True, False])
+def test_zeros_are_the_end_only_where_nothing_follows(tmp_path: Path, joined: bool) -> None:
+    """A hole in a download, and tars put behind each other: what is behind is read, and the gap is told."""
+    path = many(tmp_path / "t.tar", 20)
+    with tarfile.open(path) as tar:
+        infos = list(tar)
+    content = bytearray(path.read_bytes())
+    expected = {info.name for info in infos}
+    if joined:
+        content += many(tmp_path / "other.tar", 25).read_bytes()
+        expected |= {f"g/{number:04d}/{number:04d}_c1_1.jpg" for number in range(25)}
+    else:
+        content[infos[5].offset : infos[5].offset + 512] = bytes(512)
+        expected.discard(infos[5].name)
+    path.write_bytes(bytes(content))
+    index = index_of(path)
+    assert set(index.below("")) == expected
+    assert len(index.faults()) == 1
+    assert "zeros" in str(index.faults()[0])
+
+
+def test_a_member_without_a_name_is_refused_and_the_root_is_no_fault(tmp_path: Path) -> None:
+    root = tarfile.TarInfo("./")
+    root.type = tarfile.DIRTYPE
+    index = index_of(tar_with(tmp_path / "t.tar", root, (".", b"x"), ("a.jpg", b"y")))
+    assert list(index.below("")) == ["a.jpg"]
+    assert [fault.reason for fault in index.faults()] == ["no name"]
+
+
+def test_a_partial_index_that_is_no_data_base_is_begun_again(tmp_path: Path) -> None:
+    path = many(tmp_path / "t.tar", 5)
+    (tmp_path / ".t.tar.index.sqlite.partial").write_bytes(np.random.default_rng(0).bytes(8192))
+    assert index_of(path).count() == 5
+
+
 def test_an_interrupted_index_goes_on_where_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = many(tmp_path / "t.tar", 200)
     monkeypatch.setattr(tar_index, "_AT_ONCE", 30)

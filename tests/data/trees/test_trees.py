@@ -174,6 +174,15 @@ def test_a_damaged_member_of_a_zip_is_a_damaged_image(tmp_path: Path) -> None:
     assert "2 members are refused" in tree.faults[0]
 
 
+@pytest.mark.parametrize("kind", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_compressions_that_cannot_be_bounded_are_refused(tmp_path: Path, kind: int) -> None:
+    with zipfile.ZipFile(tmp_path / "z.zip", "w", kind) as archive:
+        archive.writestr("a.jpg", b"x" * 1000)
+    tree = open_archives(tmp_path / "z.zip")
+    assert tree.images("") == []
+    assert "piece by piece" in tree.faults[0]
+
+
 def test_a_zip_bomb_is_refused_by_its_size(tmp_path: Path) -> None:
     path = tmp_path / "z.zip"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
