@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 from dataclasses import dataclass
 from datetime import timedelta
@@ -40,6 +41,7 @@ class Ranks:
 
                 if not distributed.is_initialized():
                     distributed.init_process_group("gloo", timeout=_PATIENCE)
+                    atexit.register(_leave)
         except (ValueError, RuntimeError) as error:
             raise UsageError(
                 f"RANK and WORLD_SIZE are set, and the processes cannot be joined: {error}",
@@ -61,3 +63,11 @@ class Ranks:
         items: list[Item | None] = [None] * self.world
         distributed.all_gather_object(items, item)
         return [value for value in items if value is not None]
+
+
+def _leave() -> None:
+    """Ends the group's threads before the interpreter does: torch would abort a process that had done all its work."""
+    from torch import distributed
+
+    if distributed.is_initialized():
+        distributed.destroy_process_group()
