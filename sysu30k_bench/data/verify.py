@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict
 from sysu30k_bench.data.images import DamagedImageError, ImageSource, check_image
 from sysu30k_bench.data.trees.open import archives_in, check_root, open_index
 from sysu30k_bench.data.trees.tar import TarIndex
+from sysu30k_bench.errors import DataError
 from sysu30k_bench.progress import Progress
 
 _AT_ONCE = 256
@@ -59,15 +60,20 @@ def verify_archives(root: Path, progress: Progress) -> list[ArchiveReport]:
         progress: Told of tars being indexed.
 
     Raises:
-        DataError: There is nothing there, or a file is no archive at all.
+        DataError: There is nothing there.
     """
     check_root(root)
     reports = []
     for path in archives_in(root) if root.is_dir() else [root]:
-        index = open_index(path, progress)
+        size = path.stat().st_size
+        try:
+            index = open_index(path, progress)
+        except DataError as error:  # the other parts of a download are of interest, too
+            reports.append(ArchiveReport(name=path.name, bytes=size, members=0, faults=[error.message]))
+            continue
         faults = [str(fault) for fault in index.faults()] if isinstance(index, TarIndex) else index.complaints()
         members = index.count() if isinstance(index, TarIndex) else sum(1 for _ in index.below(""))
-        reports.append(ArchiveReport(name=path.name, bytes=path.stat().st_size, members=members, faults=faults))
+        reports.append(ArchiveReport(name=path.name, bytes=size, members=members, faults=faults))
     return reports
 
 

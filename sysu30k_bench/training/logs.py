@@ -72,7 +72,7 @@ def _curve(table: pd.DataFrame) -> bytes:
         if name in table and table[name].notna().any():
             shown = table[table[name].notna()]
             right.plot(shown["epoch"], shown[name], marker=".", label=name.replace("_", " "))
-    right.set(title="right", xlabel="epoch", ylim=(0, 1))
+    right.set(title="share right", xlabel="epoch", ylim=(0, 1))
     if right.lines:
         right.legend()
     out = io.BytesIO()

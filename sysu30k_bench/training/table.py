@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -100,6 +101,10 @@ def _labelled(root: Path, dataset: str | None, progress: Progress) -> _Labelled:
     return _Labelled(benchmark.name, place.path, benchmark.images(place), benchmark.read(place, "train", 1))
 
 
+def _keys_at(keys: Sequence[str], rows: Sequence[int]) -> list[str]:
+    return [keys[row] for row in rows]
+
+
 _WITH_DISTRACTORS = ("market1501", "market1501-500k")
 """Where 0 and -1 are nobody; elsewhere 0 is a person."""
 
@@ -134,7 +139,7 @@ def _strong(data: _Labelled, recipe: Recipe) -> TrainingTable:
         plan = WindowBags(truth, bags.bags_per_batch, bags.images_per_bag, draw=bags.draw, seed=seed)
     return TrainingTable(
         data.source,
-        lambda rows: [keys[row] for row in rows],
+        partial(_keys_at, keys),
         len(classes),
         plan,
         truth,

@@ -186,3 +186,22 @@ def test_a_compressed_tar_says_what_to_do(bench: Bench, stripes_checkpoint: Path
     outcome = bench("eval", stripes_checkpoint, "--data", tmp_path / "MSMT17_V1.tar.gz")
     assert outcome.code == 3
     assert "gunzip" in outcome.err
+
+
+def test_verify_of_nothing_of_damaged_lists_and_of_what_is_no_archive(
+    bench: Bench, packed: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "empty").mkdir()
+    nothing = bench("data", "verify", tmp_path / "empty")
+    assert nothing.code == 3
+    assert "not the root of a known test set" in nothing.err
+    root = write_training_set(tmp_path / "set")
+    (root / "meta" / "bag_level_label.json").write_text("[{]")
+    lists = bench("data", "verify", root)
+    assert lists.code == 4
+    assert "not a list of bags" in lists.err
+    (packed / "sysu_train_set_all_01.tar").write_text("<html>quota exceeded</html>" * 100)
+    page = bench("data", "verify", packed)
+    assert page.code == 4
+    assert "sysu_test_set_all.tar: " in page.out
+    assert "is not a tar that can be read in place" in page.out

@@ -24,13 +24,7 @@ def bags(root: Path, id_offset: int | None, table: Path | None, as_json: bool) -
 
     with terminal_progress(quiet=as_json) as progress:
         found = open_training_set(root, id_offset, progress)
-    offset = id_offset
-    if offset is None:
-        offset = (
-            int(found.bags.identities.min())
-            if found.bag_file is None
-            else int(found.bags.folder[0] - found.bag_file.label[0])
-        )
+    offset = found.id_offset
     ruled = bags_by_rule(int(found.bags.identities.max()) + 1 - offset, offset)
     breaking = int((~equal_bags(found.bags, ruled)).sum())
     sizes = found.bags.sizes(found.listed)

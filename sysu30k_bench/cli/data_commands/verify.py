@@ -32,8 +32,9 @@ def verify(root: Path, dataset: str | None, quick: bool, as_json: bool) -> None:
 
     with terminal_progress(quiet=as_json) as progress:
         archives = verify_archives(root, progress)
-        images, differences = _contents(root, dataset, progress, quick=quick)
-    damaged = any(report.faults for report in archives) or any(report.damaged for report in images.values())
+        unreadable = any(report.faults for report in archives)
+        images, differences = _contents(root, dataset, progress, quick=quick, may_fail=unreadable)
+    damaged = unreadable or any(report.damaged for report in images.values())
     if as_json:
         found = {
             "archives": [report.model_dump() for report in archives],
@@ -53,9 +54,9 @@ def verify(root: Path, dataset: str | None, quick: bool, as_json: bool) -> None:
 
 
 def _contents(
-    root: Path, dataset: str | None, progress: Progress, *, quick: bool
+    root: Path, dataset: str | None, progress: Progress, *, quick: bool, may_fail: bool
 ) -> tuple[dict[str, ImagesReport], list[str]]:
-    """Looks at the images of whatever is there; damaged archives are read as far as they go."""
+    """Looks at the images of whatever is there; beside damaged archives, only as far as they go."""
     from sysu30k_bench.data.published import published_counts
     from sysu30k_bench.data.survey import survey
     from sysu30k_bench.data.verify import ImagesReport, verify_images
@@ -64,6 +65,8 @@ def _contents(
     try:
         found = survey(root, dataset, progress=progress)
     except BenchError as error:
+        if not may_fail:
+            raise
         return {}, [error.message]
     reports: dict[str, ImagesReport] = {}
     differences: list[str] = []

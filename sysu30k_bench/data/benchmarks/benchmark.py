@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import ClassVar
 
@@ -17,7 +18,7 @@ from sysu30k_bench.errors import DataError
 Parse = Callable[[str], Labels | None]
 
 
-class Benchmark:
+class Benchmark(ABC):
     """Reads one benchmark from any tree.
 
     Attributes:
@@ -32,10 +33,11 @@ class Benchmark:
     splits: ClassVar[int] = 1
     note: ClassVar[str] = ""
 
+    @abstractmethod
     def find(self, tree: Tree) -> str | None:
         """Returns the folder of the tree in which the layout begins, or None where it is not there."""
-        raise NotImplementedError
 
+    @abstractmethod
     def read(self, place: Tree, role: Role, split: int) -> Split:
         """Reads one part.
 
@@ -47,7 +49,6 @@ class Benchmark:
         Raises:
             DataError: The part is missing or empty, or names or lists do not parse.
         """
-        raise NotImplementedError
 
     def images(self, place: Tree) -> ImageSource:
         """Where the pixels are: the tree itself, but for containers of their own."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import ClassVar
 
 import pandas as pd
@@ -30,9 +31,9 @@ class MarketLayout(Benchmark):
     example: ClassVar[str]
 
     @staticmethod
+    @abstractmethod
     def parse(name: str) -> Labels | None:
         """The naming rule."""
-        raise NotImplementedError
 
     def find(self, tree: Tree) -> str | None:
         """See `Benchmark`."""

@@ -6,14 +6,14 @@ fixed draws (`drawn_people`), and `--split all` averages over them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from abc import abstractmethod
 from typing import ClassVar
 
 import numpy as np
 import pandas as pd
 
-from sysu30k_bench.data.benchmarks.benchmark import Benchmark, Parse, drawn_people, first_with, read_folder, take_people
-from sysu30k_bench.data.names import parse_cam_folder, parse_caviar, parse_cuhk01, parse_prid2011
+from sysu30k_bench.data.benchmarks.benchmark import Benchmark, drawn_people, first_with, read_folder, take_people
+from sysu30k_bench.data.names import Labels, parse_cam_folder, parse_caviar, parse_cuhk01, parse_prid2011
 from sysu30k_bench.data.split import Role, Split
 from sysu30k_bench.data.trees.tree import Tree
 
@@ -32,9 +32,9 @@ class TwoCameras(Benchmark):
         """See `Benchmark`."""
         return first_with(tree, self.below, *self.folders)
 
+    @abstractmethod
     def everything(self, place: Tree) -> Split:
         """All images, as a split of no role in particular."""
-        raise NotImplementedError
 
     def train_count(self, everything: Split) -> int:
         """How many people are trained on: half, rounded down."""
@@ -56,13 +56,22 @@ class TwoCameras(Benchmark):
         return take_people(everything, others, role, SEARCHED)
 
 
-def _of_cameras(place: Tree, folders: Sequence[str], parse: Parse, example: str) -> Split:
-    parts = [read_folder(place, "gallery", folder, parse, example) for folder in folders]
-    table = pd.concat([part.table.assign(camera_id=camera) for camera, part in enumerate(parts, 1)], ignore_index=True)
-    return Split("gallery", table)
+class CameraFolders(TwoCameras):
+    """Each camera has a folder of its own, and names say who alone."""
+
+    @staticmethod
+    @abstractmethod
+    def parse(name: str) -> Labels | None:
+        """The naming rule."""
+
+    def everything(self, place: Tree) -> Split:
+        """See `TwoCameras`."""
+        parts = [read_folder(place, "gallery", folder, self.parse, self.example) for folder in self.folders]
+        tables = [part.table.assign(camera_id=camera) for camera, part in enumerate(parts, 1)]
+        return Split("gallery", pd.concat(tables, ignore_index=True))
 
 
-class Viper(TwoCameras):
+class Viper(CameraFolders):
     """VIPeR (Gray et al., PETS 2007): 632 people, one image by each camera; 316 are tested."""
 
     name = "viper"
@@ -71,12 +80,13 @@ class Viper(TwoCameras):
     folders = ("cam_a", "cam_b")
     example = "000_45.bmp"
 
-    def everything(self, place: Tree) -> Split:
-        """See `TwoCameras`."""
-        return _of_cameras(place, self.folders, parse_cam_folder, self.example)
+    @staticmethod
+    def parse(name: str) -> Labels | None:
+        """See `parse_cam_folder`."""
+        return parse_cam_folder(name)
 
 
-class Prid2011(TwoCameras):
+class Prid2011(CameraFolders):
     """PRID-2011, single shot (Hirzer et al., SCIA 2011): 200 people are seen by both cameras.
 
     100 of them are tested; the gallery is camera b's 749 people less the 100 trained on.
@@ -88,9 +98,10 @@ class Prid2011(TwoCameras):
     folders = ("single_shot/cam_a", "single_shot/cam_b")
     example = "person_0001.png"
 
-    def everything(self, place: Tree) -> Split:
-        """See `TwoCameras`."""
-        return _of_cameras(place, self.folders, parse_prid2011, self.example)
+    @staticmethod
+    def parse(name: str) -> Labels | None:
+        """See `parse_prid2011`."""
+        return parse_prid2011(name)
 
     def drawn_from(self, everything: Split) -> np.ndarray:
         """Those that both cameras see."""

@@ -21,7 +21,7 @@ SUFFIX = ".index.sqlite"
 _AT_ONCE = 20_000
 _TABLES = """
 create table member (key text primary key, offset integer not null, size integer not null) without rowid;
-create table fault (key text, offset integer, size integer, reason text);
+create table fault (key text, offset integer, size integer, reason text, unique (key, offset, reason));
 create table state (name text primary key, value integer not null);
 """
 
@@ -147,10 +147,14 @@ def _insert(index: sqlite3.Connection, batch: list[Found]) -> None:
     for one in batch:
         if one.fault is not None:
             if one.fault:  # folders are passed over, and no fault
-                index.execute("insert into fault values (?, ?, ?, ?)", (one.key, one.offset, one.size, one.fault))
+                index.execute(
+                    "insert or ignore into fault values (?, ?, ?, ?)", (one.key, one.offset, one.size, one.fault)
+                )
         elif one.target is None:
             index.execute("insert or replace into member values (?, ?, ?)", (one.key, one.offset, one.size))
         elif not index.execute(
             "insert or replace into member select ?, offset, size from member where key = ?", (one.key, one.target)
         ).rowcount:
-            index.execute("insert into fault values (?, 0, 0, 'a link to a file that is not there')", (one.key,))
+            index.execute(
+                "insert or ignore into fault values (?, 0, 0, 'a link to a file that is not there')", (one.key,)
+            )

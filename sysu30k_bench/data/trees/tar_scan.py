@@ -53,10 +53,16 @@ def scan(path: Path, start: int = 0) -> Iterator[Found]:
     length = path.stat().st_size
     if not length:
         raise DataError(f"{path} is empty", hint="download it again")
-    with path.open("rb") as file:
-        at: int | None = start
-        while at is not None and at < length:
-            at = yield from _run(file, at, length, path)
+    if start >= length:  # an index was interrupted just before its last remark
+        yield _without_end(length)
+        return
+    try:
+        with path.open("rb") as file:
+            at: int | None = start
+            while at is not None and at < length:
+                at = yield from _run(file, at, length, path)
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror or error}", hint="is the disk whole?") from error
 
 
 def _run(file: BinaryIO, at: int, length: int, path: Path) -> Generator[Found, None, int | None]:
@@ -77,7 +83,7 @@ def _run(file: BinaryIO, at: int, length: int, path: Path) -> Generator[Found, N
             ) from error
     if stopped >= length:  # the last member reaches beyond the end, or the end mark is missing
         if stopped == length:
-            yield Found("", length, 0, None, "the end mark is missing: the file may have been cut off here", length)
+            yield _without_end(length)
         return None
     file.seek(stopped)
     block = file.read(BLOCK)
@@ -88,9 +94,13 @@ def _run(file: BinaryIO, at: int, length: int, path: Path) -> Generator[Found, N
     size = (length if again is None else again) - stopped
     fault = f"{size:,} bytes that are no tar header" if again else f"cut off: the last {size:,} bytes hold no header"
     if zeros:
-        fault = f"{size:,} bytes of zeros or worse, and more members behind them"
+        fault = f"zeros where a header should be: {size:,} bytes up to the next member"
     yield Found("", stopped, size, None, fault, stopped + size)
     return again
+
+
+def _without_end(length: int) -> Found:
+    return Found("", length, 0, None, "the end mark is missing: the file may have been cut off here", length)
 
 
 def _found(info: tarfile.TarInfo, following: int, length: int) -> Found:

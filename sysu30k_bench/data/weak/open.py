@@ -33,6 +33,7 @@ class TrainingSet:
         images: Where the images are, by key; None where only lists are there.
         listed: The images, by `train.txt` where there is one, else as they are.
         bags: Which folders make a bag.
+        id_offset: Folder number less label, as given or found.
         bag_file: The authors' file, where it is there.
         offsets: How both readings of its labels fit.
         notes: What the user should know.
@@ -42,6 +43,7 @@ class TrainingSet:
     images: Tree | None
     listed: TrainingList
     bags: Bags
+    id_offset: int
     bag_file: BagFile | None
     offsets: list[OffsetReport]
     notes: list[str]
@@ -83,7 +85,7 @@ def open_training_set(root: Path, id_offset: int | None = None, progress: Progre
         if identities > _MOST_IDENTITIES:
             raise IntegrityError(f"a folder of {root} is called {listed.folders.max():010d}, and there are 28,310")
         bags = bags_by_rule(identities, offset)
-        return TrainingSet(root, images, listed, bags, None, [], [*notes, *listed.notes])
+        return TrainingSet(root, images, listed, bags, offset, None, [], [*notes, *listed.notes])
     bag_file = read_bag_file(bag_path)
     offsets = compare_offsets(bag_file, listed.folders)
     chosen = fitting_offset(offsets) if id_offset is None else id_offset
@@ -95,7 +97,7 @@ def open_training_set(root: Path, id_offset: int | None = None, progress: Progre
     report = offsets[chosen]
     if report.missing:
         notes.append(f"{len(report.missing):,} folders that bags name have no images (first: {report.missing[0]:010d})")
-    return TrainingSet(root, images, listed, bags, bag_file, offsets, [*notes, *bags.notes, *listed.notes])
+    return TrainingSet(root, images, listed, bags, chosen, bag_file, offsets, [*notes, *bags.notes, *listed.notes])
 
 
 def _images(root: Path, progress: Progress | None) -> Tree | None:

@@ -158,6 +158,45 @@ def test_a_member_without_a_name_is_refused_and_the_root_is_no_fault(tmp_path: P
     assert [fault.reason for fault in index.faults()] == ["no name"]
 
 
+def test_the_last_remark_is_made_once_whenever_the_index_was_interrupted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = many(tmp_path / "t.tar", 30)
+    with tarfile.open(path) as tar:
+        end = list(tar)[-1]
+    os.truncate(path, end.offset_data + -(-end.size // 512) * 512)
+    monkeypatch.setattr(tar_index, "_AT_ONCE", 30)  # all members in one batch, and the remark in the next
+    made, done = tar_index._insert, []
+
+    def stumbling(index: sqlite3.Connection, batch: list[tar_scan.Found]) -> None:
+        done.append(batch)
+        if len(done) == 2:
+            raise KeyboardInterrupt
+        made(index, batch)
+
+    monkeypatch.setattr(tar_index, "_insert", stumbling)
+    with pytest.raises(KeyboardInterrupt):
+        ready_index(path, Silent())
+    index = index_of(path)
+    assert index.count() == 30
+    assert [fault.reason for fault in index.faults()] == [
+        "the end mark is missing: the file may have been cut off here"
+    ]
+
+
+def test_a_disk_that_cannot_be_read_is_no_disk_that_cannot_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> object:
+        raise OSError(5, "Input/output error")
+        yield
+
+    path = many(tmp_path / "t.tar", 5)
+    monkeypatch.setattr(tar_scan, "_run", broken)
+    with pytest.raises(DataError, match=r"cannot read .*Input/output error"):
+        ready_index(path, Silent())
+
+
 def test_a_partial_index_that_is_no_data_base_is_begun_again(tmp_path: Path) -> None:
     path = many(tmp_path / "t.tar", 5)
     (tmp_path / ".t.tar.index.sqlite.partial").write_bytes(np.random.default_rng(0).bytes(8192))
