@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from sysu30k_bench.cli.console import stdout_console, terminal_progress
+from sysu30k_bench.cli.console import print_error, stdout_console, terminal_progress
 from sysu30k_bench.cli.options import dataset_option, json_option
 
 
@@ -61,7 +61,7 @@ def train(
     from sysu30k_bench.errors import UsageError
     from sysu30k_bench.training.recipe import load_recipe
     from sysu30k_bench.training.run import run_recipe
-    from sysu30k_bench.training.trainer import TrainRequest
+    from sysu30k_bench.training.trainer import LAST, TrainRequest
 
     settings = {}
     for change in changes:
@@ -72,8 +72,17 @@ def train(
     loaded = load_recipe(recipe, settings)
     folder = output or Path("runs") / loaded.name
     request = TrainRequest(folder, accelerator, workers, resume, stop_after)
-    with terminal_progress(quiet=as_json) as progress:
-        outcome = run_recipe(loaded, data, dataset, request, progress, export=export_net)
+    try:
+        with terminal_progress(quiet=as_json) as progress:
+            outcome = run_recipe(loaded, data, dataset, request, progress, export=export_net)
+    except KeyboardInterrupt:
+        last = folder / LAST
+        print_error(
+            f"interrupted; the same command with --resume goes on from {last}"
+            if last.exists()
+            else "interrupted before anything was saved"
+        )
+        raise click.exceptions.Exit(130) from None
     if outcome is None:
         return
     if as_json:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from difflib import get_close_matches
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -220,8 +221,20 @@ def load_recipe(name: str, changes: dict[str, str] | None = None) -> Recipe:
     try:
         return Recipe.model_validate(values)
     except ValidationError as error:
-        faults = [f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()]
-        raise UsageError(f"the recipe {name} has {len(faults)} faults", details=faults) from error
+        faults = [_fault(".".join(map(str, fault["loc"])), fault["type"], fault["msg"]) for fault in error.errors()]
+        raise UsageError(f"the recipe {name} cannot be used", details=faults) from error
+
+
+def _fault(where: str, kind: str, said: str) -> str:
+    if kind != "extra_forbidden":
+        return f"{where}: {said}"
+    known = [f"{part}.{key}" for part, field in Recipe.model_fields.items() for key in _settings(field.annotation)]
+    close = get_close_matches(where, known, n=2)
+    return f"{where}: there is no such setting" + (f"; did you mean {' or '.join(close)}?" if close else "")
+
+
+def _settings(part: Any) -> list[str]:  # noqa: ANN401  pydantic's annotations
+    return list(part.model_fields) if isinstance(part, type) and issubclass(part, BaseModel) else []
 
 
 def _set(values: dict[str, Any], key: str, value: str) -> None:

@@ -85,7 +85,10 @@ def resume(
         state = State(Position(*told["position"]), told["history"], told["running"], told["best"])
     except Exception as error:
         said = next(iter(str(error).splitlines()), type(error).__name__)
-        raise IntegrityError(f"{path} is not a checkpoint of this version's `train`: {said}") from error
+        raise IntegrityError(
+            f"{path} is not a checkpoint of this version's `train`: {said}",
+            hint="best.pt and epoch-N.pt are checkpoints, too: give one of them its name; or begin in another --output",
+        ) from error
     changed = _changes(before, recipe)
     if changed:
         raise UsageError(
