@@ -19,10 +19,10 @@ ROOMS = [
     "search",
     "metrics",
     "results",
-    "board",
-    "report",
     "evaluation",
     "training",
+    "board",
+    "report",
     "cli",
 ]
 
