@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed-dev
 DEMO ?= demo
 
-.PHONY: demo test test-all lint types schema board bench-export bench-search bench-search-full bench-search-growth bench-training-list bench-archives experiment-dgl bench-train clean
+.PHONY: demo test test-all lint types schema board bench-export bench-search bench-search-full bench-search-growth bench-training-list bench-archives experiment-dgl experiment-ssl-gate bench-train clean
 
 $(STAMP): setup.cfg pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -31,7 +31,7 @@ lint: $(STAMP)
 types: $(STAMP)
 	$(BIN)/mypy
 
-board: $(STAMP)  ## check the rows and write the leaderboard's tables anew
+board: $(STAMP)  ## check the rows and write the leaderboard's tables and its site anew
 	$(BIN)/sysu30k-bench leaderboard check leaderboard
 	$(BIN)/sysu30k-bench leaderboard render leaderboard
 
@@ -56,6 +56,10 @@ bench-archives: $(STAMP)  ## 100,000 drawn images in tars, beside the same image
 
 experiment-dgl: $(STAMP)  ## drawn people: weak baselines, DGL and strong supervision, three seeds each
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.dgl
+
+experiment-ssl-gate: $(STAMP)  ## SimCLR on drawn people: the gate between an early checkpoint and a late one
+	$(BIN)/python -m pip install --quiet lightly
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.ssl_gate
 
 bench-train: $(STAMP)  ## a training step beside the bare forward and backward; the losses at 28,310 classes
 	$(BIN)/python -m benchmarks.train_step

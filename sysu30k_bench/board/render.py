@@ -1,18 +1,19 @@
-"""The board as Markdown, CSV, JSON, LaTeX and BibTeX: made of the rows alone."""
+"""The board as tables in many forms and as a static site: made of its rows and their evidence alone."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import pandas as pd
 
 from sysu30k_bench.board.check import check_board
-from sysu30k_bench.board.rows import Row, in_order, parse_row
+from sysu30k_bench.board.model_index import model_index
+from sysu30k_bench.board.rows import Row, in_order, parse_row, row_schema
 from sysu30k_bench.board.standing import read_evidence, tie_groups
-from sysu30k_bench.board.submit import ROWS
+from sysu30k_bench.board.submit import EVIDENCE, ROWS, row_bytes
 from sysu30k_bench.errors import CheckFailedError
 from sysu30k_bench.files import write_atomically
 from sysu30k_bench.metrics.intervals import wilson
@@ -27,8 +28,24 @@ ranking behind it.
 """
 
 
+def standing_rows(board: Path) -> list[Row]:
+    """Reads the rows of a board, best first.
+
+    Args:
+        board: The folder that holds `rows/` and `evidence/`.
+
+    Raises:
+        CheckFailedError: A row does not stand.
+        DataError: There is no board.
+    """
+    faults = check_board(board)
+    if faults:
+        raise CheckFailedError(f"{len(faults)} faults: nothing was rendered", details=faults)
+    return in_order([parse_row(path.read_bytes()) for path in (board / ROWS).glob("*.json")])
+
+
 def render(board: Path) -> dict[str, bytes]:
-    """Makes every file of a board.
+    """Makes every table of a board.
 
     Args:
         board: The folder that holds `rows/` and `evidence/`.
@@ -40,20 +57,50 @@ def render(board: Path) -> dict[str, bytes]:
         CheckFailedError: A row does not stand.
         DataError: There is no board.
     """
-    faults = check_board(board)
-    if faults:
-        raise CheckFailedError(f"{len(faults)} faults: nothing was rendered", details=faults)
-    rows = in_order([parse_row(path.read_bytes()) for path in (board / ROWS).glob("*.json")])
+    rows = standing_rows(board)
     table = as_table(rows, tie_groups(rows, read_evidence(board, rows)))
     return {
         "README.md": (_HEAD + _markdown(table, rows)).encode(),
+        "row.schema.json": row_schema().encode(),
+        **_files(rows, table),
+    }
+
+
+def render_site(board: Path) -> dict[str, bytes]:
+    """Makes the static site of a board.
+
+    Args:
+        board: The folder that holds `rows/` and `evidence/`.
+
+    Returns:
+        Contents by file name, relative to the site's folder: pages, and under `data/` the rows, rankings and tables
+        that they link to.
+
+    Raises:
+        CheckFailedError: A row does not stand.
+        DataError: There is no board, or matplotlib is not installed.
+    """
+    from sysu30k_bench.board.site.pages import pages
+
+    rows = standing_rows(board)
+    evidence = read_evidence(board, rows)
+    groups = tie_groups(rows, evidence)
+    entries = {row.id: _bibtex_of(row) for row in rows if row.paper is not None}
+    files = _files(rows, as_table(rows, groups))
+    files |= {f"rows/{row.id}.json": row_bytes(row) for row in rows}
+    files |= {f"evidence/{name}.csv": (board / EVIDENCE / f"{name}.csv").read_bytes() for name in evidence}
+    made = pages(rows, groups, evidence, entries, {})
+    return made | {f"data/{name}": content for name, content in files.items()}
+
+
+def _files(rows: list[Row], table: pd.DataFrame) -> dict[str, bytes]:
+    listed = [row.model_dump(mode="json", exclude_none=True) for row in rows]
+    return {
         "leaderboard.csv": table.to_csv(index=False, lineterminator="\n").encode(),
-        "leaderboard.json": (
-            json.dumps([row.model_dump(mode="json", exclude_none=True) for row in rows], indent=1, ensure_ascii=False)
-            + "\n"
-        ).encode(),
+        "leaderboard.json": (json.dumps(listed, indent=1, ensure_ascii=False) + "\n").encode(),
         "leaderboard.tex": _latex(table).encode(),
-        "leaderboard.bib": _bibtex(rows).encode(),
+        "leaderboard.bib": "\n".join(_bibtex_of(row) for row in rows if row.paper is not None).encode(),
+        **{f"model-index/{row.id}.yml": model_index(row) for row in rows},
     }
 
 
@@ -121,29 +168,57 @@ def _latex(table: pd.DataFrame) -> str:
     return made
 
 
-def _bibtex(rows: list[Row]) -> str:
-    entries = []
-    for row in rows:
-        if row.paper is not None:
-            year = f",\n  year = {{{row.paper.year}}}" if row.paper.year else ""
-            link = f",\n  url = {{{row.paper.url}}}" if row.paper.url else ""
-            title = re.sub(r"([{}\\%&#_$^~])", r"\\\1", row.paper.title)
-            entries.append(f"@misc{{{row.id},\n  title = {{{{{title}}}}}{year}{link}\n}}\n")
-    return "\n".join(entries)
+def _bibtex_of(row: Row) -> str:
+    if row.paper is None:
+        return ""
+    year = f",\n  year = {{{row.paper.year}}}" if row.paper.year else ""
+    link = f",\n  url = {{{row.paper.url}}}" if row.paper.url else ""
+    title = re.sub(r"([{}\\%&#_$^~])", r"\\\1", row.paper.title)
+    return f"@misc{{{row.id},\n  title = {{{{{title}}}}}{year}{link}\n}}\n"
 
 
-def write_board(board: Path) -> list[Path]:
-    """Renders a board into its folder, and returns what was written."""
-    paths = []
-    for name, content in render(board).items():
+_BOARD_PARTS = ("model-index/*.yml",)
+_SITE_PARTS = ("rows/*.html", "data/rows/*.json", "data/evidence/*.csv", "data/model-index/*.yml")
+
+
+def write_board(board: Path, site: Path | None = None) -> list[Path]:
+    """Renders a board into its folder, and its site into another; pages of rows that are gone are removed.
+
+    Args:
+        board: The folder that holds `rows/` and `evidence/`.
+        site: The site's folder; none is made where None.
+
+    Returns:
+        The tables, and the site's first page.
+    """
+    tables = render(board)
+    made = render_site(board) if site is not None else {}
+    for path in _left_over(board, _BOARD_PARTS, tables):
+        path.unlink()
+    for name, content in tables.items():
         write_atomically(board / name, content)
-        paths.append(board / name)
-    return paths
+    paths = [board / name for name in tables]
+    if site is None:
+        return paths
+    for path in _left_over(site, _SITE_PARTS, made):
+        path.unlink()
+    for name, content in made.items():
+        write_atomically(site / name, content)
+    return [*paths, site / "index.html"]
 
 
 def stale_files(board: Path) -> list[str]:
     """Names the files of a board that are not what its rows give."""
     made = render(board)
-    return [
-        name for name, content in made.items() if not (board / name).is_file() or (board / name).read_bytes() != content
-    ]
+    changed = [name for name, content in made.items() if not _holds(board / name, content)]
+    return changed + [path.relative_to(board).as_posix() for path in _left_over(board, _BOARD_PARTS, made)]
+
+
+def _holds(path: Path, content: bytes) -> bool:
+    return path.is_file() and path.read_bytes() == content
+
+
+def _left_over(folder: Path, parts: Iterable[str], made: Mapping[str, bytes]) -> list[Path]:
+    """Files of rows that are gone."""
+    found = sorted(path for part in parts for path in folder.glob(part))
+    return [path for path in found if path.relative_to(folder).as_posix() not in made]

@@ -121,6 +121,11 @@ class Row(BaseModel):
         return self
 
 
+def row_schema() -> str:
+    """The published JSON Schema of a row, as text; `leaderboard check` holds what it cannot say."""
+    return json.dumps(Row.model_json_schema(), indent=1) + "\n"
+
+
 def parse_row(content: bytes) -> Row:
     """Reads a row; keys that stand twice, NaN and infinity are refused.
 

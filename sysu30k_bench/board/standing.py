@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
+from itertools import combinations
 from pathlib import Path
+from typing import NamedTuple
 
 from sysu30k_bench.board.rows import Row, in_order
 from sysu30k_bench.board.submit import EVIDENCE
@@ -36,14 +38,26 @@ def tie_groups(rows: list[Row], evidence: Mapping[str, RankedRun]) -> dict[str, 
     groups: dict[str, int] = {}
     first: Row | None = None
     for row in in_order(rows):
-        if first is None or p_value(first, row, evidence) < LEVEL:
+        if first is None or p_value(first, row, evidence).p < LEVEL:
             first = row
             number = max(groups.values(), default=0) + 1
         groups[row.id] = number
     return groups
 
 
-def p_value(one: Row, other: Row, evidence: Mapping[str, RankedRun]) -> float:
+class Test(NamedTuple):
+    """Whether two rows differ in rank-1.
+
+    Attributes:
+        p: Two-sided.
+        paired: Whether by exact McNemar over the same queries; else as independent proportions.
+    """
+
+    p: float
+    paired: bool
+
+
+def p_value(one: Row, other: Row, evidence: Mapping[str, RankedRun]) -> Test:
     """Tests whether two rows differ in rank-1, two-sided.
 
     Args:
@@ -54,8 +68,43 @@ def p_value(one: Row, other: Row, evidence: Mapping[str, RankedRun]) -> float:
     if one.id in evidence and other.id in evidence:
         with suppress(UsageError):  # galleries of two sizes: they are compared as strangers
             first, second = aligned([evidence[one.id], evidence[other.id]])
-            return mcnemar(first.hit, second.hit)
+            return Test(mcnemar(first.hit, second.hit), paired=True)
     from statsmodels.stats.proportion import test_proportions_2indep
 
     result = test_proportions_2indep(one.rank1 * one.n, one.n, other.rank1 * other.n, other.n, compare="diff")
-    return float(result.pvalue)
+    return Test(float(result.pvalue), paired=False)
+
+
+class Apart(NamedTuple):
+    """A test of one pair among all pairs.
+
+    Attributes:
+        p: Two-sided, of this pair alone.
+        holm: The same, corrected for all pairs (Holm, 1979).
+        paired: See `Test`.
+    """
+
+    p: float
+    holm: float
+    paired: bool
+
+
+def significance(rows: list[Row], evidence: Mapping[str, RankedRun]) -> dict[tuple[str, str], Apart]:
+    """Tests every pair of rows.
+
+    Args:
+        rows: The rows.
+        evidence: Rankings by id.
+
+    Returns:
+        By both ids, in either order.
+    """
+    from statsmodels.stats.multitest import multipletests
+
+    pairs = list(combinations(rows, 2))
+    tests = [p_value(one, other, evidence) for one, other in pairs]
+    corrected = multipletests([test.p for test in tests], method="holm")[1] if tests else []
+    found = {}
+    for (one, other), test, holm in zip(pairs, tests, corrected, strict=True):
+        found[one.id, other.id] = found[other.id, one.id] = Apart(test.p, float(holm), test.paired)
+    return found

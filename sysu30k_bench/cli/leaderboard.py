@@ -13,7 +13,7 @@ from sysu30k_bench.cli.options import json_option
 
 @click.group()
 def leaderboard() -> None:
-    """Show the leaderboard, or check it."""
+    """Show the leaderboard, check it, or make its tables and pages."""
 
 
 @leaderboard.command("show")
@@ -76,9 +76,16 @@ def check(board: Path, base: Path | None, maintainer: bool, as_json: bool) -> No
 
 @leaderboard.command("render")
 @click.argument("board", type=click.Path(path_type=Path), default=Path("leaderboard"))
-@click.option("--check", "only_check", is_flag=True, show_envvar=True, help="Write nothing; 1 if files are stale.")
-def render(board: Path, only_check: bool) -> None:
-    """Write BOARD as Markdown, CSV, JSON, LaTeX and BibTeX, made of its rows alone."""
+@click.option(
+    "--site", type=click.Path(path_type=Path), show_envvar=True, help="The site's folder; BOARD/site if not given."
+)
+@click.option("--no-site", is_flag=True, show_envvar=True, help="Make the tables alone.")
+@click.option("--check", "only_check", is_flag=True, show_envvar=True, help="Write nothing; 1 if tables are stale.")
+def render(board: Path, site: Path | None, no_site: bool, only_check: bool) -> None:
+    """Write BOARD as Markdown, CSV, JSON, LaTeX, BibTeX, model-index and as a static site, of its rows alone.
+
+    The site needs no server: open its index.html.
+    """
     from sysu30k_bench.board.render import stale_files, write_board
 
     if only_check:
@@ -89,5 +96,34 @@ def render(board: Path, only_check: bool) -> None:
             raise click.exceptions.Exit(1)
         click.echo("every file is what the rows give")
         return
-    for path in write_board(board):
+    for path in write_board(board, None if no_site else site or board / "site"):
         stdout_console().print(str(path), markup=False, soft_wrap=True)
+
+
+@leaderboard.command("queries")
+@click.argument("board", type=click.Path(path_type=Path), default=Path("leaderboard"))
+@click.option("--shown", type=click.IntRange(0), default=20, show_default=True, show_envvar=True, help="Of each list.")
+@json_option
+def queries(board: Path, shown: int, as_json: bool) -> None:
+    """Say which queries no row with a ranking solves, which one alone solves, and which labels to look at."""
+    from sysu30k_bench.board.difficulty import difficulty
+    from sysu30k_bench.board.render import standing_rows
+    from sysu30k_bench.board.standing import read_evidence
+
+    rows = standing_rows(board)
+    evidence = read_evidence(board, rows)
+    found = difficulty({row.id: evidence[row.id] for row in rows if row.id in evidence})
+    lists = {"solved by no row": list(found.unsolved.index), "label-noise suspects": list(found.suspects.index)}
+    lists |= {f"solved by {name} alone": found.only(name) for name in found.rows if len(found.rows) > 1}
+    if as_json:
+        said = {"rows": found.rows, "left_out": found.left_out, "solved_by": dict(found.histogram), **lists}
+        click.echo(json.dumps(said, indent=1))
+        return
+    click.echo(f"{len(found.table):,} queries, {len(found.rows)} rows with rankings: {', '.join(found.rows)}")
+    if found.left_out:
+        click.echo(f"left out, being of other queries: {', '.join(found.left_out)}")
+    for solved, count in found.histogram:
+        click.echo(f"  solved by {solved}: {count:,}")
+    for title, keys in lists.items():
+        more = ", ..." if len(keys) > shown else ""
+        click.echo(f"{title}: {len(keys):,}" + (f" ({', '.join(keys[:shown])}{more})" if keys and shown else ""))

@@ -1,0 +1,1 @@
+"""The static site of a board: pages that need no server."""

@@ -1,0 +1,167 @@
+"""The pages of a board's site, and the files that they link to."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Mapping
+from importlib import resources
+from typing import Any
+
+from jinja2 import Environment, FunctionLoader, StrictUndefined
+
+from sysu30k_bench.board.difficulty import CHANCE, Difficulty, difficulty
+from sysu30k_bench.board.rows import Row
+from sysu30k_bench.board.site.plot import scaling_plot
+from sysu30k_bench.board.site.view import bucket_counts, pair_cells, per_cent, squares, view
+from sysu30k_bench.board.standing import significance
+from sysu30k_bench.data.published import published_counts
+from sysu30k_bench.results.ranked_run import RankedRun
+
+# name to sort by, title, and whether it is a number: None for numbers that stand for words
+_COLUMNS = [
+    ("group", "group", True),
+    ("method", "method", False),
+    ("supervision", "supervision", False),
+    ("rank1", "rank-1", True),
+    ("", "95 % interval", False),
+    ("ap_standard", "AP (standard)", True),
+    ("ap_trapezoid", "AP (trapezoid)", True),
+    ("rank5", "rank-5", True),
+    ("rank10", "rank-10", True),
+    ("trust", "status", None),
+    ("", "links", False),
+]
+_SCORES = {
+    "rank1": "rank-1",
+    "rank5": "rank-5",
+    "rank10": "rank-10",
+    "rank20": "rank-20",
+    "ap_standard": "AP (standard)",
+    "ap_trapezoid": "AP (trapezoid)",
+    "minp": "mINP",
+}
+_MEANINGS = {
+    "reported": "somebody's word, with no ranking behind it",
+    "self-reported": "every number follows from its ranking; that it is the checkpoint's is the submitter's word",
+    "re-scored": "a maintainer computed every number again from the attached ranking",
+    "audited": "a maintainer encoded a sample of images again with the checkpoint and found the committed embeddings",
+    "reproduced": "somebody else repeated the whole evaluation",
+}
+
+
+def pages(
+    rows: list[Row],
+    groups: Mapping[str, int],
+    evidence: Mapping[str, RankedRun],
+    bibtex: Mapping[str, str],
+    confirmations: Mapping[str, list[str]],
+) -> dict[str, bytes]:
+    """Makes every HTML page.
+
+    Args:
+        rows: Best first.
+        groups: Number of each row's group, by id.
+        evidence: Rankings, by id.
+        bibtex: Entries, by id, of rows with a paper.
+        confirmations: Sentences about audits and repetitions, by id.
+
+    Returns:
+        Contents by file name, relative to the site's folder. Names and words of submitters are escaped; the pages fetch
+        nothing, and no script but their own may run in them.
+
+    Raises:
+        DataError: matplotlib is not installed.
+    """
+    environment = _environment()
+    views = [view(row, groups[row.id]) for row in rows]
+    first = {number: next(one.row for one in views if one.group == number) for number in groups.values()}
+    hard = difficulty({row.id: evidence[row.id] for row in rows if row.id in evidence}) if evidence else None
+    published = published_counts()["sysu30k"]
+    readings = sorted(reading.count for reading in published.gallery)
+    gallery = readings[len(readings) // 2]
+    made = {
+        "index.html": environment.get_template("index.html.j2").render(
+            views=views,
+            backed=len(evidence),
+            queries=published.query,
+            gallery=gallery,
+            columns=_COLUMNS,
+            most=_round_up(max((one.high for one in views), default=1.0)),
+            supervisions=sorted({row.supervision for row in rows}),
+            statuses=[status for status in _MEANINGS if any(row.status == status for row in rows)],
+            plot=scaling_plot(rows, evidence, gallery),
+            matrix=pair_cells(rows, significance(rows, evidence)),
+            pairs=len(rows) * (len(rows) - 1) // 2,
+            difficulty=hard,
+        )
+    }
+    for one in views:
+        row = one.row
+        cells = squares(evidence[row.id]) if row.id in evidence else []
+        made[f"rows/{row.id}.html"] = environment.get_template("row.html.j2").render(
+            view=one,
+            meaning=_MEANINGS[row.status],
+            scores=[(title, per_cent(getattr(row, name))) for name, title in _SCORES.items()],
+            like="" if first[one.group] is row else first[one.group].method,
+            cells=cells,
+            buckets=bucket_counts(cells),
+            gallery=int(evidence[row.id].ranked.max()) if cells else 0,
+            only=hard.only(row.id) if hard and row.id in hard.rows and len(hard.rows) > 1 else None,
+            evidence=_of_evidence(row),
+            confirmations=confirmations.get(row.id, []),
+            bibtex=bibtex.get(row.id, ""),
+            difficulty=hard,
+        )
+    if hard is not None:
+        made["queries.html"] = environment.get_template("queries.html.j2").render(found=hard, lists=_lists(hard))
+    return {name: text.encode() for name, text in made.items()}
+
+
+def _environment() -> Environment:
+    folder = resources.files("sysu30k_bench.leaderboard").joinpath("template")
+
+    def read(name: str) -> str:
+        return folder.joinpath(name).read_text("utf-8")
+
+    script = read("board.js")
+    environment = Environment(autoescape=True, undefined=StrictUndefined, loader=FunctionLoader(read))
+    environment.globals.update(
+        style=read("board.css"),
+        script=script,
+        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+    )
+    return environment
+
+
+def _round_up(per_cents: float) -> float:
+    return min(100.0, (per_cents // 10 + 1) * 10)
+
+
+def _of_evidence(row: Row) -> list[tuple[str, Any]]:
+    if row.evidence is None:
+        return []
+    return [(name.replace("_", " "), value) for name, value in row.evidence.model_dump().items()]
+
+
+def _lists(found: Difficulty) -> list[tuple[str, str, list[tuple[str, str, str]]]]:
+    count = len(found.rows)
+    alone = found.table[found.table["solved"] == 1]
+    return [
+        ("Solved by no row", "Hardest first.", _listed(found.unsolved)),
+        ("Solved by one row alone", "Where a method has something that the others lack.", _listed(alone)),
+        (
+            "Label-noise suspects",
+            f"No row finds the match any better than the best of {count} random orders would (chance {CHANCE:g} or "
+            "more): the label may be wrong, or the image shows too little. Rows are not independent: it names what to "
+            "look at, no more.",
+            _listed(found.suspects),
+        ),
+    ]
+
+
+def _listed(table: Any) -> list[tuple[str, str, str]]:  # noqa: ANN401  a table of queries
+    return [
+        (str(query), f"{row['best']:,.0f}" if row["best"] == row["best"] else "no match", str(row["by"]))
+        for query, row in table.iterrows()
+    ]

@@ -1,0 +1,110 @@
+"""Rank-1 against the size of the gallery, over all rows, as SVG that takes the page's colours."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Mapping
+
+import numpy as np
+
+from sysu30k_bench.board.rows import Row
+from sysu30k_bench.errors import DataError
+from sysu30k_bench.metrics.intervals import wilson
+from sysu30k_bench.metrics.scaling import scaling_curve
+from sysu30k_bench.results.ranked_run import RankedRun
+
+_SMALLEST, _POINTS = 100, 60
+_TEXT, _FAINT = "#010203", "#040506"
+_CURVES = ("#2f8fd0", "#d9722e", "#1fa37a", "#c46fa0", "#a88410", "#7d86e0")
+_LABEL_GAP = 1.35
+
+
+def scaling_plot(rows: list[Row], evidence: Mapping[str, RankedRun], gallery: int) -> str:
+    """Draws every row: a curve where its ranks are known, else a point with its interval at the size of the test.
+
+    Args:
+        rows: Best first.
+        evidence: Rankings by id.
+        gallery: Images in the gallery of the test.
+
+    Returns:
+        An `svg` element; its text and axes have the colour of the page's text.
+
+    Raises:
+        DataError: matplotlib is not installed.
+    """
+    try:
+        import matplotlib as mpl
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise DataError("the site's plot needs matplotlib", hint="pip install 'sysu30k-bench[plot]'") from error
+    # text stays text, and equal rows give equal bytes
+    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "sysu30k-bench", "font.size": 9}):
+        figure = Figure(figsize=(8.2, 4.4), layout="constrained")
+        figure.patch.set_alpha(0)
+        axis = figure.subplots()
+        axis.patch.set_alpha(0)
+        axis.set_xscale("log")
+        axis.set_xlim(_SMALLEST, gallery * 2.6)
+        axis.set_xlabel("images in the gallery", color=_TEXT)
+        axis.set_ylabel("rank-1, %", color=_TEXT)
+        axis.tick_params(colors=_TEXT, which="both")
+        axis.spines[["top", "right"]].set_visible(False)
+        axis.spines[["bottom", "left"]].set_color(_TEXT)
+        axis.grid(axis="y", color=_FAINT, linewidth=0.5)
+        sizes = np.unique(np.geomspace(_SMALLEST, gallery, _POINTS).round().astype(int))
+        axis.plot(sizes, 100 / sizes, ":", color=_TEXT, linewidth=1)
+        colours = {one: _CURVES[number % len(_CURVES)] for number, one in enumerate(evidence)}
+        for row in rows:
+            colour = colours.get(row.id, _TEXT)
+            low, high = wilson(row.rank1 * row.n, row.n)[1:]
+            around = [[row.rank1 - low], [high - row.rank1]]
+            axis.errorbar(
+                gallery,
+                row.rank1 * 100,
+                yerr=np.array(around) * 100,
+                fmt="o",
+                color=colour,
+                markersize=3,
+                linewidth=0.8,
+            )
+            if row.id in evidence:
+                run = evidence[row.id]
+                mine = sizes[sizes <= int(run.ranked.min())]
+                first = run.per_query["pessimistic"].fillna(0).to_numpy()
+                axis.plot(mine, 100 * scaling_curve(first, run.ranked.to_numpy(), mine), color=colour, linewidth=1.6)
+        top = float(axis.get_ylim()[1])
+        axis.set_ylim(0, top)
+        gap = _LABEL_GAP * top / 40
+        for row, height in zip(rows, _spread([row.rank1 * 100 for row in rows], gap), strict=True):
+            axis.annotate(
+                f"{row.method} {row.rank1 * 100:.1f}",
+                (gallery, row.rank1 * 100),
+                xytext=(gallery * 1.18, height),
+                color=colours.get(row.id, _TEXT),
+                fontsize=7.5,
+                va="center",
+                arrowprops={"arrowstyle": "-", "color": _FAINT, "linewidth": 0.5},
+                annotation_clip=False,
+                parse_math=False,
+            )
+        out = io.BytesIO()
+        figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None}, transparent=True)
+    return _of_page(out.getvalue().decode("utf-8"))
+
+
+def _spread(heights: list[float], gap: float) -> list[float]:
+    """Moves labels upwards, from the lowest, until none covers the one below it."""
+    out: list[float] = []
+    for height in reversed(heights):
+        out.append(max(height, out[-1] + gap) if out else max(height, gap))
+    return out[::-1]
+
+
+def _of_page(text: str) -> str:
+    found = re.search(r"<svg.*</svg>", text, re.DOTALL)
+    svg = found[0] if found else ""
+    label = 'role="img" aria-label="Rank-1 of every row against the size of the gallery"'
+    svg = svg.replace("<svg ", f"<svg {label} ", 1)
+    return svg.replace(_TEXT, "currentColor").replace(_FAINT, "var(--line)")

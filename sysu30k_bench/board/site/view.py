@@ -1,0 +1,113 @@
+"""What the pages show of rows: numbers as text, squares of the query strip, cells of the pairs' table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from sysu30k_bench.board.rows import STATUSES, Row
+from sysu30k_bench.board.standing import LEVEL, Apart
+from sysu30k_bench.metrics.intervals import wilson
+from sysu30k_bench.results.ranked_run import RankedRun
+
+SHOWN_SCORES = ("ap_standard", "ap_trapezoid", "rank5", "rank10")
+_BUCKETS = ((1, "rank 1"), (5, "2 to 5"), (10, "6 to 10"), (100, "11 to 100"), (1000, "101 to 1,000"))
+
+
+class RowView(NamedTuple):
+    """A row as the table shows it; scores in per cent.
+
+    Attributes:
+        row: The row.
+        group: Number of its group.
+        low: Lower end of rank-1's interval.
+        high: Upper end.
+    """
+
+    row: Row
+    group: int
+    low: float
+    high: float
+
+    @property
+    def cells(self) -> list[str]:
+        """The other scores, empty where they are not known."""
+        return [per_cent(getattr(self.row, name)) for name in SHOWN_SCORES]
+
+    @property
+    def sortable(self) -> list[tuple[str, str]]:
+        """Names and values that the table can be sorted by."""
+        values = {name: getattr(self.row, name) for name in ("rank1", *SHOWN_SCORES)}
+        return [(name, f"{value:.12g}") for name, value in values.items() if value is not None]
+
+    @property
+    def trust(self) -> int:
+        """The place of its status among all, from somebody's word upwards."""
+        return STATUSES.index(self.row.status)
+
+
+class Square(NamedTuple):
+    """One query of a strip.
+
+    Attributes:
+        bucket: `b0` (rank 1) to `b5` (over 1,000), `b6` without a match.
+        said: Which query it is, and its rank.
+    """
+
+    bucket: str
+    said: str
+
+
+class PairCell(NamedTuple):
+    """A cell of the table of pairs."""
+
+    kind: str
+    text: str
+    said: str
+
+
+def view(row: Row, group: int) -> RowView:
+    """Lays a row out."""
+    interval = wilson(row.rank1 * row.n, row.n)
+    return RowView(row, group, interval.low * 100, interval.high * 100)
+
+
+def per_cent(value: float | None) -> str:
+    """A fraction in per cent, with one decimal; nothing where it is not known."""
+    return "" if value is None else f"{value * 100:.1f}"
+
+
+def squares(run: RankedRun) -> list[Square]:
+    """Every query of a ranking, in its order."""
+    found = []
+    for key, rank in run.per_query["pessimistic"].items():
+        bucket = "b6" if np.isnan(rank) else f"b{_bucket(rank)}"
+        said = f"{key}: no match" if np.isnan(rank) else f"{key}: rank {rank:,.0f}"
+        found.append(Square(bucket, said))
+    return found
+
+
+def bucket_counts(shown: list[Square]) -> list[tuple[str, str, int]]:
+    """Name, title and count of each kind of square."""
+    titles = [title for _, title in _BUCKETS] + [f"over {_BUCKETS[-1][0]:,}", "no match"]
+    counts = [sum(square.bucket == f"b{number}" for square in shown) for number in range(len(titles))]
+    return [(f"b{number}", title, counts[number]) for number, title in enumerate(titles)]
+
+
+def _bucket(rank: float) -> int:
+    return next((number for number, (most, _) in enumerate(_BUCKETS) if rank <= most), len(_BUCKETS))
+
+
+def pair_cells(rows: list[Row], tests: Mapping[tuple[str, str], Apart]) -> list[list[PairCell | None]]:
+    """The table of pairs, in the order of the rows; None on its diagonal."""
+    return [[None if one is other else _cell(one, other, tests[one.id, other.id]) for other in rows] for one in rows]
+
+
+def _cell(one: Row, other: Row, test: Apart) -> PairCell:
+    kind = "apart" if test.holm < LEVEL else "weak" if test.p < LEVEL else "same"
+    how = "exact McNemar over the same queries" if test.paired else "independent proportions"
+    text = "<.001" if test.p < 0.001 else f"{test.p:.3f}".removeprefix("0") if test.p < 0.9995 else "1"
+    said = f"{one.method} and {other.method}: p = {test.p:.3g}, after Holm {test.holm:.3g} ({how})"
+    return PairCell(kind, text + ("*" if test.paired else ""), said)
