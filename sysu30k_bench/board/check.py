@@ -6,6 +6,13 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from sysu30k_bench.board.confirmation import (
+    CONFIRMATIONS,
+    KINDS,
+    NEEDED,
+    faults_of,
+    read_confirmation,
+)
 from sysu30k_bench.board.rows import SCORES, STATUSES, Row, parse_row
 from sysu30k_bench.board.submit import EVIDENCE, ROWS
 from sysu30k_bench.data.published import published_counts
@@ -45,19 +52,29 @@ def check_board(board: Path, base: Path | None = None, *, by_maintainer: bool = 
         found = _row(path, faults)
         if found is not None:
             rows[path.stem] = found
-    evidence = board / EVIDENCE
-    for path in sorted(evidence.iterdir()) if evidence.is_dir() else []:
-        if path.suffix != ".csv" or path.is_symlink() or not path.is_file() or path.stem not in rows:
-            faults.append(f"{EVIDENCE}/{_printed(path.name)}: no row's evidence")
-        elif rows[path.stem].evidence is None:
-            faults.append(f"{EVIDENCE}/{path.name}: its row is only reported")
+    faults += _stray(board, rows)
     for row in rows.values():
         if row.evidence is not None:
-            faults += [f"{ROWS}/{row.id}.json: {_printed(one)}" for one in _backed(row, evidence / f"{row.id}.csv")]
+            faults += [f"{ROWS}/{row.id}.json: {_printed(one)}" for one in _backed(board, row)]
+    faults += _confirmed(board, rows)
     before = {path.stem for path in (base / ROWS).glob("*.json")} if base is not None else set()
-    faults += _of_one_list([row for row in rows.values() if row.evidence is not None], before, evidence)
+    faults += _of_one_list([row for row in rows.values() if row.evidence is not None], before, board / EVIDENCE)
     if base is not None:
         faults += _altered(rows, base, by_maintainer=by_maintainer)
+        faults += _confirmations_altered(board, base, by_maintainer=by_maintainer)
+    return faults
+
+
+def _stray(board: Path, rows: dict[str, Row]) -> list[str]:
+    """Names files that are no row's evidence; those of rows whose own faults are told are passed over."""
+    faults = []
+    folder = board / EVIDENCE
+    for path in sorted(folder.iterdir()) if folder.is_dir() else []:
+        plain = path.suffix == ".csv" and path.is_file() and not path.is_symlink()
+        if path.stem in rows and rows[path.stem].evidence is None:
+            faults.append(f"{EVIDENCE}/{_printed(path.name)}: its row is only reported")
+        elif not plain or not (board / ROWS / f"{path.stem}.json").is_file():
+            faults.append(f"{EVIDENCE}/{_printed(path.name)}: no row's evidence")
     return faults
 
 
@@ -82,7 +99,7 @@ def _row(path: Path, faults: list[str]) -> Row | None:
             where = ".".join(map(str, one["loc"])) or "row"
             faults.append(f"{name}: {_printed(where)}: {_printed(one['msg'])}")
         return None
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         faults.append(f"{name}: not JSON of a row: {ascii(str(error))[1:-1][:100]}")
         return None
     if row.id != path.stem:
@@ -91,8 +108,33 @@ def _row(path: Path, faults: list[str]) -> Row | None:
     return row
 
 
-def _backed(row: Row, path: Path) -> list[str]:
+def _confirmed(board: Path, rows: dict[str, Row]) -> list[str]:
+    """Looks at what maintainers found, and for what statuses say that they did."""
+    faults = []
+    there = set()
+    folder = board / CONFIRMATIONS
+    for path in sorted(folder.iterdir()) if folder.is_dir() else []:
+        name, _, kind = path.name.removesuffix(".json").rpartition(".")
+        if name not in rows or kind not in KINDS or path.suffix != ".json":
+            faults.append(f"{CONFIRMATIONS}/{_printed(path.name)}: no row's confirmation")
+            continue
+        try:
+            found = read_confirmation(path)
+            mismatch = ["its name says otherwise"] if found.kind != kind else faults_of(rows[name], found)
+        except ValueError as error:
+            mismatch = [str(error)]
+        faults += [f"{CONFIRMATIONS}/{path.name}: {_printed(one)}" for one in mismatch]
+        there.add((name, kind))
+    for row in rows.values():
+        needed = NEEDED.get(row.status)
+        if needed is not None and (row.id, needed) not in there:
+            faults.append(f"{ROWS}/{row.id}.json: {row.status}, and there is no {CONFIRMATIONS}/{row.id}.{needed}.json")
+    return faults
+
+
+def _backed(board: Path, row: Row) -> list[str]:
     """Recomputes a row from its evidence."""
+    path = board / EVIDENCE / f"{row.id}.csv"
     if path.is_symlink() or not path.is_file():
         return [f"there is no {EVIDENCE}/{path.name}"]
     if path.stat().st_size > MAX_EVIDENCE_BYTES:
@@ -123,7 +165,8 @@ def _protocol(row: Row, ranking: Ranking) -> list[str]:
     sizes = {reading.count for reading in published.gallery}
     other = sorted(set(ranking.table["ranked"].tolist()) - sizes)
     if other or ranking.table["ranked"].nunique() > 1:
-        faults.append(f"ranked {', '.join(f'{size:,}' for size in other[:3]) or 'galleries of several sizes'}")
+        found = ", ".join(f"{size:,}" for size in other[:3]) or "galleries of several sizes"
+        faults.append(f"ranked {found}; SYSU-30k's gallery has {' or '.join(f'{size:,}' for size in sorted(sizes))}")
     return faults
 
 
@@ -170,4 +213,20 @@ def _altered(rows: dict[str, Row], base: Path, *, by_maintainer: bool) -> list[s
             faults.append(f"{ROWS}/{before.id}.json: its status went back from {before.status} to {after.status}")
         elif after.status != before.status and not by_maintainer:
             faults.append(f"{ROWS}/{before.id}.json: only a maintainer makes {before.status} {after.status}")
+    return faults
+
+
+def _confirmations_altered(board: Path, base: Path, *, by_maintainer: bool) -> list[str]:
+    before, after = (
+        {path.name: sha256_of_file(path) for path in sorted((folder / CONFIRMATIONS).glob("*.json")) if path.is_file()}
+        for folder in (base, board)
+    )
+    faults = [
+        f"{CONFIRMATIONS}/{_printed(name)}: it was there and is gone or changed"
+        for name, digest in before.items()
+        if after.get(name) != digest
+    ]
+    new = [name for name in after if name not in before]
+    if not by_maintainer:
+        faults += [f"{CONFIRMATIONS}/{_printed(name)}: confirmations are a maintainer's" for name in new]
     return faults

@@ -10,6 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from sysu30k_bench.board.check import check_board
+from sysu30k_bench.board.confirmation import confirmations_of
 from sysu30k_bench.board.model_index import model_index
 from sysu30k_bench.board.rows import Row, in_order, parse_row, row_schema
 from sysu30k_bench.board.standing import read_evidence, tie_groups
@@ -89,7 +90,8 @@ def render_site(board: Path) -> dict[str, bytes]:
     files = _files(rows, as_table(rows, groups))
     files |= {f"rows/{row.id}.json": row_bytes(row) for row in rows}
     files |= {f"evidence/{name}.csv": (board / EVIDENCE / f"{name}.csv").read_bytes() for name in evidence}
-    made = pages(rows, groups, evidence, entries, {})
+    confirmed = {row.id: [one.said for one in confirmations_of(board, row)] for row in rows}
+    made = pages(rows, groups, evidence, entries, confirmed)
     return made | {f"data/{name}": content for name, content in files.items()}
 
 

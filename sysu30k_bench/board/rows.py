@@ -132,7 +132,21 @@ def parse_row(content: bytes) -> Row:
     Raises:
         ValueError: It is no row; pydantic's ValidationError is one, too.
     """
-    return Row.model_validate(json.loads(content, object_pairs_hook=_unique, parse_constant=_no_constant))
+    return Row.model_validate(parse_strictly(content))
+
+
+def parse_strictly(content: bytes) -> object:
+    """Reads JSON of a stranger.
+
+    Raises:
+        ValueError: It is none, or has keys that stand twice, NaN or infinity.
+    """
+    try:
+        return json.loads(content.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant)
+    except UnicodeDecodeError as error:
+        raise ValueError(f"not UTF-8 at byte {error.start}") from error
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

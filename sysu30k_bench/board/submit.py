@@ -123,7 +123,7 @@ def prepare(run: Path, claim: Claim) -> Submission:
             weights=claim.weights,
             notes=claim.notes,
             paper=_paper(claim),
-            evidence=_evidence(run, record, sha256_of_file(path)),
+            evidence=prepare_evidence(run, record),
             **{name: getattr(metrics, name).value for name in SCORES},
         )
     except ValidationError as error:
@@ -140,7 +140,17 @@ def _paper(claim: Claim) -> Paper | None:
     return Paper(title=claim.paper_title, url=claim.paper_url, year=claim.paper_year)
 
 
-def _evidence(run: Path, record: EvaluationRecord, ranking: str) -> Evidence:
+def prepare_evidence(run: Path, record: EvaluationRecord) -> Evidence:
+    """Gathers what stands behind a run.
+
+    Args:
+        run: The run folder.
+        record: Its record.
+
+    Raises:
+        DataError: Its embeddings are not there, or not finished.
+        IntegrityError: A manifest is damaged.
+    """
     digests = []
     for role in ROLES:
         manifest = read_manifest(run / "embeddings" / role)
@@ -149,7 +159,7 @@ def _evidence(run: Path, record: EvaluationRecord, ranking: str) -> Evidence:
         digests += [shard.content_sha256 for shard in manifest.shards]
     model = record.model
     return Evidence(
-        ranking_sha256=ranking,
+        ranking_sha256=sha256_of_file(run / RANKING_NAME),
         query_fingerprint=record.data.query_fingerprint,
         gallery_fingerprint=record.data.gallery_fingerprint,
         shards_root=merkle_root(digests),

@@ -102,40 +102,68 @@ id_offset_option = _option(
 )
 split_option = _option("--split", type=click.IntRange(1), help="Which of the standard splits, where there are several.")
 
+board_option = _option(
+    "--board",
+    type=click.Path(path_type=Path),
+    default=Path("leaderboard"),
+    show_default=True,
+    help="Folder that holds rows/ and evidence/.",
+)
+
+_NETWORK = [
+    _option("--feature", type=click.Choice(["pool5", "bottleneck", "logits"]), help="Layer, in place of the card's."),
+    _option(
+        "--flip",
+        type=click.Choice(["none", "after_sum", "sequential"]),
+        help="Mirrored view, in place of the card's.",
+    ),
+    _option(
+        "--network-option",
+        "network_options",
+        type=NetworkOption(),
+        multiple=True,
+        metavar="KEY=VALUE",
+        help="Option of the network, in place of the card's, such as last_stride=1; may be repeated.",
+    ),
+    _option(
+        "--full-logits",
+        is_flag=True,
+        help="Store logits in full length, not in the shorter form of equal geometry.",
+    ),
+]
+_RUNNING = [
+    device_option,
+    _option("--batch-size", type=click.IntRange(1), help="Images a forward pass; 32 on a CPU, 256 on a GPU."),
+    _option("--workers", type=click.IntRange(0), help="Decoding processes; chosen by cores where not given."),
+]
+_ADAPTER = _option(
+    "--adapter", metavar="NAME|FILE.toml", help="Adapter card; found from the checkpoint where unambiguous."
+)
+_MODEL = _option("--model", metavar="SOURCE:NAME", help="Network without a card: torchvision:NAME, timm:NAME.")
+_DATA = _option("--data", type=click.Path(path_type=Path), help="Folder of the data set, or its archive as it is.")
+
+model_options = _apply(
+    [
+        _option("--checkpoint", type=click.Path(path_type=Path), required=True, help="The weights."),
+        _DATA,
+        dataset_option,
+        _ADAPTER,
+        _MODEL,
+        *_NETWORK,
+        *_RUNNING,
+    ]
+)
+
 export_options = _apply(
     [
         click.argument("checkpoint", type=click.Path(path_type=Path)),
-        _option("--data", type=click.Path(path_type=Path), help="Folder of the data set, or its archive as it is."),
+        _DATA,
         dataset_option,
-        _option(
-            "--adapter", metavar="NAME|FILE.toml", help="Adapter card; found from the checkpoint where unambiguous."
-        ),
-        _option("--model", metavar="SOURCE:NAME", help="Network without a card: torchvision:NAME, timm:NAME."),
+        _ADAPTER,
+        _MODEL,
         _option("--output", type=click.Path(path_type=Path), help="Run folder; below runs/ where not given."),
-        _option(
-            "--feature", type=click.Choice(["pool5", "bottleneck", "logits"]), help="Layer, in place of the card's."
-        ),
-        _option(
-            "--flip",
-            type=click.Choice(["none", "after_sum", "sequential"]),
-            help="Mirrored view, in place of the card's.",
-        ),
-        _option(
-            "--network-option",
-            "network_options",
-            type=NetworkOption(),
-            multiple=True,
-            metavar="KEY=VALUE",
-            help="Option of the network, in place of the card's, such as last_stride=1; may be repeated.",
-        ),
-        _option(
-            "--full-logits",
-            is_flag=True,
-            help="Store logits in full length, not in the shorter form of equal geometry.",
-        ),
-        device_option,
-        _option("--batch-size", type=click.IntRange(1), help="Images a forward pass; 32 on a CPU, 256 on a GPU."),
-        _option("--workers", type=click.IntRange(0), help="Decoding processes; chosen by cores where not given."),
+        *_NETWORK,
+        *_RUNNING,
         _option("--shard-rows", type=click.IntRange(1), help="Rows of a new shard; about 64 MiB where not given."),
         _option(
             "--compute",

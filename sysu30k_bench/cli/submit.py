@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from sysu30k_bench.cli.console import stdout_console
-from sysu30k_bench.cli.options import json_option
+from sysu30k_bench.cli.options import board_option, json_option
 
 _SUPERVISION = (
     "weakly supervised",
@@ -35,14 +35,7 @@ _SUPERVISION = (
 @click.option("--paper-title", default="", show_envvar=True)
 @click.option("--paper-url", default="", show_envvar=True)
 @click.option("--paper-year", type=click.IntRange(1900, 2100), show_envvar=True)
-@click.option(
-    "--board",
-    type=click.Path(path_type=Path),
-    default=Path("leaderboard"),
-    show_default=True,
-    show_envvar=True,
-    help="Folder that holds rows/ and evidence/.",
-)
+@board_option
 @click.option("--dry-run", is_flag=True, show_envvar=True, help="Show the row, and write nothing.")
 @json_option
 def submit(run: Path, board: Path, dry_run: bool, as_json: bool, **said: Any) -> None:  # noqa: ANN401

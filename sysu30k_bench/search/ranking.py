@@ -160,6 +160,8 @@ def read_ranking(path: Path) -> Ranking:
             keep_default_na=False,
             na_values={name: [""] for name in ("rank_low", "rank_high")},
         )
+        if tuple(table.columns) != COLUMNS:
+            raise ValueError(f"its columns are not {', '.join(COLUMNS)}")
         for name in ("score", "margin"):  # Python's own parser reads back every bit that was written
             table[name] = [float(text) if text else np.nan for text in table[name]]
     except (ValueError, KeyError, TypeError, OverflowError) as error:
@@ -171,8 +173,6 @@ def read_ranking(path: Path) -> Ranking:
 
 
 def _fault(table: pd.DataFrame) -> str | None:
-    if tuple(table.columns) != COLUMNS:
-        return f"its columns are {', '.join(map(str, table.columns))}, not {', '.join(COLUMNS)}"
     if table.empty:
         return "it has no row"
     lonely = table["match"] == ""

@@ -171,6 +171,12 @@ BAD: list[tuple[str, Callable[[Path], None], str]] = [
     ("bytes", write("rows/broken.json", b"\xff\xfe\x00"), "not JSON of a row"),
     ("another file", write("rows/readme.txt", "hello"), "rows/readme.txt: not a plain .json file"),
     ("a link", lambda b: (b / "rows/link.json").symlink_to("/etc/passwd"), "rows/link.json: not a plain .json file"),
+    ("audited by nobody", put(status="audited"), "audited, and there is no confirmations/new-method.audit.json"),
+    ("reproduced by nobody", put(status="reproduced"), "there is no confirmations/new-method.reproduction.json"),
+    ("a confirmation of nobody", write("confirmations/x.audit.json", "{}"), "no row's confirmation"),
+    ("a confirmation of a kind", write("confirmations/new-method.praise.json", "{}"), "no row's confirmation"),
+    ("an empty confirmation", write("confirmations/new-method.audit.json", "{}"), "Unable to extract tag"),
+    ("a broken confirmation", write("confirmations/new-method.audit.json", "[" * 9000), "nested too deeply"),
     ("linked evidence", lambda b: _link(b / "evidence/new-method.csv"), "there is no evidence/new-method.csv"),
 ]  # fmt: skip
 
@@ -198,15 +204,15 @@ def test_what_stood_may_only_get_a_better_status(board: Path, tmp_path: Path) ->
     base = tmp_path / "base"
     shutil.copytree(board, base)
     assert check_board(board, base) == []
-    put(status="audited")(board)
-    assert check_board(board, base) == ["rows/new-method.json: only a maintainer makes self-reported audited"]
+    put(status="re-scored")(board)
+    assert check_board(board, base) == ["rows/new-method.json: only a maintainer makes self-reported re-scored"]
     assert check_board(board, base, by_maintainer=True) == []
     put(status="self-reported", weights="others")(board)
     assert check_board(board, base) == ["rows/new-method.json: weights of a row that was there changed"]
     (base / "rows" / "new-method.json").rename(tmp_path / "kept.json")
-    put(status="reproduced", weights=CLAIM.weights)(board)
+    put(status="re-scored", weights=CLAIM.weights)(board)
     assert check_board(board, base) == [
-        "rows/new-method.json: a new row is reported or self-reported; reproduced is a maintainer's"
+        "rows/new-method.json: a new row is reported or self-reported; re-scored is a maintainer's"
     ]
     (tmp_path / "kept.json").rename(base / "rows" / "new-method.json")
     put(status="self-reported")(board)

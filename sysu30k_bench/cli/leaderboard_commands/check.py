@@ -1,0 +1,35 @@
+"""`leaderboard check`: the gate of a board."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from sysu30k_bench.cli.options import json_option
+
+
+@click.command("check")
+@click.argument("board", type=click.Path(path_type=Path), default=Path("leaderboard"))
+@click.option(
+    "--base",
+    type=click.Path(path_type=Path),
+    show_envvar=True,
+    help="The board before the change: what stood there may not be altered.",
+)
+@json_option
+@click.option("--maintainer", is_flag=True, show_envvar=True, help="The change may give rows better statuses.")
+def check(board: Path, base: Path | None, maintainer: bool, as_json: bool) -> None:
+    """Check every row of BOARD, a folder with rows/ and evidence/, and recompute every number; 1 on a fault."""
+    from sysu30k_bench.board.check import check_board
+
+    faults = check_board(board, base, by_maintainer=maintainer)
+    if as_json:
+        click.echo(json.dumps({"faults": faults}, indent=1))
+    else:
+        for fault in faults:
+            click.echo(fault)
+        click.echo(f"{len(faults)} faults" if faults else "every row stands")
+    if faults:
+        raise click.exceptions.Exit(1)

@@ -1,0 +1,39 @@
+"""`leaderboard queries`: which are hard."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from sysu30k_bench.cli.options import json_option
+
+
+@click.command("queries")
+@click.argument("board", type=click.Path(path_type=Path), default=Path("leaderboard"))
+@click.option("--shown", type=click.IntRange(0), default=20, show_default=True, show_envvar=True, help="Of each list.")
+@json_option
+def queries(board: Path, shown: int, as_json: bool) -> None:
+    """Say which queries no row with a ranking solves, which one alone solves, and which labels to look at."""
+    from sysu30k_bench.board.difficulty import difficulty
+    from sysu30k_bench.board.render import standing_rows
+    from sysu30k_bench.board.standing import read_evidence
+
+    rows = standing_rows(board)
+    evidence = read_evidence(board, rows)
+    found = difficulty({row.id: evidence[row.id] for row in rows if row.id in evidence})
+    lists = {"solved by no row": list(found.unsolved.index), "label-noise suspects": list(found.suspects.index)}
+    lists |= {f"solved by {name} alone": found.only(name) for name in found.rows if len(found.rows) > 1}
+    if as_json:
+        said = {"rows": found.rows, "left_out": found.left_out, "solved_by": dict(found.histogram), **lists}
+        click.echo(json.dumps(said, indent=1))
+        return
+    click.echo(f"{len(found.table):,} queries, {len(found.rows)} rows with rankings: {', '.join(found.rows)}")
+    if found.left_out:
+        click.echo(f"left out, being of other queries: {', '.join(found.left_out)}")
+    for solved, count in found.histogram:
+        click.echo(f"  solved by {solved}: {count:,}")
+    for title, keys in lists.items():
+        more = ", ..." if len(keys) > shown else ""
+        click.echo(f"{title}: {len(keys):,}" + (f" ({', '.join(keys[:shown])}{more})" if keys and shown else ""))

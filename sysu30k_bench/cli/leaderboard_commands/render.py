@@ -1,0 +1,35 @@
+"""`leaderboard render`: tables and site."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from sysu30k_bench.cli.console import stdout_console
+
+
+@click.command("render")
+@click.argument("board", type=click.Path(path_type=Path), default=Path("leaderboard"))
+@click.option(
+    "--site", type=click.Path(path_type=Path), show_envvar=True, help="The site's folder; BOARD/site if not given."
+)
+@click.option("--no-site", is_flag=True, show_envvar=True, help="Make the tables alone.")
+@click.option("--check", "only_check", is_flag=True, show_envvar=True, help="Write nothing; 1 if tables are stale.")
+def render(board: Path, site: Path | None, no_site: bool, only_check: bool) -> None:
+    """Write BOARD as Markdown, CSV, JSON, LaTeX, BibTeX, model-index and as a static site, of its rows alone.
+
+    The site needs no server: open its index.html.
+    """
+    from sysu30k_bench.board.render import stale_files, write_board
+
+    if only_check:
+        stale = stale_files(board)
+        for name in stale:
+            click.echo(f"{name} is not what the rows give")
+        if stale:
+            raise click.exceptions.Exit(1)
+        click.echo("every file is what the rows give")
+        return
+    for path in write_board(board, None if no_site else site or board / "site"):
+        stdout_console().print(str(path), markup=False, soft_wrap=True)

@@ -1,0 +1,19 @@
+"""`leaderboard rescore`: the status `re-scored`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from sysu30k_bench.cli.options import board_option
+
+
+@click.command("rescore")
+@click.argument("row")
+@board_option
+def rescore_command(row: str, board: Path) -> None:
+    """Compute every number of ROW again from its ranking, and set its status to re-scored; 1 if it does not stand."""
+    from sysu30k_bench.board.status import rescore
+
+    click.echo(f"{row}: {rescore(board, row).status}")

@@ -1,0 +1,43 @@
+"""`leaderboard show`: every row with its interval, its status and its source."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from sysu30k_bench.cli.console import stdout_console
+from sysu30k_bench.cli.options import json_option
+
+
+@click.command("show")
+@json_option
+def show(as_json: bool) -> None:
+    """Show every row with its interval, its status and its source."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    from sysu30k_bench.board.rows import published_rows
+    from sysu30k_bench.metrics.intervals import wilson
+
+    rows = published_rows()
+    if as_json:
+        click.echo(json.dumps([row.model_dump(mode="json") for row in rows], indent=1))
+        return
+    table = Table(box=None, pad_edge=False)
+    table.add_column("method", no_wrap=True)
+    table.add_column("rank-1 %", justify="right")
+    table.add_column("95 % interval", justify="right", no_wrap=True)
+    for heading in ("supervision", "status", "claimed by"):
+        table.add_column(heading)
+    for row in rows:
+        interval = wilson(row.rank1 * row.n, row.n)
+        bounds = f"{interval.low * 100:.1f} to {interval.high * 100:.1f}"
+        values = (row.method, f"{row.rank1 * 100:.1f}", bounds, row.supervision, row.status, row.claimed_by)
+        table.add_row(*(escape(value) for value in values))
+    console = stdout_console()
+    console.print(table)
+    console.print("Status `reported`: somebody's word, with no ranking behind it. Sources:", markup=False)
+    for source in dict.fromkeys(row.source for row in rows):
+        methods = ", ".join(row.method for row in rows if row.source == source)
+        console.print(f"  {methods}: {source}", markup=False, soft_wrap=True)

@@ -1,0 +1,30 @@
+"""What `leaderboard check` says to bad submissions, word for word; SYSU30K_BENCH_GOLDEN=1 writes it anew."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from sysu30k_bench.board.check import check_board
+from tests.board.test_check import BAD, board, official_run  # noqa: F401  fixtures
+
+GOLDEN = Path(__file__).with_name("check.golden")
+
+
+def test_every_word_of_the_check(board: Path, tmp_path: Path) -> None:  # noqa: F811
+    said = []
+    for number, (name, change, _) in enumerate(BAD):
+        copy = tmp_path / str(number)
+        shutil.copytree(board, copy)
+        change(copy)
+        said += [f"# {name}", *check_board(copy), ""]
+        shutil.rmtree(copy)
+    text = "\n".join(said)
+    assert str(tmp_path) not in text
+    if os.environ.get("SYSU30K_BENCH_GOLDEN"):
+        GOLDEN.write_text(text, encoding="utf-8")
+        pytest.skip("written anew: read the difference before it is committed")
+    assert text == GOLDEN.read_text(encoding="utf-8")
