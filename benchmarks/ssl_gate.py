@@ -96,12 +96,14 @@ def bench(*words: object) -> int:
 @click.option("--batch", default=96, show_default=True)
 @click.option("--people", default=400, show_default=True, help="To train on, twelve images each.")
 @click.option("--distractors", default=3000, show_default=True)
-def main(epochs: int, batch: int, people: int, distractors: int) -> None:
+@click.option("--keep", type=click.Path(path_type=Path), help="Folder for everything; a temporary one if not given.")
+def main(epochs: int, batch: int, people: int, distractors: int, keep: Path | None) -> None:
     """Train, evaluate both checkpoints, and gate each against the other."""
     machine = this_machine(torch.device("cpu"))
     click.echo(f"{machine.processor}; torch {machine.libraries['torch']}, {torch.get_num_threads()} threads")
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
+        folder = keep or Path(name)
+        folder.mkdir(parents=True, exist_ok=True)
         twin, early, late = folder / "twin", folder / "early.pth", folder / "late.pth"
         write_twin(twin, TwinRequest(distractors=distractors, training=people, training_images=12), Silent())
         train(twin / "sysu_train_set_all", epochs, batch, early, late)

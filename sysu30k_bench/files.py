@@ -13,7 +13,7 @@ PARTIAL_SUFFIX = ".partial"
 _CHUNK = 1 << 22
 
 
-def write_atomically(path: Path, content: bytes) -> None:
+def write_atomically(path: Path, content: bytes, *, private: bool = False) -> None:
     """Writes a file so that a reader sees the old content or the new, never a part.
 
     The bytes go to a temporary name in the same folder, are flushed to the disk, and take the final name by a rename.
@@ -21,6 +21,7 @@ def write_atomically(path: Path, content: bytes) -> None:
     Args:
         path: The final name. Its folder is made if need be.
         content: All of the file's bytes.
+        private: Let nobody but this user read it.
 
     Raises:
         DataError: The disk is full or the folder cannot be written.
@@ -29,6 +30,8 @@ def write_atomically(path: Path, content: bytes) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with temporary.open("wb") as file:
+            if private:
+                temporary.chmod(0o600)
             file.write(content)
             file.flush()
             os.fsync(file.fileno())

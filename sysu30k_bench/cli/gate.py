@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from sysu30k_bench.cli.options import json_option
+from sysu30k_bench.cli.console import terminal_progress
+from sysu30k_bench.cli.options import device_option, json_option
+
+if TYPE_CHECKING:
+    from sysu30k_bench.results.gate import Verdict
 
 
 class Points(click.ParamType[float]):
@@ -52,6 +57,24 @@ class Points(click.ParamType[float]):
     "--markdown", type=click.Path(path_type=Path), show_envvar=True, help="Write the verdict as Markdown, too."
 )
 @click.option("--junit", type=click.Path(path_type=Path), show_envvar=True, help="Write the verdict as JUnit XML, too.")
+@click.option(
+    "--fast",
+    is_flag=True,
+    show_envvar=True,
+    help="Among a fixed part of the distractors; predicts the whole gallery's rank-1. RUN may be a checkpoint.",
+)
+@click.option(
+    "--distractors",
+    type=click.IntRange(1),
+    default=20_000,
+    show_default=True,
+    show_envvar=True,
+    help="With --fast: how many, where RUN is a checkpoint.",
+)
+@click.option("--data", type=click.Path(path_type=Path), show_envvar=True, help="With --fast: the data set's folder.")
+@click.option("--adapter", metavar="NAME|FILE.toml", show_envvar=True, help="With --fast: the checkpoint's card.")
+@click.option("--model", metavar="SOURCE:NAME", show_envvar=True, help="With --fast: the checkpoint's network.")
+@device_option
 @json_option
 def gate_command(
     run: Path,
@@ -61,7 +84,9 @@ def gate_command(
     metric: str,
     markdown: Path | None,
     junit: Path | None,
+    fast: bool,
     as_json: bool,
+    **options: Any,  # noqa: ANN401
 ) -> None:
     """Leave with 1 unless RUN is shown to be no worse than the baseline by more than --max-drop.
 
@@ -74,11 +99,32 @@ def gate_command(
     from sysu30k_bench.results.verdict_forms import junit as as_junit
     from sysu30k_bench.results.verdict_forms import markdown as as_markdown
 
-    verdict = gate(read_run(run), read_run(baseline), max_drop=max_drop, alpha=alpha, metric=metric)
+    given = [f"--{name}" for name in ("data", "adapter", "model") if options[name] is not None]
+    if given and not fast:
+        raise click.UsageError(f"{', '.join(given)}: for --fast, which evaluates a checkpoint first")
+    if fast:
+        verdict = _fast(run, baseline, {"max_drop": max_drop, "alpha": alpha, "metric": metric}, options)
+    else:
+        verdict = gate(read_run(run), read_run(baseline), max_drop=max_drop, alpha=alpha, metric=metric)
     if markdown is not None:
         write_atomically(markdown, as_markdown(verdict).encode())
     if junit is not None:
         write_atomically(junit, as_junit(verdict).encode())
     click.echo(verdict.model_dump_json(indent=1) if as_json else f"{verdict.outcome}: {verdict.reason}")
+    if verdict.predicted is not None and not as_json:
+        click.echo(verdict.predicted.said)
     if not verdict.passed:
         raise click.exceptions.Exit(1)
+
+
+def _fast(run: Path, baseline: Path, rule: dict[str, Any], options: dict[str, Any]) -> Verdict:
+    from sysu30k_bench.evaluation.evaluate import evaluate
+    from sysu30k_bench.evaluation.fast_gate import fast_gate
+    from sysu30k_bench.evaluation.request import EvalRequest, ExportRequest, SearchRequest
+
+    search = SearchRequest(device=options["device"])
+    with terminal_progress() as progress:
+        if run.is_file():
+            request = EvalRequest(ExportRequest(run, **options), search)
+            run = evaluate(request, progress)[1].path
+        return fast_gate(run, baseline, **rule, search=search, progress=progress)

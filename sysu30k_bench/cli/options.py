@@ -181,6 +181,11 @@ export_options = _apply(
         ),
         _option("--limit", type=click.IntRange(1), help="Evaluate N images of each role only; never official."),
         _option(
+            "--distractors",
+            type=click.IntRange(1),
+            help="Search among N distractors only, the same ones always; never official.",
+        ),
+        _option(
             "--allow-partial", is_flag=True, help="Go on with a network that the file does not fill; never official."
         ),
         _option("--skip-damaged", is_flag=True, help="Go on without images that cannot be decoded; never official."),

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from sysu30k_bench.cli.console import stdout_console
+from sysu30k_bench.cli.console import stderr_console, stdout_console
 
 
 @click.command("report")
@@ -14,20 +14,27 @@ from sysu30k_bench.cli.console import stdout_console
 @click.option(
     "--compare", "other", type=click.Path(path_type=Path), show_envvar=True, help="Show what flipped against it."
 )
+@click.option("--images", is_flag=True, show_envvar=True, help="Show images; the page is for this machine alone.")
+@click.option("--data", type=click.Path(path_type=Path), show_envvar=True, help="With --images: where they are now.")
 @click.option(
     "--output",
     type=click.Path(path_type=Path),
     show_envvar=True,
-    help="The file; report.html in the run folder if not given.",
+    help="The file; report.html in the run folder if not given, or report-local.html with images.",
 )
-def report(run: Path, other: Path | None, output: Path | None) -> None:
+def report(run: Path, other: Path | None, images: bool, data: Path | None, output: Path | None) -> None:
     """Write one HTML page about RUN: headline, figures, worst and near-miss queries, health, environment.
 
-    It holds the names of images and none of the images.
+    It holds the names of images and none of the images, unless --images asks for them: queries, their matches and
+    the impostors before them, in a page that only this user may read and that must not be passed on.
     """
     from sysu30k_bench.files import write_atomically
     from sysu30k_bench.report.page import make_report
 
-    path = output or run / "report.html"
-    write_atomically(path, make_report(run, other).encode())
+    if data is not None and not images:
+        raise click.UsageError("--data is for --images")
+    path = output or run / ("report-local.html" if images else "report.html")
+    write_atomically(path, make_report(run, other, images=images, data=data).encode(), private=images)
+    if images:
+        stderr_console().print("real people: for this machine only, see the data agreement", markup=False)
     stdout_console().print(str(path), markup=False, soft_wrap=True)

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
-
-import numpy as np
 
 from sysu30k_bench.data.benchmarks.benchmark import Benchmark
 from sysu30k_bench.data.benchmarks.registry import ASKED_FOR, BENCHMARKS
 from sysu30k_bench.data.benchmarks.sysu30k import Sysu30k, is_drawn, is_test_tar
-from sysu30k_bench.data.protocol import relevance
 from sysu30k_bench.data.published import published_counts
 from sysu30k_bench.data.split import TestSet
 from sysu30k_bench.data.trees.open import archives_in, check_root, open_archives, open_folder
@@ -91,38 +87,6 @@ def find_benchmark(root: Path, dataset: str | None, progress: Progress | None = 
         raise UsageError(f"{root} fits more than one data set: {names}", hint="name one with --dataset")
     benchmark, below = fitting[0]
     return benchmark, Below(tree, below)
-
-
-def limit_test_set(test_set: TestSet, limit: int) -> TestSet:
-    """Cuts a test set down for a quick look: never official.
-
-    The first `limit` queries stay, all of their matches, and as many other gallery images, in order, as make the
-    gallery `limit` images long.
-
-    Args:
-        test_set: The whole.
-        limit: Images to keep of each role, at least 1.
-
-    Returns:
-        The part, marked as not official.
-    """
-    query = test_set.query.take(np.arange(min(limit, len(test_set.query))))
-    gallery = test_set.gallery
-    rel = relevance(query.person_ids, query.camera_ids, gallery.person_ids, gallery.camera_ids)
-    kept = np.zeros(len(gallery), bool)
-    kept[rel.match_position] = True
-    room = max(0, limit - int(kept.sum()))
-    kept[np.flatnonzero(~kept)[:room]] = True
-    reason = (
-        f"--limit {limit}: {len(query):,} of {len(test_set.query):,} queries, "
-        f"{kept.sum():,} of {len(gallery):,} gallery images"
-    )
-    return replace(
-        test_set,
-        query=query,
-        gallery=gallery.take(np.flatnonzero(kept)),
-        not_official=[*test_set.not_official, reason],
-    )
 
 
 def _fitting(tree: Tree, dataset: str | None) -> list[tuple[Benchmark, str]]:

@@ -97,6 +97,7 @@ class TestSet:
         not_official: Why a result on these files is not one on the published test, if it is not.
         drawn: Whether the images are a synthetic twin's.
         split_number: Which of the standard splits, for benchmarks with several.
+        whole_gallery: How many images the gallery has of which this is a part; None where it is whole.
     """
 
     __test__ = False
@@ -110,6 +111,7 @@ class TestSet:
     not_official: list[str] = field(default_factory=list)
     drawn: bool = False
     split_number: int | None = None
+    whole_gallery: int | None = None
 
     def split(self, role: Role) -> Split:
         """Returns the split of a role."""

@@ -9,7 +9,8 @@ import numpy as np
 import torch
 
 from sysu30k_bench.data.names import Labels
-from sysu30k_bench.data.open import limit_test_set, open_test_set
+from sysu30k_bench.data.open import open_test_set
+from sysu30k_bench.data.parts import limit_test_set, thin_distractors
 from sysu30k_bench.data.split import ROLES, Role, Split, TestSet
 from sysu30k_bench.data.trees.folder import FolderTree
 from sysu30k_bench.embeddings.features import Features, LabelledFeatures, match_to_split, read_features
@@ -124,6 +125,8 @@ def _matched(
     test_set = open_test_set(request.data, request.dataset, request.split, progress)
     if request.limit is not None:
         test_set = limit_test_set(test_set, request.limit)
+    if request.distractors is not None:
+        test_set = thin_distractors(test_set, request.distractors)
     found = {role: match_to_split(request.checkpoint, features, test_set.split(role).keys) for role in ROLES}
     missing = [key for role in ROLES for key in found[role][1]]
     if missing and not request.skip_damaged:

@@ -40,4 +40,5 @@ def data_of(test_set: TestSet) -> Data:
         gallery_fingerprint=test_set.gallery.fingerprint,
         drawn=test_set.drawn,
         split=test_set.split_number,
+        whole_gallery=test_set.whole_gallery,
     )

@@ -38,6 +38,7 @@ class ExportRequest:
         compute: Arithmetic of the network.
         storage: How embeddings are stored.
         limit: Images to keep of each role; the result is not official.
+        distractors: Distractors to keep, a fixed part of them; the result is not official.
         allow_partial: Go on with a network that the file does not fill; the result is not official.
         skip_damaged: Go on without the images that cannot be decoded; the result is not official.
         random_weights: Leave the network at seeded random weights: the control.
@@ -62,6 +63,7 @@ class ExportRequest:
     compute: Literal["fp32", "bf16"] = "fp32"
     storage: Literal["float32", "float16"] = "float32"
     limit: int | None = None
+    distractors: int | None = None
     allow_partial: bool = False
     skip_damaged: bool = False
     random_weights: bool = False

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
+from scipy import stats
 
 COLLAPSED_RANK = 5.0
 HUB_SHARE = 0.2
@@ -83,3 +86,35 @@ def examine(queries: np.ndarray, top_position: np.ndarray, top_score: np.ndarray
         hub_share=float(hubs.max() / count) if count >= 20 else 0.0,
         same_image=int((top_score[:, 0] >= SAME_IMAGE).sum()),
     )
+
+
+class Hubness(NamedTuple):
+    """How unevenly images are spread over the best of all queries (Radovanovic et al., JMLR 2010).
+
+    Attributes:
+        reach: Images listed for each query.
+        skewness: Of how often an image is listed, over the images that are at least once; 0 where all are alike.
+        most: How often the most frequent one is.
+        key: Which one that is.
+    """
+
+    reach: int
+    skewness: float
+    most: int
+    key: str
+
+
+def hubness(top: pd.DataFrame) -> Hubness | None:
+    """Counts how often each image is among the best of the queries.
+
+    Args:
+        top: `query`, `place`, `gallery`, as `top.csv` has them.
+
+    Returns:
+        None where nothing is listed.
+    """
+    if top.empty:
+        return None
+    often = top["gallery"].value_counts(sort=True)
+    spread = float(stats.skew(often.to_numpy(float))) if often.nunique() > 1 else 0.0
+    return Hubness(int(top["place"].max()), spread, int(often.iloc[0]), str(often.index[0]))

@@ -7,6 +7,7 @@ import re
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from sysu30k_bench.errors import DataError
 from sysu30k_bench.metrics.scaling import scaling_curve
@@ -50,6 +51,18 @@ def scaling(run: RankedRun) -> str:
     axis.plot(sizes, 100 * scaling_curve(first, run.ranked.to_numpy(), sizes), color=_COLOUR)
     axis.set_xscale("log")
     axis.set_ylim(0, 100)
+    return _svg(figure)
+
+
+def margins(table: pd.DataFrame) -> str:
+    """Draws how far matches lie before the best image of somebody else, or behind it (negative)."""
+    figure, axis = _figure("margin", "matches")
+    values = table.loc[table["match"] != "", "margin"].dropna().to_numpy()
+    won = values > 0
+    if len(values):
+        edges = np.histogram_bin_edges(values, bins=40)
+        axis.hist([values[won], values[~won]], bins=edges, stacked=True, color=[_COLOUR, _OTHER])
+    axis.axvline(0, color="#222222", linewidth=0.8)
     return _svg(figure)
 
 

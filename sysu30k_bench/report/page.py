@@ -10,12 +10,14 @@ import pandas as pd
 
 from sysu30k_bench.errors import UsageError
 from sysu30k_bench.files import sha256_of_file
-from sysu30k_bench.report.figures import cmc, rank_histogram, scaling
+from sysu30k_bench.metrics.health import hubness
+from sysu30k_bench.report.figures import cmc, margins, rank_histogram, scaling
+from sysu30k_bench.report.montage import open_images, read_top, strips
 from sysu30k_bench.results.compare import compare
 from sysu30k_bench.results.ranked_run import aligned, read_run
-from sysu30k_bench.search.ranking import RANKING_NAME, read_ranking
+from sysu30k_bench.search.ranking import RANKING_NAME, TOP_NAME, read_ranking
 
-_SHOWN = 15
+_SHOWN, _STRIPS = 15, 8
 _TITLES = {
     "rank1": "rank-1",
     "rank5": "rank-5",
@@ -27,19 +29,21 @@ _TITLES = {
 }
 
 
-def make_report(folder: Path, other: Path | None = None) -> str:
+def make_report(folder: Path, other: Path | None = None, *, images: bool = False, data: Path | None = None) -> str:
     """Makes the report of a run.
 
     Args:
         folder: A run folder with `result.json` and `ranking.csv`.
         other: A run on the same lists, whose flipped queries are shown.
+        images: Show queries, matches and impostors: the page is then for this machine alone, and says so.
+        data: Where the images are now; where the run found them if None.
 
     Returns:
         HTML. Every name in it is escaped; no script, and nothing is fetched.
 
     Raises:
-        UsageError: The folder has no record, or the runs are not of the same lists.
-        DataError: There is no ranking, or jinja2 or matplotlib are not installed.
+        UsageError: The folder has no record, or the runs are not of the same lists, or the images are others.
+        DataError: There is no ranking, no image, or matplotlib is not installed.
     """
     from jinja2 import Environment, StrictUndefined
 
@@ -51,18 +55,32 @@ def make_report(folder: Path, other: Path | None = None) -> str:
     template = Environment(autoescape=True, undefined=StrictUndefined).from_string(text)
     metrics = run.record.metrics
     table = read_ranking(folder / RANKING_NAME).table
+    near, worst = _near_misses(table), table.sort_values("rank_high", ascending=False, kind="stable")
+    pair = compare([run, second]).pairs[0] if second is not None else None
+    shown = {"Near misses": _queries(near), "Worst ranks": _queries(worst)}
+    if pair is not None:
+        shown |= {"At rank 1 here alone": pair.only_first, f"At rank 1 in {pair.second} alone": pair.only_second}
+    top = read_top(folder) if (folder / TOP_NAME).is_file() or images else None
+    montage = []
+    if images and top is not None:
+        source = open_images(run.record, data)
+        montage = [(title, strips(source, table, top, keys[:_STRIPS])) for title, keys in shown.items() if keys]
     return template.render(
         run=run,
+        local=images,
+        montage=montage,
+        hubs=hubness(top) if top is not None else None,
         record=run.record,
         numbers=[(title, getattr(metrics, name)) for name, title in _TITLES.items()],
         figures=[
             ("Cumulative match characteristic", cmc(run, second)),
             ("Rank of the first match", rank_histogram(run)),
             ("Rank-1 against the size of the gallery, exact from the ranks", scaling(run)),
+            ("Margin: the match's score less that of the best image of somebody else", margins(table)),
         ],
-        worst=_rows(table.sort_values("rank_high", ascending=False, kind="stable")),
-        near=_rows(_near_misses(table)),
-        pair=compare([run, second]).pairs[0] if second is not None else None,
+        worst=_rows(worst),
+        near=_rows(near),
+        pair=pair,
         digest=sha256_of_file(folder / RANKING_NAME),
     )
 
@@ -72,6 +90,10 @@ def _near_misses(table: pd.DataFrame) -> pd.DataFrame:
     missed: pd.DataFrame = table[(table["match"] != "") & (table["rank_high"] > 1) & np.isfinite(table["margin"])]
     ordered: pd.DataFrame = missed.sort_values("margin", ascending=False, kind="stable")
     return ordered
+
+
+def _queries(table: pd.DataFrame) -> list[str]:
+    return [str(query) for query in dict.fromkeys(table.loc[table["match"] != "", "query"])]
 
 
 def _rows(table: pd.DataFrame) -> list[dict[str, object]]:

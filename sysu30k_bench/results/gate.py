@@ -14,6 +14,36 @@ from sysu30k_bench.results.ranked_run import PER_QUERY, RankedRun, aligned
 Outcome = Literal["passed", "worse", "not shown"]
 
 
+class Predicted(BaseModel):
+    """Rank-1 in the whole gallery, predicted from a part of it (see `metrics.extrapolation`).
+
+    Attributes:
+        gallery: Images in the whole gallery.
+        rank1: Of the candidate, every tie against it.
+        low: Lower end of its 95 % interval.
+        high: Upper end.
+        hindsight: What the same prediction from a smaller part was off by.
+        baseline: Rank-1 of the baseline in the whole gallery, known.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    gallery: int
+    rank1: float
+    low: float
+    high: float
+    hindsight: float
+    baseline: float
+
+    @property
+    def said(self) -> str:
+        """The prediction in a sentence."""
+        return (
+            f"in the whole gallery of {self.gallery:,} rank1 is predicted to be {self.rank1 * 100:.1f} % "
+            f"({self.low * 100:.1f} to {self.high * 100:.1f}); the baseline has {self.baseline * 100:.1f} %"
+        )
+
+
 class Verdict(BaseModel):
     """What the gate says.
 
@@ -36,6 +66,8 @@ class Verdict(BaseModel):
         won: Queries that the candidate alone has.
         p: Exact McNemar test of those two.
         reason: The verdict in a sentence.
+        gallery: Images ranked for a query, the fewest.
+        predicted: What the whole gallery would say, where a part was searched.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -55,6 +87,8 @@ class Verdict(BaseModel):
     won: list[str]
     p: float
     reason: str
+    gallery: int
+    predicted: Predicted | None = None
 
     @property
     def passed(self) -> bool:
@@ -106,6 +140,7 @@ def gate(
         won=keys[candidate.hit & ~held.hit].tolist(),
         p=mcnemar(held.hit, candidate.hit),
         reason=_reason(outcome, metric, change.value, bound, max_drop, alpha, len(before)),
+        gallery=int(candidate.ranked.min()),
     )
 
 

@@ -12,7 +12,7 @@ import pandas as pd
 from sysu30k_bench.errors import UsageError
 from sysu30k_bench.metrics.per_query import per_query_metrics
 from sysu30k_bench.results.record import RESULT_NAME, EvaluationRecord, read_record
-from sysu30k_bench.search.ranking import RANKING_NAME, read_ranking
+from sysu30k_bench.search.ranking import RANKING_NAME, Ranking, read_ranking
 
 PER_QUERY = ("rank1", "rank5", "rank10", "rank20", "ap_standard", "ap_trapezoid", "minp")
 
@@ -44,14 +44,22 @@ def read_run(path: Path) -> RankedRun:
         IntegrityError: Ranking or record are damaged.
     """
     file = path / RANKING_NAME if path.is_dir() else path
-    ranking = read_ranking(file)
-    keys = ranking.query_keys
-    per_query = per_query_metrics(keys, ranking.matched)
     beside = file.with_name(RESULT_NAME)
     record = read_record(beside) if beside.is_file() else None
+    return as_run(path.resolve().name if path.is_dir() else path.name, read_ranking(file), record)
+
+
+def as_run(name: str, ranking: Ranking, record: EvaluationRecord | None = None) -> RankedRun:
+    """Makes a run of a ranking.
+
+    Args:
+        name: What to call it.
+        ranking: The ranking.
+        record: Its record, if it has one.
+    """
+    per_query = per_query_metrics(ranking.query_keys, ranking.matched)
     ranked = ranking.table.drop_duplicates("query").set_index("query")["ranked"]
-    hit = (per_query["pessimistic"] <= 1).to_numpy()
-    return RankedRun(path.resolve().name if path.is_dir() else path.name, per_query, hit, ranked, record)
+    return RankedRun(name, per_query, (per_query["pessimistic"] <= 1).to_numpy(), ranked, record)
 
 
 def aligned(runs: Sequence[RankedRun]) -> list[RankedRun]:
@@ -76,7 +84,7 @@ def aligned(runs: Sequence[RankedRun]) -> list[RankedRun]:
         if other:
             raise UsageError(
                 f"{other} queries rank galleries of other sizes in {first.name} and {run.name}",
-                hint="compare runs on the same gallery",
+                hint="compare runs on the same gallery, or a part of it with `gate --fast`",
             )
         lists = [one.record.data.gallery_fingerprint for one in (first, run) if one.record is not None]
         if len(set(lists)) > 1:

@@ -137,6 +137,7 @@ class Data(_Strict):
         gallery_fingerprint: SHA-256 of the gallery rows in order.
         drawn: Whether the images are a synthetic twin's.
         split: Which of the benchmark's standard splits, where there are several.
+        whole_gallery: Images of the gallery of which a part was searched (`--distractors`).
     """
 
     dataset: str
@@ -145,6 +146,7 @@ class Data(_Strict):
     gallery_fingerprint: Sha256
     drawn: bool
     split: int | None = None
+    whole_gallery: Count | None = None
 
 
 class Machine(_Strict):

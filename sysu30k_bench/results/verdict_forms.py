@@ -24,7 +24,10 @@ def markdown(verdict: Verdict) -> str:
             f"{len(verdict.lost)} / {len(verdict.won)} (exact McNemar p = {verdict.p:.3g})",
         ),
     ]
+    rows.insert(1, ("gallery", f"{verdict.gallery:,}"))
     lines = ["| | |", "| --- | --- |", *(f"| {name} | {value} |" for name, value in rows), "", verdict.reason, ""]
+    if verdict.predicted is not None:
+        lines += [f"Predicted: {verdict.predicted.said}.", ""]
     return "\n".join(lines)
 
 
@@ -39,7 +42,7 @@ def junit(verdict: Verdict) -> str:
         fault = ET.SubElement(case, "failure", message=verdict.reason, type=verdict.outcome)
         fault.text = "\n".join(f"lost: {_plain(key)}" for key in verdict.lost[:_SHOWN])
     output = ET.SubElement(case, "system-out")
-    output.text = verdict.reason
+    output.text = verdict.reason + (f"; {verdict.predicted.said}" if verdict.predicted is not None else "")
     return ET.tostring(suite, encoding="unicode", xml_declaration=True) + "\n"
 
 

@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sysu30k_bench.data.open import limit_test_set, open_test_set
+from sysu30k_bench.data.open import open_test_set
+from sysu30k_bench.data.parts import limit_test_set
 from sysu30k_bench.data.published import published_counts
 from sysu30k_bench.errors import DataError, UsageError
 

@@ -68,8 +68,8 @@ def test_the_page_says_what_the_record_says(run: Path) -> None:
         assert reason in page.text
     assert record.data.gallery_fingerprint in page.text
     assert sha256_of_file(run / "ranking.csv") in page.text
-    assert page.tags.count("figure") == 3
-    assert page.tags.count("svg") == 3
+    assert page.tags.count("figure") == 4
+    assert page.tags.count("svg") == 4
 
 
 def test_nothing_is_fetched_and_nothing_runs(run: Path) -> None:

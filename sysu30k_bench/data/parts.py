@@ -1,0 +1,77 @@
+"""Parts of a test set, for a quick look: never official."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+
+import numpy as np
+
+from sysu30k_bench.data.protocol import relevance
+from sysu30k_bench.data.split import TestSet
+from sysu30k_bench.errors import UsageError
+
+
+def limit_test_set(test_set: TestSet, limit: int) -> TestSet:
+    """Cuts a test set down for a quick look: never official.
+
+    The first `limit` queries stay, all of their matches, and as many other gallery images, in order, as make the
+    gallery `limit` images long.
+
+    Args:
+        test_set: The whole.
+        limit: Images to keep of each role, at least 1.
+
+    Returns:
+        The part, marked as not official.
+    """
+    query = test_set.query.take(np.arange(min(limit, len(test_set.query))))
+    gallery = test_set.gallery
+    rel = relevance(query.person_ids, query.camera_ids, gallery.person_ids, gallery.camera_ids)
+    kept = np.zeros(len(gallery), bool)
+    kept[rel.match_position] = True
+    room = max(0, limit - int(kept.sum()))
+    kept[np.flatnonzero(~kept)[:room]] = True
+    reason = (
+        f"--limit {limit}: {len(query):,} of {len(test_set.query):,} queries, "
+        f"{kept.sum():,} of {len(gallery):,} gallery images"
+    )
+    return replace(
+        test_set,
+        query=query,
+        gallery=gallery.take(np.flatnonzero(kept)),
+        not_official=[*test_set.not_official, reason],
+    )
+
+
+def thin_distractors(test_set: TestSet, count: int) -> TestSet:
+    """Keeps a fixed part of the distractors, the same one everywhere: those whose keys have the lowest SHA-256.
+
+    All queries stay, and all gallery images of a query's person; a smaller part lies within a larger one.
+
+    Args:
+        test_set: The whole.
+        count: Distractors to keep, at least 1.
+
+    Returns:
+        The part, marked as not official, which knows how large the whole gallery is.
+
+    Raises:
+        UsageError: There are no more than that.
+    """
+    gallery = test_set.gallery
+    distractors = np.flatnonzero(~np.isin(gallery.person_ids, test_set.query.person_ids))
+    if count >= len(distractors):
+        raise UsageError(
+            f"--distractors {count:,}: the gallery has {len(distractors):,}", hint="leave it away for the whole gallery"
+        )
+    keys = gallery.keys
+    order = sorted(distractors.tolist(), key=lambda position: hashlib.sha256(keys[position].encode()).digest())
+    kept = np.ones(len(gallery), bool)
+    kept[order[count:]] = False
+    return replace(
+        test_set,
+        gallery=gallery.take(np.flatnonzero(kept)),
+        not_official=[*test_set.not_official, f"--distractors: {count:,} of {len(distractors):,} distractors"],
+        whole_gallery=len(gallery),
+    )

@@ -1,0 +1,74 @@
+"""The gate in a part of the gallery, and what the whole would say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sysu30k_bench.errors import UsageError
+from sysu30k_bench.evaluation.request import SearchRequest
+from sysu30k_bench.evaluation.run_folder import RunFolder
+from sysu30k_bench.evaluation.subset_step import gallery_keys, rank_within
+from sysu30k_bench.metrics.extrapolation import SMALLEST_PART, extrapolate_rank1
+from sysu30k_bench.progress import Progress
+from sysu30k_bench.results.gate import Predicted, Verdict, gate
+from sysu30k_bench.results.ranked_run import RankedRun, as_run, read_run
+
+
+def fast_gate(
+    run: Path,
+    baseline: Path,
+    *,
+    max_drop: float,
+    alpha: float = 0.05,
+    metric: str = "rank1",
+    search: SearchRequest | None = None,
+    progress: Progress,
+) -> Verdict:
+    """Tests non-inferiority among a part of the distractors, and predicts rank-1 in the whole gallery.
+
+    Both runs are ranked in the very same part, so that they are paired as in `gate`. Where the baseline searched the
+    whole gallery, its own embeddings are searched in the part.
+
+    Args:
+        run: Run folder of the candidate, evaluated with `--distractors`.
+        baseline: Run folder of the baseline: of the same part, or of the whole gallery with its embeddings.
+        max_drop: The largest drop that may be, as a fraction, in the part.
+        alpha: Chance of passing a run that is worse by just that much.
+        metric: As in `gate`.
+        search: How to search the baseline's embeddings.
+        progress: Told of rows done.
+
+    Raises:
+        UsageError: The candidate searched a whole gallery, or the runs are of different data.
+        DataError: A run or its embeddings are not there.
+    """
+    candidate, held = read_run(run), read_run(baseline)
+    data = candidate.record.data if candidate.record is not None else None
+    if data is None or data.whole_gallery is None:
+        raise UsageError(
+            f"{run} did not search a part of a gallery", hint="evaluate it with --distractors N, or leave --fast away"
+        )
+    known = held.record.data if held.record is not None else None
+    if known is not None and known.gallery_fingerprint == data.gallery_fingerprint:
+        return gate(candidate, held, max_drop=max_drop, alpha=alpha, metric=metric)
+    keys = gallery_keys(RunFolder(run))
+    progress.say(f"searching {len(keys):,} images of {baseline}")
+    within = as_run(held.name, rank_within(RunFolder(baseline), keys, search or SearchRequest(), progress))
+    verdict = gate(candidate, within, max_drop=max_drop, alpha=alpha, metric=metric)
+    return verdict.model_copy(update={"predicted": _predicted(candidate, held, data.whole_gallery)})
+
+
+def _predicted(candidate: RankedRun, held: RankedRun, whole: int) -> Predicted | None:
+    if not SMALLEST_PART <= int(candidate.ranked.min()) < int(held.ranked.min()):
+        return None
+    order = held.per_query.index.get_indexer(candidate.per_query.index)
+    rank, known = (one.per_query["pessimistic"].fillna(0).to_numpy() for one in (candidate, held))
+    found = extrapolate_rank1(rank, int(candidate.ranked.min()), known[order], int(held.ranked.min()))
+    return Predicted(
+        gallery=whole,
+        rank1=found.value,
+        low=found.low,
+        high=found.high,
+        hindsight=found.hindsight,
+        baseline=float(held.hit.mean()),
+    )

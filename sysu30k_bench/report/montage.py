@@ -1,0 +1,140 @@
+"""The montage of a report: query, true match, impostors; images of real people, for this machine alone."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from sysu30k_bench.data.images import DamagedImageError, ImageSource, decode
+from sysu30k_bench.data.open import open_test_set
+from sysu30k_bench.data.split import ROLES
+from sysu30k_bench.errors import DataError, UsageError
+from sysu30k_bench.results.record import EvaluationRecord
+from sysu30k_bench.search.ranking import TOP_NAME
+
+_HEIGHT, _WIDTH, _QUALITY = 128, 64, 85
+_IMPOSTORS = 6
+_MAX_BYTES = 1 << 30
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One image.
+
+    Attributes:
+        key: Its key.
+        said: What it is, and its score.
+        address: A data URI; empty where it does not decode.
+    """
+
+    key: str
+    said: str
+    address: str
+
+
+@dataclass(frozen=True)
+class Strip:
+    """One query with what was found for it.
+
+    Attributes:
+        query: The probe.
+        match: The true match that is found first.
+        impostors: The best images that are of somebody else, best first.
+    """
+
+    query: Tile
+    match: Tile
+    impostors: list[Tile]
+
+    @property
+    def tiles(self) -> list[tuple[str, Tile]]:
+        """All of them with what they are, in the order in which they are shown."""
+        return [("query", self.query), ("match", self.match), *(("impostor", tile) for tile in self.impostors)]
+
+
+def open_images(record: EvaluationRecord, root: Path | None) -> ImageSource:
+    """Opens the images of a run.
+
+    Args:
+        record: What the run says of its data.
+        root: Where they are now; where the run found them if None.
+
+    Raises:
+        DataError: There is no test set.
+        UsageError: It is another one than the run's.
+    """
+    place = root or Path(record.data.root)
+    if not place.exists():
+        raise DataError(f"the images are not at {place} any more", hint="say where they are with --data")
+    test_set = open_test_set(place, record.data.dataset, record.data.split)
+    whole = record.data.whole_gallery is None
+    for role in ROLES if whole else ROLES[:1]:
+        if test_set.split(role).fingerprint != getattr(record.data, f"{role}_fingerprint"):
+            if any("--limit" in reason for reason in record.not_official_because):
+                continue
+            raise UsageError(f"{place} holds other {role} images than the run was made of")
+    return test_set.images
+
+
+def read_top(folder: Path) -> pd.DataFrame:
+    """Reads the best gallery images of every query of a run, `top.csv`.
+
+    Raises:
+        DataError: There is no such file.
+        UsageError: It is something else.
+    """
+    path = folder / TOP_NAME
+    if not path.is_file() or path.stat().st_size > _MAX_BYTES:
+        raise DataError(f"there is no {path}", hint="make it with `sysu30k-bench search`")
+    try:
+        top = pd.read_csv(path, dtype={"query": str, "gallery": str})
+        top = top[["query", "place", "gallery", "score", "match"]].astype({"score": float, "match": int})
+    except (ValueError, KeyError) as error:
+        raise UsageError(f"{path} is no list of the best images: {error}") from error
+    return top
+
+
+def strips(source: ImageSource, table: pd.DataFrame, top: pd.DataFrame, queries: Sequence[str]) -> list[Strip]:
+    """Lays out some queries.
+
+    Args:
+        source: Where the images are.
+        table: The run's ranking.
+        top: The best gallery images of every query.
+        queries: Which queries.
+    """
+    matched = table[table["match"] != ""].sort_values("rank_high", kind="stable").drop_duplicates("query")
+    first = {str(row["query"]): row for row in matched.to_dict("records")}
+    found = []
+    for query in queries:
+        match = first[query]
+        rank = f"rank {match['rank_high']:,} of {match['ranked']:,}, {match['score']:.3f}"
+        others = top[(top["query"] == query) & (top["match"] == 0)].head(_IMPOSTORS)
+        found.append(
+            Strip(
+                _tile(source, query, "query"),
+                _tile(source, str(match["match"]), f"match: {rank}"),
+                [
+                    _tile(source, key, f"place {place}, {score:.3f}")
+                    for key, place, score in zip(others["gallery"], others["place"], others["score"], strict=True)
+                ],
+            )
+        )
+    return found
+
+
+def _tile(source: ImageSource, key: str, said: str) -> Tile:
+    try:
+        pixels = decode(source.read(key), _HEIGHT, _WIDTH, "bicubic")
+    except DamagedImageError:
+        return Tile(key, said, "")
+    out = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(pixels.transpose(1, 2, 0))).save(out, "JPEG", quality=_QUALITY)
+    return Tile(key, said, "data:image/jpeg;base64," + base64.b64encode(out.getvalue()).decode())

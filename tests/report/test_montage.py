@@ -1,0 +1,127 @@
+"""The montage: the right images, from the right data, for this machine alone."""
+
+from __future__ import annotations
+
+import base64
+import io
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from sysu30k_bench.data.images import decode
+from sysu30k_bench.errors import DataError, UsageError
+from sysu30k_bench.metrics.health import hubness
+from sysu30k_bench.report.montage import open_images, read_top, strips
+from sysu30k_bench.report.page import make_report
+from sysu30k_bench.results.record import read_record
+from sysu30k_bench.search.ranking import read_ranking
+from tests.conftest import Outcome
+from tests.report.test_page import outline
+
+Bench = Callable[..., Outcome]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from sysu30k_bench.data.synth.twin import TwinRequest, write_twin
+    from sysu30k_bench.progress import Silent
+
+    root = tmp_path_factory.mktemp("montage") / "twin"
+    write_twin(root, TwinRequest(identities=30, distractors=200, difficulty="hard"), Silent())
+    return root
+
+
+@pytest.fixture(scope="module")
+def run(bench: Bench, data: Path, stripes_checkpoint: Path) -> Path:
+    folder = data.parent / "run"
+    assert bench("eval", stripes_checkpoint, "--data", data, "--output", folder).code == 0
+    return folder
+
+
+def pixels_of(address: str) -> np.ndarray:
+    kind, _, text = address.partition(",")
+    assert kind == "data:image/jpeg;base64"
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(text)))).astype(int)
+
+
+def test_strips_hold_the_query_its_match_and_the_impostors_in_order(run: Path, data: Path) -> None:
+    table, top = read_ranking(run / "ranking.csv").table, read_top(run)
+    query = str(table.sort_values("rank_high").iloc[-1]["query"])
+    source = open_images(read_record(run / "result.json"), None)
+    (strip,) = strips(source, table, top, [query])
+    row = table[table["query"] == query].iloc[0]
+    assert strip.query.key == query
+    assert strip.match.key == row["match"]
+    assert f"rank {row['rank_high']} of 230" in strip.match.said
+    expected = top[(top["query"] == query) & (top["match"] == 0)]["gallery"].tolist()[:6]
+    assert [tile.key for tile in strip.impostors] == expected
+    assert row["match"] not in expected
+    for tile in (strip.query, strip.match, *strip.impostors):
+        original = decode((data / "sysu_test_set_all" / tile.key).read_bytes(), 128, 64, "bicubic").transpose(1, 2, 0)
+        assert np.abs(pixels_of(tile.address) - original).mean() < 8
+
+
+def test_the_page_with_images_says_that_it_is_local(bench: Bench, run: Path, data: Path, tmp_path: Path) -> None:
+    done = bench("report", run, "--images", "--compare", run)
+    assert done.code == 0, done.err
+    assert "for this machine only" in done.err
+    path = run / "report-local.html"
+    assert path.stat().st_mode & 0o077 == 0
+    html = path.read_text()
+    page = outline(re.sub(r"<img ([^>]*)>", r"<img \1></img>", html))
+    assert "For this machine alone: this page holds images of sysu30k" in page.text
+    assert "img-src data:" in html
+    pictures = [address for address in page.addresses if not address.startswith("#")]
+    assert len(pictures) >= 40
+    assert all(address.startswith("data:image/jpeg;base64,") for address in pictures)
+    assert bench("report", run).code == 0
+    plain = (run / "report.html").read_text()
+    assert "data:image" not in plain
+    assert "For this machine alone" not in plain
+    moved = Path(shutil.copytree(data, tmp_path / "moved"))
+    assert bench("report", run, "--images", "--data", moved, "--output", tmp_path / "page.html").code == 0
+    assert bench("report", run, "--data", moved).code == 2
+
+
+def test_images_that_are_gone_other_or_damaged(run: Path, own_twin: Path, data: Path, tmp_path: Path) -> None:
+    record = read_record(run / "result.json")
+    with pytest.raises(DataError, match=r"not at .* any more"):
+        open_images(record, tmp_path / "gone")
+    with pytest.raises(UsageError, match="holds other query images"):
+        open_images(record, own_twin)
+    moved = Path(shutil.copytree(data, tmp_path / "moved"))
+    table = read_ranking(run / "ranking.csv").table
+    query = str(table.iloc[0]["query"])
+    (moved / "sysu_test_set_all" / query).write_bytes(b"no image")
+    (strip,) = strips(open_images(record, moved), table, read_top(run), [query])
+    assert (strip.query.address, strip.match.address[:5]) == ("", "data:")
+    assert 'class="lost"' in make_report(run, images=True, data=moved) or query not in make_report(run)
+
+
+def test_lists_that_cannot_be_read(run: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(run, tmp_path / "copy"))
+    (copy / "top.csv").write_text("query,place\n1,2\n")
+    with pytest.raises(UsageError, match="no list of the best images"):
+        make_report(copy, images=True)
+    (copy / "top.csv").unlink()
+    with pytest.raises(DataError, match="there is no"):
+        make_report(copy, images=True)
+    assert "hubness" not in make_report(copy)
+
+
+def test_hubness_by_hand() -> None:
+    top = pd.DataFrame({"query": list("aabbcc"), "place": [1, 2] * 3, "gallery": ["x", "y", "x", "z", "x", "w"]})
+    found = hubness(top)
+    assert found is not None
+    assert (found.reach, found.most, found.key) == (2, 3, "x")
+    assert found.skewness == pytest.approx(np.mean([(n - 1.5) ** 3 for n in (3, 1, 1, 1)]) / 0.75**1.5)
+    even = hubness(top.iloc[[0, 1]])
+    assert even is not None
+    assert even.skewness == 0
+    assert hubness(top.iloc[:0]) is None
