@@ -18,8 +18,7 @@ from sysu30k_bench.board.submit import EVIDENCE, ROWS
 from sysu30k_bench.data.published import published_counts
 from sysu30k_bench.errors import BenchError, DataError
 from sysu30k_bench.files import sha256_of_file
-from sysu30k_bench.metrics.summary import summarise
-from sysu30k_bench.results.build import metrics_of
+from sysu30k_bench.metrics.per_query import per_query_metrics
 from sysu30k_bench.search.ranking import Ranking, read_ranking
 
 MAX_ROW_BYTES = 64 << 10
@@ -146,9 +145,9 @@ def _backed(board: Path, row: Row) -> list[str]:
     except BenchError as error:
         return [error.message.replace(str(path), f"{EVIDENCE}/{path.name}")]
     faults = _protocol(row, ranking)
-    computed = metrics_of(summarise(ranking))
+    means = per_query_metrics(ranking.query_keys, ranking.matched).mean()
     for name in SCORES:
-        claimed, value = getattr(row, name), getattr(computed, name).value
+        claimed, value = getattr(row, name), float(means[name])
         if claimed is None or abs(claimed - value) > _PRECISION:
             faults.append(f"{name} is {claimed} and the evidence gives {value}")
     return faults

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -18,6 +19,7 @@ from sysu30k_bench.board.submit import EVIDENCE, ROWS, row_bytes
 from sysu30k_bench.errors import CheckFailedError
 from sysu30k_bench.files import write_atomically
 from sysu30k_bench.metrics.intervals import wilson
+from sysu30k_bench.results.ranked_run import RankedRun
 
 _HEAD = """# Leaderboard of SYSU-30k
 
@@ -29,69 +31,77 @@ ranking behind it.
 """
 
 
-def standing_rows(board: Path) -> list[Row]:
-    """Reads the rows of a board, best first.
+@dataclass(frozen=True)
+class Board:
+    """A board whose rows stand.
 
-    Args:
-        board: The folder that holds `rows/` and `evidence/`.
-
-    Raises:
-        CheckFailedError: A row does not stand.
-        DataError: There is no board.
+    Attributes:
+        folder: The folder that holds `rows/` and `evidence/`.
+        rows: Best first.
+        evidence: Rankings, by id, in the same order.
+        groups: Number of each row's group, by id.
     """
-    faults = check_board(board)
-    if faults:
-        raise CheckFailedError(f"{len(faults)} faults: nothing was rendered", details=faults)
-    return in_order([parse_row(path.read_bytes()) for path in (board / ROWS).glob("*.json")])
+
+    folder: Path
+    rows: list[Row]
+    evidence: dict[str, RankedRun]
+    groups: dict[str, int]
+
+    @classmethod
+    def open(cls, folder: Path) -> Board:
+        """Checks and reads a board.
+
+        Raises:
+            CheckFailedError: A row does not stand.
+            DataError: There is no board.
+        """
+        faults = check_board(folder)
+        if faults:
+            raise CheckFailedError(f"{len(faults)} faults: nothing was rendered", details=faults)
+        rows = in_order([parse_row(path.read_bytes()) for path in (folder / ROWS).glob("*.json")])
+        evidence = read_evidence(folder, rows)
+        return cls(folder, rows, evidence, tie_groups(rows, evidence))
 
 
-def render(board: Path) -> dict[str, bytes]:
+def render(board: Board) -> dict[str, bytes]:
     """Makes every table of a board.
 
     Args:
-        board: The folder that holds `rows/` and `evidence/`.
+        board: The board.
 
     Returns:
         Contents by file name, relative to the board.
-
-    Raises:
-        CheckFailedError: A row does not stand.
-        DataError: There is no board.
     """
-    rows = standing_rows(board)
-    table = as_table(rows, tie_groups(rows, read_evidence(board, rows)))
+    table = as_table(board.rows, board.groups)
     return {
-        "README.md": (_HEAD + _markdown(table, rows)).encode(),
+        "README.md": (_HEAD + _markdown(table, board.rows)).encode(),
         "row.schema.json": row_schema().encode(),
-        **_files(rows, table),
+        **_files(board.rows, table),
     }
 
 
-def render_site(board: Path) -> dict[str, bytes]:
+def render_site(board: Board) -> dict[str, bytes]:
     """Makes the static site of a board.
 
     Args:
-        board: The folder that holds `rows/` and `evidence/`.
+        board: The board.
 
     Returns:
         Contents by file name, relative to the site's folder: pages, and under `data/` the rows, rankings and tables
         that they link to.
 
     Raises:
-        CheckFailedError: A row does not stand.
-        DataError: There is no board, or matplotlib is not installed.
+        DataError: matplotlib is not installed.
     """
     from sysu30k_bench.board.site.pages import pages
 
-    rows = standing_rows(board)
-    evidence = read_evidence(board, rows)
-    groups = tie_groups(rows, evidence)
+    rows, evidence = board.rows, board.evidence
     entries = {row.id: _bibtex_of(row) for row in rows if row.paper is not None}
-    files = _files(rows, as_table(rows, groups))
+    files = _files(rows, as_table(rows, board.groups))
     files |= {f"rows/{row.id}.json": row_bytes(row) for row in rows}
-    files |= {f"evidence/{name}.csv": (board / EVIDENCE / f"{name}.csv").read_bytes() for name in evidence}
-    confirmed = {row.id: [one.said for one in confirmations_of(board, row)] for row in rows}
-    made = pages(rows, groups, evidence, entries, confirmed)
+    files |= {f"evidence/{name}.csv": (board.folder / EVIDENCE / f"{name}.csv").read_bytes() for name in evidence}
+    confirmed = {row.id: [one.said for one in confirmations_of(board.folder, row)] for row in rows}
+    made = pages(rows, board.groups, evidence, entries, confirmed)
     return made | {f"data/{name}": content for name, content in files.items()}
 
 
@@ -183,23 +193,28 @@ _BOARD_PARTS = ("model-index/*.yml",)
 _SITE_PARTS = ("rows/*.html", "data/rows/*.json", "data/evidence/*.csv", "data/model-index/*.yml")
 
 
-def write_board(board: Path, site: Path | None = None) -> list[Path]:
+def write_board(folder: Path, site: Path | None = None) -> list[Path]:
     """Renders a board into its folder, and its site into another; pages of rows that are gone are removed.
 
     Args:
-        board: The folder that holds `rows/` and `evidence/`.
+        folder: The folder that holds `rows/` and `evidence/`.
         site: The site's folder; none is made where None.
 
     Returns:
         The tables, and the site's first page.
+
+    Raises:
+        CheckFailedError: A row does not stand; nothing was written.
+        DataError: There is no board, or matplotlib is not installed.
     """
+    board = Board.open(folder)
     tables = render(board)
     made = render_site(board) if site is not None else {}
-    for path in _left_over(board, _BOARD_PARTS, tables):
+    for path in _left_over(folder, _BOARD_PARTS, tables):
         path.unlink()
     for name, content in tables.items():
-        write_atomically(board / name, content)
-    paths = [board / name for name in tables]
+        write_atomically(folder / name, content)
+    paths = [folder / name for name in tables]
     if site is None:
         return paths
     for path in _left_over(site, _SITE_PARTS, made):
@@ -209,11 +224,11 @@ def write_board(board: Path, site: Path | None = None) -> list[Path]:
     return [*paths, site / "index.html"]
 
 
-def stale_files(board: Path) -> list[str]:
+def stale_files(folder: Path) -> list[str]:
     """Names the files of a board that are not what its rows give."""
-    made = render(board)
-    changed = [name for name, content in made.items() if not _holds(board / name, content)]
-    return changed + [path.relative_to(board).as_posix() for path in _left_over(board, _BOARD_PARTS, made)]
+    made = render(Board.open(folder))
+    changed = [name for name, content in made.items() if not _holds(folder / name, content)]
+    return changed + [path.relative_to(folder).as_posix() for path in _left_over(folder, _BOARD_PARTS, made)]
 
 
 def _holds(path: Path, content: bytes) -> bool:

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sysu30k_bench.board.render import _markdown, as_table, render, stale_files, write_board
+from sysu30k_bench.board.render import Board, _markdown, as_table, render, stale_files, write_board
 from sysu30k_bench.board.rows import Row, published_rows
 from sysu30k_bench.board.standing import p_value, tie_groups
 from sysu30k_bench.errors import CheckFailedError
@@ -28,7 +28,7 @@ def test_the_packages_board_is_what_its_rows_give() -> None:
 
 
 def test_every_form_holds_every_row() -> None:
-    made = render(LEADERBOARD)
+    made = render(Board.open(LEADERBOARD))
     rows = published_rows()
     table = pd.read_csv(io.BytesIO(made["leaderboard.csv"]))
     assert table["id"].tolist() == [row.id for row in rows]
@@ -87,7 +87,7 @@ def test_words_of_strangers_make_no_links() -> None:
 
 
 def test_intervals_of_the_table_are_wilsons() -> None:
-    table = pd.read_csv(io.BytesIO(render(LEADERBOARD)["leaderboard.csv"])).set_index("id")
+    table = pd.read_csv(io.BytesIO(render(Board.open(LEADERBOARD))["leaderboard.csv"])).set_index("id")
     p, n, z = 0.269, 1000, 1.959964
     centre = (p + z**2 / (2 * n)) / (1 + z**2 / n)
     half = z * np.sqrt(p * (1 - p) / n + z**2 / (4 * n**2)) / (1 + z**2 / n)
@@ -109,5 +109,5 @@ def test_a_board_with_faults_is_not_rendered_and_a_stale_one_is_told(
     assert len(write_board(board)) == 6 + 11
     (board / "rows" / "dgl.json").write_text("{")
     with pytest.raises(CheckFailedError, match="nothing was rendered"):
-        render(board)
+        render(Board.open(board))
     assert bench("leaderboard", "render", board).code == 1

@@ -12,7 +12,7 @@ import pytest
 
 from sysu30k_bench.board.check import check_board
 from sysu30k_bench.board.confirmation import Audit, Reproduction, read_confirmation, row_digest
-from sysu30k_bench.board.render import render_site
+from sysu30k_bench.board.render import Board, render_site
 from sysu30k_bench.board.rows import Row
 from sysu30k_bench.board.status import confirm, reproduction, rescore
 from sysu30k_bench.errors import CheckFailedError, DataError, UsageError
@@ -92,7 +92,7 @@ def test_an_audit_raises_the_status_and_shows_on_the_page(board: Path) -> None: 
     confirm(board, audit_of(board), "audited")
     assert row_in(board).status == "audited"
     assert check_board(board) == []
-    page = render_site(board)[f"rows/{NAME}.html"].decode()
+    page = render_site(Board.open(board))[f"rows/{NAME}.html"].decode()
     assert "Audited by a maintainer on 2026-01-31: 100 queries, their matches and 100 distractors" in page
     assert rescore(board, NAME).status == "audited"  # never back
 

@@ -100,14 +100,12 @@ def _bucket(rank: float) -> int:
     return next((number for number, (most, _) in enumerate(_BUCKETS) if rank <= most), len(_BUCKETS))
 
 
-def pair_cells(rows: list[Row], tests: Mapping[tuple[str, str], Apart]) -> list[list[PairCell | None]]:
-    """The table of pairs, in the order of the rows; None on its diagonal."""
-    return [[None if one is other else _cell(one, other, tests[one.id, other.id]) for other in rows] for one in rows]
+def pair_cells(rows: list[Row], tests: Mapping[tuple[str, str], Apart]) -> list[list[PairCell]]:
+    """The lower half of the table of pairs, in the order of the rows; each row ends before its diagonal."""
+    return [[_cell(tests[one.id, other.id]) for other in rows[:number]] for number, one in enumerate(rows)]
 
 
-def _cell(one: Row, other: Row, test: Apart) -> PairCell:
+def _cell(test: Apart) -> PairCell:
     kind = "apart" if test.holm < LEVEL else "weak" if test.p < LEVEL else "same"
-    how = "exact McNemar over the same queries" if test.paired else "independent proportions"
     text = "<.001" if test.p < 0.001 else f"{test.p:.3f}".removeprefix("0") if test.p < 0.9995 else "1"
-    said = f"{one.method} and {other.method}: p = {test.p:.3g}, after Holm {test.holm:.3g} ({how})"
-    return PairCell(kind, text + ("*" if test.paired else ""), said)
+    return PairCell(kind, text + ("*" if test.paired else ""), f"after Holm {test.holm:.2g}")

@@ -24,12 +24,12 @@ _FILES = {
 @board_option
 def export(form: str, row: str | None, board: Path) -> None:
     """Print the board as FORM; model-index takes the id of a ROW."""
-    from sysu30k_bench.board.render import render
+    from sysu30k_bench.board.render import Board, render
     from sysu30k_bench.errors import UsageError
 
     if (form == "model-index") != (row is not None):
         raise UsageError("model-index is of one row, and the other forms of the whole board")
-    made = render(board)
+    made = render(Board.open(board))
     name = _FILES[form] if row is None else f"model-index/{row}.yml"
     if name not in made:
         known = ", ".join(sorted(path.removeprefix("model-index/")[:-4] for path in made if path.endswith(".yml")))

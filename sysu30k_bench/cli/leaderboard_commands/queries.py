@@ -17,12 +17,9 @@ from sysu30k_bench.cli.options import json_option
 def queries(board: Path, shown: int, as_json: bool) -> None:
     """Say which queries no row with a ranking solves, which one alone solves, and which labels to look at."""
     from sysu30k_bench.board.difficulty import difficulty
-    from sysu30k_bench.board.render import standing_rows
-    from sysu30k_bench.board.standing import read_evidence
+    from sysu30k_bench.board.render import Board
 
-    rows = standing_rows(board)
-    evidence = read_evidence(board, rows)
-    found = difficulty({row.id: evidence[row.id] for row in rows if row.id in evidence})
+    found = difficulty(Board.open(board).evidence)
     lists = {"solved by no row": list(found.unsolved.index), "label-noise suspects": list(found.suspects.index)}
     lists |= {f"solved by {name} alone": found.only(name) for name in found.rows if len(found.rows) > 1}
     if as_json:
