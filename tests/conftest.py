@@ -5,11 +5,12 @@ from __future__ import annotations
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -20,7 +21,12 @@ from sysu30k_bench.data.synth.twin import TwinRequest, write_twin
 from sysu30k_bench.models.networks.colour_stripes import ColourStripes
 from sysu30k_bench.progress import Silent
 
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
 REAL = Path(__file__).parent / "real"
+_BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
+_QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking", "--disable-sync"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -128,6 +134,19 @@ def resnet50_state() -> dict[str, torch.Tensor]:
 def openpeople() -> Path:
     """Sixty AI-generated photographs of ten people in the Market-1501 layout (PyPI openpeople 0.1.2, MIT)."""
     return REAL / "openpeople"
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """A headless Chromium; tests that need one are skipped without it."""
+    program = next((path for name in _BROWSERS if (path := shutil.which(name))), None)
+    if program is None:
+        pytest.skip("needs Chromium")
+    playwright = pytest.importorskip("playwright.sync_api")
+    with playwright.sync_playwright() as started:
+        opened = started.chromium.launch(executable_path=program, args=_QUIET)
+        yield opened
+        opened.close()
 
 
 def jpeg(seed: int = 0, size: tuple[int, int] = (40, 80)) -> bytes:

@@ -8,6 +8,7 @@ import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -23,6 +24,9 @@ from sysu30k_bench.results.record import read_record
 from sysu30k_bench.search.ranking import read_ranking
 from tests.conftest import Outcome
 from tests.report.test_page import outline
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 Bench = Callable[..., Outcome]
 
@@ -125,3 +129,23 @@ def test_hubness_by_hand() -> None:
     assert even is not None
     assert even.skewness == 0
     assert hubness(top.iloc[:0]) is None
+
+
+def test_a_browser_shows_the_pictures_and_fetches_nothing(browser: Browser, run: Path, tmp_path: Path) -> None:
+    path = tmp_path / "page.html"
+    path.write_text(make_report(run, run, images=True))
+    context = browser.new_context()
+    page = context.new_page()
+    faults: list[str] = []
+    page.on("console", lambda message: faults.append(message.text))
+    page.on(
+        "request", lambda request: None if request.url.startswith(("file:", "data:")) else faults.append(request.url)
+    )
+    page.goto(path.as_uri())
+    widths = page.eval_on_selector_all("img", "pictures => pictures.map(one => one.naturalWidth)")
+    assert len(widths) >= 40
+    assert set(widths) == {64}
+    assert page.locator(".local").is_visible()
+    assert page.locator("figure svg").count() == 4
+    assert faults == []
+    context.close()
