@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -13,7 +14,7 @@ from sysu30k_bench.board.confirmation import (
     faults_of,
     read_confirmation,
 )
-from sysu30k_bench.board.rows import SCORES, STATUSES, Row, parse_row
+from sysu30k_bench.board.rows import SCORES, Row, parse_row
 from sysu30k_bench.board.submit import EVIDENCE, ROWS
 from sysu30k_bench.data.published import published_counts
 from sysu30k_bench.errors import BenchError, DataError
@@ -25,16 +26,15 @@ MAX_ROW_BYTES = 64 << 10
 MAX_EVIDENCE_BYTES = 1 << 20
 _PRECISION = 1e-12
 _LONGEST = 300
+_FORMULAS = ("=", "+", "-", "@")
 
 
-def check_board(board: Path, base: Path | None = None, *, by_maintainer: bool = False) -> list[str]:
+def check_board(board: Path, before: Container[str] = ()) -> list[str]:
     """Checks every row of a board.
 
     Args:
         board: The folder that holds `rows/` and `evidence/`.
-        base: The same folder before the change: what stood there may not be altered, and what is new is somebody's own
-            word or ranks.
-        by_maintainer: Whether the change may give better statuses.
+        before: Ids of rows that stood before a change: their lists are the gallery's.
 
     Returns:
         One line a fault, in the order of the files; none where all is well.
@@ -46,22 +46,24 @@ def check_board(board: Path, base: Path | None = None, *, by_maintainer: bool = 
     if not folder.is_dir():
         raise DataError(f"there is no folder {folder}", hint="point it at the folder that holds rows/")
     faults: list[str] = []
-    rows: dict[str, Row] = {}
-    for path in sorted(folder.iterdir()):
-        found = _row(path, faults)
-        if found is not None:
-            rows[path.stem] = found
+    rows = read_rows(board, faults)
     faults += _stray(board, rows)
     for row in rows.values():
         if row.evidence is not None:
-            faults += [f"{ROWS}/{row.id}.json: {_printed(one)}" for one in _backed(board, row)]
+            faults += [f"{ROWS}/{row.id}.json: {printed(one)}" for one in backing_faults(board, row)]
     faults += _confirmed(board, rows)
-    before = {path.stem for path in (base / ROWS).glob("*.json")} if base is not None else set()
-    faults += _of_one_list([row for row in rows.values() if row.evidence is not None], before, board / EVIDENCE)
-    if base is not None:
-        faults += _altered(rows, base, by_maintainer=by_maintainer)
-        faults += _confirmations_altered(board, base, by_maintainer=by_maintainer)
-    return faults
+    return faults + _of_one_list([row for row in rows.values() if row.evidence is not None], before, board / EVIDENCE)
+
+
+def read_rows(board: Path, faults: list[str]) -> dict[str, Row]:
+    """Reads every row that is one, by id.
+
+    Args:
+        board: The folder that holds `rows/`.
+        faults: Where to put what is wrong with the others.
+    """
+    found = {path.stem: _row(path, faults) for path in sorted((board / ROWS).iterdir())}
+    return {name: row for name, row in found.items() if row is not None}
 
 
 def _stray(board: Path, rows: dict[str, Row]) -> list[str]:
@@ -71,14 +73,14 @@ def _stray(board: Path, rows: dict[str, Row]) -> list[str]:
     for path in sorted(folder.iterdir()) if folder.is_dir() else []:
         plain = path.suffix == ".csv" and path.is_file() and not path.is_symlink()
         if path.stem in rows and rows[path.stem].evidence is None:
-            faults.append(f"{EVIDENCE}/{_printed(path.name)}: its row is only reported")
+            faults.append(f"{EVIDENCE}/{printed(path.name)}: its row is only reported")
         elif not plain or not (board / ROWS / f"{path.stem}.json").is_file():
-            faults.append(f"{EVIDENCE}/{_printed(path.name)}: no row's evidence")
+            faults.append(f"{EVIDENCE}/{printed(path.name)}: no row's evidence")
     return faults
 
 
-def _printed(text: str) -> str:
-    """Names and messages of strangers go into a log, where a line could be a command."""
+def printed(text: str) -> str:
+    """Makes names and messages of strangers fit for a log, where a line could be a command."""
     kept = text if text.isprintable() else ascii(text)[1:-1]
     return kept if len(kept) <= _LONGEST else kept[:_LONGEST] + " ..."
 
@@ -96,7 +98,7 @@ def _row(path: Path, faults: list[str]) -> Row | None:
     except ValidationError as error:
         for one in error.errors():
             where = ".".join(map(str, one["loc"])) or "row"
-            faults.append(f"{name}: {_printed(where)}: {_printed(one['msg'])}")
+            faults.append(f"{name}: {printed(where)}: {printed(one['msg'])}")
         return None
     except ValueError as error:
         faults.append(f"{name}: not JSON of a row: {ascii(str(error))[1:-1][:100]}")
@@ -115,14 +117,14 @@ def _confirmed(board: Path, rows: dict[str, Row]) -> list[str]:
     for path in sorted(folder.iterdir()) if folder.is_dir() else []:
         name, _, kind = path.name.removesuffix(".json").rpartition(".")
         if name not in rows or kind not in KINDS or path.suffix != ".json":
-            faults.append(f"{CONFIRMATIONS}/{_printed(path.name)}: no row's confirmation")
+            faults.append(f"{CONFIRMATIONS}/{printed(path.name)}: no row's confirmation")
             continue
         try:
             found = read_confirmation(path)
             mismatch = ["its name says otherwise"] if found.kind != kind else faults_of(rows[name], found)
         except ValueError as error:
             mismatch = [str(error)]
-        faults += [f"{CONFIRMATIONS}/{path.name}: {_printed(one)}" for one in mismatch]
+        faults += [f"{CONFIRMATIONS}/{path.name}: {printed(one)}" for one in mismatch]
         there.add((name, kind))
     for row in rows.values():
         needed = NEEDED.get(row.status)
@@ -131,8 +133,14 @@ def _confirmed(board: Path, rows: dict[str, Row]) -> list[str]:
     return faults
 
 
-def _backed(board: Path, row: Row) -> list[str]:
-    """Recomputes a row from its evidence."""
+def backing_faults(board: Path, row: Row, *, protocol: bool = True) -> list[str]:
+    """Recomputes a row from its evidence, and says what does not fit.
+
+    Args:
+        board: The folder that holds `rows/` and `evidence/`.
+        row: A row with evidence.
+        protocol: Whether the ranking must be one of the published lists, too.
+    """
     path = board / EVIDENCE / f"{row.id}.csv"
     if path.is_symlink() or not path.is_file():
         return [f"there is no {EVIDENCE}/{path.name}"]
@@ -144,8 +152,21 @@ def _backed(board: Path, row: Row) -> list[str]:
         ranking = read_ranking(path)
     except BenchError as error:
         return [error.message.replace(str(path), f"{EVIDENCE}/{path.name}")]
-    faults = _protocol(row, ranking)
+    # numbers of other galleries are not computed: a line of a forged one could ask for gigabytes
+    faults = _protocol(row, ranking) if protocol else []
+    return faults or _names(ranking) or _scores(row, ranking)
+
+
+def _names(ranking: Ranking) -> list[str]:
+    """Keys end up in tables, logs and spreadsheets, as the words of a row do."""
+    keys = dict.fromkeys([*ranking.table["query"], *ranking.table["match"]])
+    odd = [key for key in keys if not key.isprintable() or key.startswith(_FORMULAS) or len(key) > _LONGEST]
+    return [f"keys with control characters, of formulas, or too long: {ascii(odd[0])[:60]}"] if odd else []
+
+
+def _scores(row: Row, ranking: Ranking) -> list[str]:
     means = per_query_metrics(ranking.query_keys, ranking.matched).mean()
+    faults = []
     for name in SCORES:
         claimed, value = getattr(row, name), float(means[name])
         if claimed is None or abs(claimed - value) > _PRECISION:
@@ -169,7 +190,7 @@ def _protocol(row: Row, ranking: Ranking) -> list[str]:
     return faults
 
 
-def _of_one_list(rows: list[Row], before: set[str], evidence: Path) -> list[str]:
+def _of_one_list(rows: list[Row], before: Container[str], evidence: Path) -> list[str]:
     """Nobody has published a fingerprint: whoever was there first set the lists of a gallery."""
     faults = []
     first: dict[str, Row] = {}
@@ -191,41 +212,3 @@ def _queries(evidence: Path, row: Row) -> set[tuple[str, int]] | None:
     except BenchError:
         return None
     return set(zip(table["query"].tolist(), table["ranked"].tolist(), strict=True))
-
-
-def _altered(rows: dict[str, Row], base: Path, *, by_maintainer: bool) -> list[str]:
-    new = [row for row in rows.values() if not (base / ROWS / f"{row.id}.json").is_file()]
-    faults = [
-        f"{ROWS}/{row.id}.json: a new row is reported or self-reported; {row.status} is a maintainer's"
-        for row in new
-        if row.status not in STATUSES[:2] and not by_maintainer
-    ]
-    for path in sorted((base / ROWS).glob("*.json")):
-        before = parse_row(path.read_bytes())
-        after = rows.get(before.id)
-        if after is None:
-            faults.append(f"{ROWS}/{before.id}.json: it was there and is gone, or cannot be read")
-        elif after.model_copy(update={"status": before.status}) != before:
-            changed = [name for name in Row.model_fields if getattr(after, name) != getattr(before, name)]
-            faults.append(f"{ROWS}/{before.id}.json: {', '.join(changed)} of a row that was there changed")
-        elif STATUSES.index(after.status) < STATUSES.index(before.status):
-            faults.append(f"{ROWS}/{before.id}.json: its status went back from {before.status} to {after.status}")
-        elif after.status != before.status and not by_maintainer:
-            faults.append(f"{ROWS}/{before.id}.json: only a maintainer makes {before.status} {after.status}")
-    return faults
-
-
-def _confirmations_altered(board: Path, base: Path, *, by_maintainer: bool) -> list[str]:
-    before, after = (
-        {path.name: sha256_of_file(path) for path in sorted((folder / CONFIRMATIONS).glob("*.json")) if path.is_file()}
-        for folder in (base, board)
-    )
-    faults = [
-        f"{CONFIRMATIONS}/{_printed(name)}: it was there and is gone or changed"
-        for name, digest in before.items()
-        if after.get(name) != digest
-    ]
-    new = [name for name in after if name not in before]
-    if not by_maintainer:
-        faults += [f"{CONFIRMATIONS}/{_printed(name)}: confirmations are a maintainer's" for name in new]
-    return faults

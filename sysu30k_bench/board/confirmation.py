@@ -3,21 +3,84 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from sysu30k_bench.board.rows import Fraction, Row, Sha256, Status, parse_strictly
+from sysu30k_bench.errors import UsageError
 from sysu30k_bench.files import sha256_of_text
 
 CONFIRMATIONS = "confirmations"
 MAX_BYTES = 16 << 10
 MOST_FLIPS = 0.005
 """Share of the queries that may change sides between two machines: their arithmetic rounds differently."""
+LEAST_QUERIES, LEAST_DISTRACTORS = 100, 1000
+"""Images that an audit takes at least, or all there are."""
+
+
+class Limit(NamedTuple):
+    """What two devices' rounding may explain.
+
+    Attributes:
+        distance: Between an image's embedding and the same made again, relative to its length.
+        lean: See `board.audit`.
+    """
+
+    distance: float
+    lean: float
+
+
+LIMITS: dict[str, Limit] = {"fp32": Limit(2e-3, 1e-4), "bf16": Limit(3e-2, 1e-3)}
 
 _Count = Annotated[int, Field(ge=0, le=10**7, strict=True)]
-_Name = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f<>`|]+$")]
+_Number = Annotated[float, Field(allow_inf_nan=False)]
+_Name = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f-\x9f<>`|]+$")]
+_NAME: TypeAdapter[str] = TypeAdapter(_Name)
+
+
+class Findings(BaseModel):
+    """What encoding again and searching again found; it can only be made of what passes.
+
+    Attributes:
+        queries: Queries encoded again, and as many matches.
+        of_queries: All queries.
+        distractors: Other gallery images encoded again.
+        of_distractors: All of those.
+        compute: Arithmetic of the network.
+        distance: Largest distance between a committed embedding and the one made now, relative.
+        lean: How much more the committed ones favour matches.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    queries: Annotated[int, Field(ge=1, le=10**6, strict=True)]
+    of_queries: Annotated[int, Field(ge=1, le=10**6, strict=True)]
+    distractors: _Count
+    of_distractors: _Count
+    compute: Literal["fp32", "bf16"]
+    distance: Annotated[_Number, Field(ge=0)]
+    lean: _Number
+
+    @model_validator(mode="after")
+    def _passed(self) -> Findings:
+        limit = LIMITS[self.compute]
+        if self.distance > limit.distance or self.lean > limit.lean:
+            raise ValueError("embeddings that are apart confirm nothing")
+        few = self.queries < min(LEAST_QUERIES, self.of_queries)
+        if few or self.distractors < min(LEAST_DISTRACTORS, self.of_distractors):
+            raise ValueError("so few images confirm nothing")
+        return self
+
+    @property
+    def said(self) -> str:
+        """The findings in half a sentence."""
+        return (
+            f"{self.queries:,} queries, their matches and {self.distractors:,} distractors encoded again have the "
+            f"embeddings of the run (largest distance {self.distance:.1g}), which give its ranking again"
+        )
 
 
 class _Confirmation(BaseModel):
@@ -29,6 +92,8 @@ class _Confirmation(BaseModel):
     date: str = Field(pattern=r"^\d{4}-\d{2}-\d{2}$")
     tool: _Name
     device: _Name
+    nonce: Annotated[_Name, Field(min_length=8)]
+    found: Findings
 
 
 class Audit(_Confirmation):
@@ -43,50 +108,31 @@ class Audit(_Confirmation):
         tool: With what.
         device: On what.
         nonce: Text that the row's digest was joined with to pick the images; its author could not know it beforehand.
-        queries: Queries encoded, and as many matches.
-        distractors: Other gallery images encoded.
-        lowest_cosine: Between an image's committed embedding and the one made now.
-        tolerance: What that may fall short of 1 by.
-        searched: Whether all committed shards were there and gave the committed ranking.
+        found: What came of it.
     """
 
     kind: Literal["audit"] = "audit"
-    nonce: str = Field("", max_length=100)
-    queries: Annotated[int, Field(ge=1, le=10**6, strict=True)]
-    distractors: _Count
-    lowest_cosine: float = Field(ge=-1.0, le=1.0 + 1e-9, allow_inf_nan=False)
-    tolerance: float = Field(gt=0, le=0.01, allow_inf_nan=False)
-    searched: bool
-
-    @model_validator(mode="after")
-    def _passed(self) -> Audit:
-        if 1 - self.lowest_cosine > self.tolerance:
-            raise ValueError("an audit whose embeddings are apart confirms nothing")
-        return self
 
     @property
     def said(self) -> str:
         """The audit in a sentence."""
-        images = f"{self.queries:,} queries, their matches and {self.distractors:,} distractors"
-        searched = "gave the ranking again" if self.searched else "were not all there to be searched again"
-        return (
-            f"Audited by {self.by} on {self.date}: {images}, encoded again on {self.device}, have their committed "
-            f"embeddings (lowest cosine {self.lowest_cosine:.7f}); the committed shards {searched}."
-        )
+        return f"Audited by {self.by} on {self.date} on {self.device} (nonce {self.nonce}): {self.found.said}."
 
 
 class Reproduction(_Confirmation):
-    """Somebody else evaluated the same weights on the same lists.
+    """Somebody else evaluated the same weights on the same lists, and that run was audited.
 
     Attributes:
         kind: What this is.
         row: Id of the row.
         row_sha256: Digest of everything in the row but its status.
-        by: Who did it; not whoever claims the row.
-        date: When, as ISO 8601 has it.
+        by: Who repeated it; not whoever claims the row.
+        date: When it was audited, as ISO 8601 has it.
         tool: With what.
-        device: On what.
-        rank1: What it gave.
+        device: On what it was audited.
+        nonce: See `Audit`.
+        found: What the audit of the repetition found.
+        rank1: What the repetition gave.
         n: Queries.
         lost: Queries that the row alone has at rank 1.
         won: Queries that the repetition alone has.
@@ -110,8 +156,8 @@ class Reproduction(_Confirmation):
     def said(self) -> str:
         """The repetition in a sentence."""
         return (
-            f"Reproduced by {self.by} on {self.date} on {self.device}: rank-1 {self.rank1 * 100:.1f} %, "
-            f"{self.lost} queries lost and {self.won} won."
+            f"Reproduced by {self.by}: rank-1 {self.rank1 * 100:.1f} %, {self.lost} queries lost and {self.won} won. "
+            f"Their run was audited on {self.date} on {self.device} (nonce {self.nonce}): {self.found.said}."
         )
 
 
@@ -121,6 +167,27 @@ NEEDED: dict[Status, str] = {"audited": "audit", "reproduced": "reproduction"}
 """Which confirmation stands behind which status."""
 
 _ANY: TypeAdapter[Confirmation] = TypeAdapter(Annotated[Confirmation, Field(discriminator="kind")])
+
+
+def check_words(by: str, nonce: str) -> None:
+    """Refuses names and nonces that no confirmation can hold, before any work is done.
+
+    Raises:
+        UsageError: Too long or too short, or with markup or control characters.
+    """
+    for option, text, least in (("--by", by, 1), ("--nonce", nonce, 8)):
+        try:
+            _NAME.validate_python(text)
+        except ValidationError as error:
+            raise UsageError(f"{option} {ascii(text)[:60]}: {error.errors()[0]['msg']}") from error
+        if len(text) < least:
+            raise UsageError(f"{option} is shorter than {least} characters")
+
+
+def same_person(one: str, other: str) -> bool:
+    """Whether two names are one, however they are written."""
+    first, second = (" ".join(unicodedata.normalize("NFKC", name).casefold().split()) for name in (one, other))
+    return first == second
 
 
 def row_digest(row: Row) -> str:
@@ -156,8 +223,10 @@ def faults_of(row: Row, confirmation: Confirmation) -> list[str]:
         faults.append("it is of another row, or the row was changed since")
     if row.evidence is None:
         faults.append("its row is only reported")
+    elif row.evidence.compute != confirmation.found.compute or row.n != confirmation.found.of_queries:
+        faults.append("what it found is of another kind of run")
     if isinstance(confirmation, Reproduction):
-        if confirmation.by.casefold() == row.claimed_by.casefold():
+        if same_person(confirmation.by, row.claimed_by):
             faults.append("whoever claims a row cannot reproduce it")
         changed = confirmation.lost + confirmation.won
         if confirmation.n != row.n or abs((confirmation.rank1 - row.rank1) * row.n) > changed + 1e-6:

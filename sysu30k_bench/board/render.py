@@ -189,6 +189,9 @@ def _bibtex_of(row: Row) -> str:
     return f"@misc{{{row.id},\n  title = {{{{{title}}}}}{year}{link}\n}}\n"
 
 
+GENERATED = ("README.md", "row.schema.json", "leaderboard.*", "model-index/*.yml")
+"""Names of what `render` makes, as patterns."""
+
 _BOARD_PARTS = ("model-index/*.yml",)
 _SITE_PARTS = ("rows/*.html", "data/rows/*.json", "data/evidence/*.csv", "data/model-index/*.yml")
 
@@ -225,7 +228,15 @@ def write_board(folder: Path, site: Path | None = None) -> list[Path]:
 
 
 def stale_files(folder: Path) -> list[str]:
-    """Names the files of a board that are not what its rows give."""
+    """Names the files of a board that are not what its rows give.
+
+    Args:
+        folder: The folder that holds `rows/` and `evidence/`.
+
+    Raises:
+        CheckFailedError: A row does not stand.
+        DataError: There is no board.
+    """
     made = render(Board.open(folder))
     changed = [name for name, content in made.items() if not _holds(folder / name, content)]
     return changed + [path.relative_to(folder).as_posix() for path in _left_over(folder, _BOARD_PARTS, made)]

@@ -35,6 +35,8 @@ class Evidence(BaseModel):
         feature: Which layer.
         flip: How the mirrored view was used.
         dimension: Of an embedding.
+        compute: Arithmetic of the network.
+        storage: How embeddings were stored.
         protocol_sha256: Of the rules of counting.
         tool: What computed it.
     """
@@ -52,6 +54,8 @@ class Evidence(BaseModel):
     feature: str = Field(max_length=64)
     flip: str = Field(max_length=32)
     dimension: int = Field(ge=1, le=10**6)
+    compute: Literal["fp32", "bf16"]
+    storage: Literal["float32", "float16"]
     protocol_sha256: Sha256
     tool: str = Field(max_length=100)
 

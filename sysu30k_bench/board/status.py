@@ -3,39 +3,33 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from pathlib import Path
 
 from sysu30k_bench._version import __version__
-from sysu30k_bench.board.check import check_board
-from sysu30k_bench.board.confirmation import (
-    MOST_FLIPS,
-    Confirmation,
-    Reproduction,
-    confirmation_path,
-    faults_of,
-    row_digest,
-)
+from sysu30k_bench.board.check import backing_faults, check_board
+from sysu30k_bench.board.confirmation import Confirmation, confirmation_path, faults_of
 from sysu30k_bench.board.rows import STATUSES, Evidence, Row, Status, parse_row
-from sysu30k_bench.board.submit import EVIDENCE, ROWS, prepare_evidence, row_bytes
+from sysu30k_bench.board.submit import ROWS, row_bytes
 from sysu30k_bench.errors import CheckFailedError, DataError, UsageError
-from sysu30k_bench.files import sha256_of_file, write_atomically
-from sysu30k_bench.results.ranked_run import aligned, read_run
-from sysu30k_bench.results.record import RESULT_NAME, read_record
-from sysu30k_bench.search.ranking import RANKING_NAME
+from sysu30k_bench.files import write_atomically
 
 TOOL = f"sysu30k-bench {__version__}"
-_SAME = ("query_fingerprint", "gallery_fingerprint", "weights_sha256", "card_sha256", "protocol_sha256")
+_ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 
 
 def row_of(board: Path, name: str) -> tuple[Row, Evidence]:
-    """Reads a row that has evidence.
+    """Reads a row whose numbers are those of its evidence.
 
     Raises:
+        CheckFailedError: They are not.
         DataError: There is no such row.
         UsageError: It is only reported, or no row.
     """
+    if not _ID.fullmatch(name):
+        raise UsageError(f"{name!a} is no id of a row", hint="a to z, 0 to 9, - and _")
     path = board / ROWS / f"{name}.json"
-    if not path.is_file():
+    if path.is_symlink() or not path.is_file():
         known = ", ".join(sorted(one.stem for one in (board / ROWS).glob("*.json")))
         raise DataError(f"there is no row {path}", hint=f"rows here: {known}" if known else "name the board's folder")
     try:
@@ -47,6 +41,11 @@ def row_of(board: Path, name: str) -> tuple[Row, Evidence]:
             f"{name} is only reported: there is nothing to confirm",
             hint="evaluate its weights and submit a row of your own",
         )
+    faults = backing_faults(board, row, protocol=False)
+    if row.id != name:
+        faults.append(f"its id is {row.id}")
+    if faults:
+        raise CheckFailedError(f"{name} does not stand: its status stays {row.status}", details=faults)
     return row, row.evidence
 
 
@@ -64,7 +63,8 @@ def rescore(board: Path, name: str) -> Row:
         UsageError: It is only reported.
     """
     row, _ = row_of(board, name)
-    faults = [fault for fault in check_board(board) if f"/{name}." in fault]
+    own = (f"rows/{name}.json", f"evidence/{name}.csv", f"confirmations/{name}.")
+    faults = [fault for fault in check_board(board) if fault.startswith(own)]
     if faults:
         raise CheckFailedError(f"{name} does not stand: its status stays {row.status}", details=faults)
     return _raised(board, row, "re-scored")
@@ -83,57 +83,6 @@ def confirm(board: Path, confirmation: Confirmation, status: Status) -> Row:
     content = confirmation.model_dump_json(indent=1) + "\n"
     write_atomically(confirmation_path(board, row.id, confirmation.kind), content.encode())
     return _raised(board, row, status)
-
-
-def reproduction(board: Path, name: str, run: Path, by: str) -> Reproduction:
-    """Holds somebody else's run of the same weights against a row.
-
-    Args:
-        board: The board.
-        name: Id of the row.
-        run: Run folder of an official run, with its embeddings.
-        by: Who made that run.
-
-    Raises:
-        CheckFailedError: It is not official, not of the same weights, card or lists, or too many queries differ.
-        DataError: Row or run are not there.
-        UsageError: The row is only reported, or it is whoever claims it who repeats it.
-    """
-    row, evidence = row_of(board, name)
-    if by.casefold() == row.claimed_by.casefold():
-        raise UsageError(f"{by} claims this row", hint="somebody else has to repeat it")
-    record = read_record(run / RESULT_NAME)
-    if not record.official:
-        raise CheckFailedError(f"{run} is not official", details=record.not_official_because)
-    theirs = prepare_evidence(run, record)
-    other = [
-        f"{part}: {getattr(theirs, part)} in the run, {getattr(evidence, part)} in the row"
-        for part in _SAME
-        if getattr(theirs, part) != getattr(evidence, part)
-    ]
-    if other:
-        raise CheckFailedError(f"{run} is not a repetition of {name}", details=other)
-    first, second = aligned([read_run(board / EVIDENCE / f"{name}.csv"), read_run(run)])
-    lost, won = int((first.hit & ~second.hit).sum()), int((second.hit & ~first.hit).sum())
-    if lost + won > MOST_FLIPS * row.n:
-        keys = first.per_query.index[first.hit != second.hit]
-        raise CheckFailedError(
-            f"{lost + won} of {row.n:,} queries changed sides: more than two machines' rounding does",
-            details=[str(key) for key in keys[:20]],
-        )
-    return Reproduction(
-        row=name,
-        row_sha256=row_digest(row),
-        by=by,
-        date=today(),
-        tool=TOOL,
-        device=record.environment.device,
-        rank1=record.metrics.rank1.value,
-        n=record.metrics.rank1.n,
-        lost=lost,
-        won=won,
-        ranking_sha256=sha256_of_file(run / RANKING_NAME),
-    )
 
 
 def _raised(board: Path, row: Row, status: Status) -> Row:

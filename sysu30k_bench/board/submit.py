@@ -170,6 +170,8 @@ def prepare_evidence(run: Path, record: EvaluationRecord) -> Evidence:
         feature=model.feature,
         flip=model.flip,
         dimension=model.dimension,
+        compute=model.compute,
+        storage=model.storage,
         protocol_sha256=record.protocol.sha256,
         tool=record.environment.tool,
     )

@@ -162,6 +162,8 @@ def read_ranking(path: Path) -> Ranking:
         )
         if tuple(table.columns) != COLUMNS:
             raise ValueError(f"its columns are not {', '.join(COLUMNS)}")
+        if not isinstance(table.index, pd.RangeIndex):
+            raise ValueError("its lines have more fields than there are columns")
         for name in ("score", "margin"):  # Python's own parser reads back every bit that was written
             table[name] = [float(text) if text else np.nan for text in table[name]]
     except (ValueError, KeyError, TypeError, OverflowError) as error:

@@ -14,8 +14,10 @@ import numpy as np
 import pytest
 import torch
 
-from sysu30k_bench.board.audit import AuditPlan, AuditRequest, audit, plan_audit
+from sysu30k_bench.board.audit import audit
 from sysu30k_bench.board.check import check_board
+from sysu30k_bench.board.confirm import ConfirmRequest, audit_row, plan_row_audit
+from sysu30k_bench.board.confirmation import Findings
 from sysu30k_bench.board.merkle import merkle_root
 from sysu30k_bench.board.rows import SCORES, Row
 from sysu30k_bench.board.submit import prepare_evidence, row_bytes
@@ -46,7 +48,7 @@ def run(honest_run: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(honest_run, tmp_path / "run"))
 
 
-def board_of(run: Path, folder: Path, **changes: Any) -> Path:
+def board_of(run: Path, folder: Path, status: str = "self-reported", **changes: Any) -> Path:
     """A board with the row of a run, as `submit` would write it if the twin were the published test."""
     record = EvaluationRecord.model_validate_json((run / "result.json").read_bytes())
     evidence = prepare_evidence(run, record).model_copy(update=changes)
@@ -55,7 +57,7 @@ def board_of(run: Path, folder: Path, **changes: Any) -> Path:
         method="Mine",
         supervision="none",
         n=record.metrics.rank1.n,
-        status="self-reported",
+        status=status,
         source="s",
         claimed_by="somebody",
         weights="w",
@@ -70,215 +72,312 @@ def board_of(run: Path, folder: Path, **changes: Any) -> Path:
 
 
 @pytest.fixture
-def ask(twin: Path, stripes_checkpoint: Path, tmp_path: Path) -> Callable[..., AuditRequest]:
-    def make(run: Path, **changes: Any) -> AuditRequest:
+def ask(twin: Path, stripes_checkpoint: Path, tmp_path: Path) -> Callable[..., ConfirmRequest]:
+    def make(run: Path, **changes: Any) -> ConfirmRequest:
         board = changes.pop("board", None) or board_of(run, tmp_path / "board")
         export = ExportRequest(stripes_checkpoint, data=twin, **changes.pop("export", {}))
-        return AuditRequest(board, "mine", run, export, "the auditor", **{"queries": 5, "distractors": 7, **changes})
+        return ConfirmRequest(board, "mine", run, export, "the auditor", "a later commit", **changes)
 
     return make
 
 
-def done(request: AuditRequest) -> Any:
-    return audit(plan_audit(request, Silent()), Silent())
+def done(request: ConfirmRequest) -> Findings:
+    return audit_row(request, plan_row_audit(request, Silent()), Silent()).found
+
+
+def words_for(name: str, run: Path, twin: Path, checkpoint: Path, board: Path) -> list[object]:
+    return ["leaderboard", name, "mine", "--checkpoint", checkpoint, "--data", twin, "--board", board,
+            *(["--run", run] if name == "audit" else [run]), "--nonce", "a later commit"]  # fmt: skip
 
 
 def test_an_honest_run_is_audited_by_the_command(
     bench: Bench, run: Path, twin: Path, stripes_checkpoint: Path, tmp_path: Path
 ) -> None:
     board = board_of(run, tmp_path / "board")
-    words = ["leaderboard", "audit", "mine", "--checkpoint", stripes_checkpoint, "--data", twin, "--run", run]
-    words += ["--board", board, "--by", "the auditor", "--queries", "6", "--distractors", "9"]
+    words = [*words_for("audit", run, twin, stripes_checkpoint, board), "--by", "the auditor"]
     planned = bench(*words, "--dry-run")
     assert planned.code == 0, planned.err
-    assert len(planned.json["images"]["query"]) == 6
-    assert len(planned.json["images"]["gallery"]) == 15
+    assert len(planned.json["images"]["query"]) == 40
+    assert len(planned.json["images"]["gallery"]) == 100
     assert not (board / "confirmations").exists()
     made = bench(*words, "--json")
     assert made.code == 0, made.err
-    assert (made.json["queries"], made.json["distractors"], made.json["searched"]) == (6, 9, True)
-    assert made.json["lowest_cosine"] > 1 - 1e-6
+    found = made.json["found"]
+    assert (found["queries"], found["of_queries"], found["distractors"]) == (40, 40, 60)
+    assert found["distance"] < 1e-5
+    assert abs(found["lean"]) < 1e-6
     assert json.loads((board / "rows" / "mine.json").read_text())["status"] == "audited"
     about = [fault for fault in check_board(board) if "confirm" in fault or "status" in fault]
     assert about == []
     again = bench(*words)
     assert "mine: audited. Audited by the auditor" in again.out
+    assert "nonce a later commit" in again.out
     assert "would be missed with a chance of 5 %" in again.out
 
 
-def test_the_picks_are_a_function_of_row_and_nonce(run: Path, ask: Callable[..., AuditRequest]) -> None:
-    request = ask(run)
-    one, two = plan_audit(request, Silent()), plan_audit(request, Silent())
+def test_words_are_refused_before_any_work(
+    bench: Bench, run: Path, twin: Path, stripes_checkpoint: Path, tmp_path: Path
+) -> None:
+    board = board_of(run, tmp_path / "board")
+    words = words_for("audit", run, twin, stripes_checkpoint, board)
+    for by, nonce in (("A <a@b.example>", "12345678"), ("x" * 101, "12345678"), ("me", "short"), ("me", "n" * 101)):
+        bad = bench(*words[:-1], nonce, "--by", by)
+        assert bad.code == 2, bad.err
+    few = bench(*words, "--by", "me", "--queries", "39")
+    assert (few.code, "39 queries are too few" in few.err) == (2, True)
+    few = bench(*words, "--by", "me", "--distractors", "0")
+    assert (few.code, "0 distractors are too few" in few.err) == (2, True)
+
+
+@pytest.fixture
+def smaller(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lets audits pick five queries and seven distractors, so that there is something to pick."""
+    for name, least in (("LEAST_QUERIES", 5), ("LEAST_DISTRACTORS", 7)):
+        monkeypatch.setattr(f"sysu30k_bench.board.audit.{name}", least)
+        monkeypatch.setattr(f"sysu30k_bench.board.confirmation.{name}", least)
+
+
+@pytest.mark.usefixtures("smaller")
+def test_the_picks_are_a_function_of_row_and_nonce(run: Path, ask: Callable[..., ConfirmRequest]) -> None:
+    request = ask(run, queries=5, distractors=7)
+    one, two = plan_row_audit(request, Silent()), plan_row_audit(request, Silent())
     assert one.said == two.said
-    other = plan_audit(replace(request, nonce="a later commit"), Silent())
+    other = plan_row_audit(replace(request, nonce="another nonce"), Silent())
     assert other.said["images"] != one.said["images"]
-    more = plan_audit(replace(request, queries=40, distractors=1000), Silent())
-    assert (len(more.picks["query"]), len(more.picks["gallery"])) == (40, 100)
+    assert (len(one.picks["query"]), len(one.picks["gallery"])) == (5, 12)
     matches = set(one.test_set.gallery.person_ids[one.picks["gallery"]]) & set(
         one.test_set.query.person_ids[one.picks["query"]]
     )
     assert len(matches) == 5
+    assert done(request).queries == 5
 
 
-def test_what_could_be_missed_is_computed(run: Path, ask: Callable[..., AuditRequest]) -> None:
-    plan = plan_audit(ask(run, queries=10), Silent())
-    forged = round(plan.undetected * 40)
+@pytest.mark.usefixtures("smaller")
+def test_what_could_be_missed_is_computed(run: Path, ask: Callable[..., ConfirmRequest]) -> None:
+    queries, distractors = plan_row_audit(ask(run, queries=10, distractors=12), Silent()).undetected
 
-    def missed(count: int) -> float:
-        """No forged query among ten drawn of forty, one draw after the other."""
-        return float(np.prod([(40 - count - drawn) / (40 - drawn) for drawn in range(10)]))
+    def missed(forged: int, sampled: int, of: int) -> float:
+        """No forged one among some drawn, one draw after the other."""
+        return float(np.prod([(of - forged - drawn) / (of - drawn) for drawn in range(sampled)]))
 
-    assert missed(forged) >= 0.05 > missed(forged + 1)
+    assert missed(queries, 10, 40) >= 0.05 > missed(queries + 1, 10, 40)
+    assert missed(distractors, 12, 60) >= 0.05 > missed(distractors + 1, 12, 60)
 
 
-def forge(run: Path, role: str, change: Callable[[np.ndarray], None]) -> None:
-    """Changes a store's embeddings and everything that is computed from them in it."""
-    folder = run / "embeddings" / role
-    manifest = read_manifest(folder)
-    assert manifest is not None
-    entries = []
-    for entry in manifest.shards:
-        shard = read_shard(folder / entry.file)
-        embedding = shard.embedding.copy()
-        change(embedding)
-        forged = replace(shard, embedding=embedding)
-        (folder / entry.file).write_bytes(encode_shard(forged, manifest.identity.digest))
-        entries.append(entry.model_copy(update={"content_sha256": forged.content_digest}))
-    manifest.model_copy(update={"shards": entries}).write(folder)
+def forge(run: Path, change: Callable[[dict[str, list[np.ndarray]]], None]) -> None:
+    """Changes a run's embeddings and everything in its stores that is computed from them."""
+    shards = {role: sorted((run / "embeddings" / role).glob("*.h5")) for role in ("query", "gallery")}
+    read = {role: [read_shard(path) for path in paths] for role, paths in shards.items()}
+    embeddings = {role: [shard.embedding.copy() for shard in found] for role, found in read.items()}
+    change(embeddings)
     notes = json.loads((run / "export.json").read_text())
-    notes["stores"][role] = sha256_of_file(folder / "manifest.json")
+    for role, paths in shards.items():
+        manifest = read_manifest(run / "embeddings" / role)
+        assert manifest is not None
+        entries = []
+        for path, shard, embedding, entry in zip(paths, read[role], embeddings[role], manifest.shards, strict=True):
+            forged = replace(shard, embedding=embedding)
+            path.write_bytes(encode_shard(forged, manifest.identity.digest))
+            entries.append(entry.model_copy(update={"content_sha256": forged.content_digest}))
+        manifest.model_copy(update={"shards": entries}).write(run / "embeddings" / role)
+        notes["stores"][role] = sha256_of_file(run / "embeddings" / role / "manifest.json")
     (run / "export.json").write_text(json.dumps(notes))
 
 
-def mirror_one(embedding: np.ndarray) -> None:
-    embedding[3] = embedding[3][::-1]
+def mirror_one(embeddings: dict[str, list[np.ndarray]]) -> None:
+    embeddings["query"][0][3] = embeddings["query"][0][3][::-1]
 
 
-def test_forged_embeddings_are_found_though_everything_fits_them(
-    bench: Bench, run: Path, ask: Callable[..., AuditRequest]
-) -> None:
-    forge(run, "query", mirror_one)
+def closer(step: float) -> Callable[[dict[str, list[np.ndarray]]], None]:
+    """Moves every query towards the first gallery images, which are the matches."""
+
+    def change(embeddings: dict[str, list[np.ndarray]]) -> None:
+        matches = np.concatenate(embeddings["gallery"])[:40]
+        place = 0
+        for embedding in embeddings["query"]:
+            mine = matches[place : place + len(embedding)]
+            place += len(embedding)
+            embedding += step * (mine - embedding)
+            embedding /= np.linalg.norm(embedding, axis=1, keepdims=True)
+
+    return change
+
+
+def scored_anew(bench: Bench, run: Path) -> None:
     for step in ("search", "score"):
         assert bench(step, run).code == 0
-    plan = plan_audit(ask(run, queries=40), Silent())
-    with pytest.raises(CheckFailedError, match="3 of 87 picked images have other embeddings") as caught:
-        audit(plan, Silent())
+
+
+@pytest.mark.parametrize(("change", "said"), [(mirror_one, "1 of 140 picked images"), (closer(0.2), "picked images")])
+def test_forged_embeddings_are_found_though_everything_fits_them(
+    bench: Bench, run: Path, ask: Callable[..., ConfirmRequest], change: Callable[..., None], said: str
+) -> None:
+    forge(run, change)
+    scored_anew(bench, run)
+    with pytest.raises(CheckFailedError, match=said) as caught:
+        done(ask(run))
     assert all(detail.startswith("query ") for detail in caught.value.details)
 
 
-def test_a_forger_of_few_queries_may_be_lucky_and_ranks_still_hold(
-    bench: Bench, run: Path, ask: Callable[..., AuditRequest]
+@pytest.mark.parametrize(("factor", "said"), [(1.0009, "lean towards the matches"), (1.004, "picked images")])
+def test_norms_are_no_way_round_it(
+    bench: Bench, run: Path, ask: Callable[..., ConfirmRequest], factor: float, said: str
 ) -> None:
-    forge(run, "query", mirror_one)
+    def longer(embeddings: dict[str, list[np.ndarray]]) -> None:
+        for embedding in embeddings["gallery"]:
+            embedding *= factor
+
+    forge(run, longer)
     for step in ("search", "score"):
-        assert bench(step, run).code == 0
-    request = ask(run, queries=1, distractors=0)
+        bench(step, run)  # the search refuses the longer ones itself, and leaves the ranking as it was
+    with pytest.raises(CheckFailedError, match=said):
+        done(ask(run))
+
+
+def test_many_small_steps_in_one_direction_are_a_lean(
+    bench: Bench, run: Path, ask: Callable[..., ConfirmRequest]
+) -> None:
+    forge(run, closer(0.002))
+    scored_anew(bench, run)
+    with pytest.raises(CheckFailedError, match="lean towards the matches"):
+        done(ask(run))
+
+
+@pytest.mark.usefixtures("smaller")
+def test_a_forger_of_one_query_may_be_lucky(bench: Bench, run: Path, ask: Callable[..., ConfirmRequest]) -> None:
+    forge(run, mirror_one)
+    scored_anew(bench, run)
+    request = ask(run, queries=5, distractors=7)
     outcomes = set()
-    for nonce in "abcdefghijklmnop":
+    for number in range(12):
         try:
-            outcomes.add(done(replace(request, nonce=nonce)).searched)
+            outcomes.add(done(replace(request, nonce=f"nonce {number:04}")).queries)
         except CheckFailedError:
             outcomes.add("found")
-    assert outcomes == {True, "found"}
+    assert outcomes == {5, "found"}
 
 
-def test_forged_ranks_are_found(run: Path, ask: Callable[..., AuditRequest]) -> None:
+def test_forged_ranks_are_found(bench: Bench, run: Path, ask: Callable[..., ConfirmRequest]) -> None:
     path = run / "ranking.csv"
     lines = path.read_text().splitlines()
     worse = next(number for number, line in enumerate(lines[1:], 1) if line.split(",")[2] != "1")
     cells = lines[worse].split(",")
     lines[worse] = ",".join([*cells[:2], "1", "1", *cells[4:]])
     path.write_text("\n".join(lines) + "\n")
-    with pytest.raises(CheckFailedError, match="do not give the ranking of mine: 1 queries differ") as caught:
+    notes = json.loads((run / "search.json").read_text())
+    notes["ranking_sha256"] = sha256_of_file(path)
+    (run / "search.json").write_text(json.dumps(notes))
+    assert bench("score", run).code == 0
+    with pytest.raises(CheckFailedError, match="do not give the claimed ranking: 1 queries differ") as caught:
         done(ask(run))
     assert caught.value.details == [cells[0]]
 
 
-def test_embeddings_that_were_not_committed_are_refused(run: Path, ask: Callable[..., AuditRequest]) -> None:
+def test_numbers_that_do_not_follow_from_the_ranking_are_refused(run: Path, ask: Callable[..., ConfirmRequest]) -> None:
     request = ask(run)
-    forge(run, "gallery", mirror_one)
-    with pytest.raises(CheckFailedError, match="does not hold the embeddings that mine commits to"):
-        plan_audit(request, Silent())
+    path = request.board / "rows" / "mine.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "rank1": 0.999}))
+    with pytest.raises(CheckFailedError, match="mine does not stand") as caught:
+        plan_row_audit(request, Silent())
+    assert "rank1 is 0.999" in caught.value.details[0]
 
 
-def test_a_checksum_that_a_forger_set_does_not_help(run: Path, ask: Callable[..., AuditRequest]) -> None:
+def test_embeddings_that_were_not_committed_are_refused(run: Path, ask: Callable[..., ConfirmRequest]) -> None:
+    request = ask(run)
+    forge(run, mirror_one)
+    with pytest.raises(CheckFailedError, match="does not hold the embeddings that the row commits to"):
+        plan_row_audit(request, Silent())
+
+
+def test_a_checksum_that_a_forger_set_does_not_help(run: Path, ask: Callable[..., ConfirmRequest]) -> None:
     request = ask(run)
     path = run / "embeddings" / "gallery" / "shard-00001.h5"
     shard = read_shard(path)
     embedding = shard.embedding.copy()
-    mirror_one(embedding)
+    embedding[3] = embedding[3][::-1]
     forged = replace(shard, embedding=embedding)
     with h5py.File(path, "r+") as file:
         file["embedding"][:] = embedding
         file.attrs["checksum"] = np.bytes_(forged.checksum)
-    plan = plan_audit(request, Silent())
-    assert read_shard(path, content=plan.stores["gallery"].manifest.shards[1].content_sha256).first == 16
+    plan = plan_row_audit(request, Silent())
+    assert read_shard(path, content=plan.committed.stores["gallery"].manifest.shards[1].content_sha256).first == 16
     with pytest.raises(BenchError, match=r"shard-00001.h5 (was changed|is not the shard)"):
         audit(plan, Silent())
 
 
-def lose(plan: AuditPlan, keep: bool) -> list[Path]:
-    needed = plan.said["shards"]
-    assert isinstance(needed, dict)
-    folder = plan.stores["gallery"].folder
-    lost = [path for path in sorted(folder.glob("*.h5")) if (path.name in needed["gallery"]) != keep]
-    for path in lost:
-        path.unlink()
-    return lost
-
-
-def test_shards_without_picked_images_may_be_missing_and_it_says_so(
-    run: Path, ask: Callable[..., AuditRequest]
+@pytest.mark.parametrize(
+    ("role", "change", "said"),
+    [
+        ("gallery", {"dimension": 7}, "7 dimensions"),
+        ("gallery", {"rows": 99}, "do not add up to its rows"),
+        ("query", {"shard_count": 1}, "does not list every shard once"),
+    ],
+)
+def test_manifests_that_lie_are_refused_and_are_no_bug(
+    run: Path, ask: Callable[..., ConfirmRequest], role: str, change: dict[str, int], said: str
 ) -> None:
-    request = ask(run, queries=1, distractors=1)
-    assert lose(plan_audit(request, Silent()), keep=True)
-    found = done(request)
-    assert not found.searched
-    assert "were not all there to be searched again" in found.said
+    request = ask(run)
+    path = run / "embeddings" / role / "manifest.json"
+    document = json.loads(path.read_text())
+    document.update({name: value for name, value in change.items() if name in document})
+    if "shard_count" in change:
+        document["shards"][1]["first"] = 0
+    path.write_text(json.dumps(document))
+    with pytest.raises(BenchError) as caught:
+        done(request)
+    assert said in str(caught.value)
 
 
-def test_shards_with_picked_images_must_be_there(run: Path, ask: Callable[..., AuditRequest]) -> None:
-    request = ask(run, queries=1, distractors=1)
-    lost = lose(plan_audit(request, Silent()), keep=False)
-    with pytest.raises(DataError, match="hold picked images and are not there") as caught:
-        plan_audit(request, Silent())
-    assert caught.value.details == [f"gallery/{path.name}" for path in lost]
+def test_every_committed_shard_must_be_there(run: Path, ask: Callable[..., ConfirmRequest]) -> None:
+    request = ask(run)
+    (run / "embeddings" / "gallery" / "shard-00004.h5").unlink()
+    with pytest.raises(DataError, match=r"1 shards of .* are not there") as caught:
+        plan_row_audit(request, Silent())
+    assert caught.value.details == ["gallery/shard-00004.h5"]
 
 
-def test_another_checkpoint_is_not_the_rows(run: Path, ask: Callable[..., AuditRequest], tmp_path: Path) -> None:
+def test_another_checkpoint_is_not_the_rows(run: Path, ask: Callable[..., ConfirmRequest], tmp_path: Path) -> None:
     request = ask(run)
     other = tmp_path / "other.pth"
     state = torch.load(request.export.checkpoint, weights_only=True)
     torch.save({**{name: value.clone() for name, value in state.items()}}, other, _use_new_zipfile_serialization=False)
     assert sha256_of_file(other) != sha256_of_file(request.export.checkpoint)
-    with pytest.raises(CheckFailedError, match="is not the model of mine") as caught:
+    with pytest.raises(CheckFailedError, match="is not the model of the row") as caught:
         done(replace(request, export=replace(request.export, checkpoint=other)))
     assert caught.value.details[0].startswith("weights: ")
 
 
-def test_another_card_is_not_the_rows(run: Path, ask: Callable[..., AuditRequest]) -> None:
-    with pytest.raises(CheckFailedError, match="is not the model of mine") as caught:
+def test_another_card_is_not_the_rows(run: Path, ask: Callable[..., ConfirmRequest]) -> None:
+    with pytest.raises(CheckFailedError, match="is not the model of the row") as caught:
         done(ask(run, export={"flip": "none"}))
     assert caught.value.details[0].startswith("card: ")
 
 
-def test_other_lists_are_not_the_rows(run: Path, ask: Callable[..., AuditRequest], own_twin: Path) -> None:
+def test_other_lists_are_not_the_rows(run: Path, ask: Callable[..., ConfirmRequest], own_twin: Path) -> None:
     request = ask(run)
-    with pytest.raises(CheckFailedError, match=r"the query list below .* is not that of mine"):
-        plan_audit(replace(request, export=replace(request.export, data=own_twin)), Silent())
+    with pytest.raises(CheckFailedError, match="do not fit the row") as caught:
+        plan_row_audit(replace(request, export=replace(request.export, data=own_twin)), Silent())
+    assert "another list" in caught.value.details[0]
 
 
-def test_rows_that_cannot_be_audited(run: Path, ask: Callable[..., AuditRequest], tmp_path: Path) -> None:
+def test_rows_that_cannot_be_audited(run: Path, ask: Callable[..., ConfirmRequest], tmp_path: Path) -> None:
     request = ask(run)
     with pytest.raises(DataError, match="there is no row"):
-        plan_audit(replace(request, row="nobody"), Silent())
+        plan_row_audit(replace(request, row="nobody"), Silent())
+    for trick in ("./mine", "../rows/mine", "mine.json", ""):
+        with pytest.raises(UsageError, match="is no id of a row"):
+            plan_row_audit(replace(request, row=trick), Silent())
     shutil.copy(Path(__file__).parents[2] / "leaderboard" / "rows" / "dgl.json", request.board / "rows")
     with pytest.raises(UsageError, match="dgl is only reported"):
-        plan_audit(replace(request, row="dgl"), Silent())
+        plan_row_audit(replace(request, row="dgl"), Silent())
     with pytest.raises(DataError, match="there is no manifest"):
-        plan_audit(replace(request, run=tmp_path / "nowhere"), Silent())
+        plan_row_audit(replace(request, run=tmp_path / "nowhere"), Silent())
     with pytest.raises(UsageError, match="--data is missing"):
-        plan_audit(replace(request, export=replace(request.export, data=None)), Silent())
+        plan_row_audit(replace(request, export=replace(request.export, data=None)), Silent())
     broken = board_of(run, tmp_path / "broken", shards_root=merkle_root(["0" * 64]))
     with pytest.raises(CheckFailedError, match="commits to"):
-        plan_audit(replace(request, board=broken), Silent())
+        plan_row_audit(replace(request, board=broken), Silent())
+    other = board_of(run, tmp_path / "other", compute="bf16", storage="float16", dimension=9)
+    with pytest.raises(CheckFailedError, match="do not fit the row") as caught:
+        plan_row_audit(replace(request, board=other), Silent())
+    assert len(caught.value.details) == 3

@@ -12,8 +12,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from sysu30k_bench.board.change import check_change
 from sysu30k_bench.board.check import check_board
 from sysu30k_bench.board.merkle import merkle_root
+from sysu30k_bench.board.render import write_board
 from sysu30k_bench.board.rows import Row, published_rows
 from sysu30k_bench.board.submit import Claim, prepare, row_bytes
 from sysu30k_bench.errors import CheckFailedError, DataError, IntegrityError, UsageError
@@ -154,6 +156,9 @@ BAD: list[tuple[str, Callable[[Path], None], str]] = [
     ("text for a rank", rank(lambda lines: replaced(lines, 5, 2, "first")), "not a ranking"),
     ("a small gallery", rank(lambda lines: [line.replace(str(GALLERY), "5000") for line in lines]), "ranked 5,000"),
     ("two galleries", rank(lambda lines: replaced(lines, 5, 4, "478730")), "several sizes"),
+    ("a formula for a query", rank(lambda lines: replaced(lines, 5, 0, "=1+1")), "keys with control characters"),
+    ("a terminal's command", rank(lambda lines: replaced(lines, 5, 1, "q\x1b]0;x")), "keys with control characters"),
+    ("more fields than columns", rank(lambda lines: [lines[0], *(f"x,{line}" for line in lines[1:])]), "not a ranking"),
     ("no columns", rank(lambda lines: lines[1:]), "not a ranking"),
     ("evidence of nobody", write("evidence/other.csv", "x"), "evidence/other.csv: no row's evidence"),
     ("evidence of a reported row", write("evidence/dgl.csv", "x"), "evidence/dgl.csv: its row is only reported"),
@@ -201,26 +206,70 @@ def test_forty_at_least() -> None:
 
 
 def test_what_stood_may_only_get_a_better_status(board: Path, tmp_path: Path) -> None:
+    write_board(board)
     base = tmp_path / "base"
     shutil.copytree(board, base)
-    assert check_board(board, base) == []
+    assert check_change(board, base) == []
     put(status="re-scored")(board)
-    assert check_board(board, base) == ["rows/new-method.json: only a maintainer makes self-reported re-scored"]
-    assert check_board(board, base, by_maintainer=True) == []
+    assert check_change(board, base) == ["rows/new-method.json: only a maintainer makes self-reported re-scored"]
+    write_board(board)
+    assert check_change(board, base, by_maintainer=True) == []
     put(status="self-reported", weights="others")(board)
-    assert check_board(board, base) == ["rows/new-method.json: weights of a row that was there changed"]
+    assert check_change(board, base) == ["rows/new-method.json: weights of a row that was there changed"]
     (base / "rows" / "new-method.json").rename(tmp_path / "kept.json")
     put(status="re-scored", weights=CLAIM.weights)(board)
-    assert check_board(board, base) == [
+    assert check_change(board, base) == [
         "rows/new-method.json: a new row is reported or self-reported; re-scored is a maintainer's"
     ]
     (tmp_path / "kept.json").rename(base / "rows" / "new-method.json")
     put(status="self-reported")(board)
     put(status="re-scored")(base)
     put(weights=CLAIM.weights)(board)
-    assert check_board(board, base) == ["rows/new-method.json: its status went back from re-scored to self-reported"]
+    assert check_change(board, base) == ["rows/new-method.json: its status went back from re-scored to self-reported"]
     (board / "rows" / "dgl.json").unlink()
-    assert "rows/dgl.json: it was there and is gone, or cannot be read" in check_board(board, base)
+    assert "rows/dgl.json: it was there and is gone, or cannot be read" in check_change(board, base)
+
+
+def test_a_submission_changes_nothing_but_rows_and_what_follows_from_them(board: Path, tmp_path: Path) -> None:
+    base = tmp_path / "base"
+    shutil.copytree(board, base)
+    for name in ("rows/new-method.json", "evidence/new-method.csv"):
+        (base / name).unlink()
+    write_board(base)
+    (base / "template").mkdir()
+    (base / "template" / "board.js").write_text("let x;")
+    for name in ("template", "site"):
+        shutil.copytree(base / "template", board / name)
+    stale = check_change(board, base)
+    assert "README.md: not what the rows give; run `leaderboard render`" in stale
+    write_board(board, board / "site")
+    assert check_change(board, base) == []
+    (board / "README.md").write_text("DGL 99.9")
+    assert check_change(board, base) == ["README.md: not what the rows give; run `leaderboard render`"]
+    write_board(board)
+    (board / "template" / "board.js").write_text("fetch('https://example.org')")
+    (board / "__init__.py").write_text("import os")
+    (board / "rows" / "deeper").mkdir()
+    (board / "rows" / "deeper" / "x.json").write_text("{}")
+    (board / "elsewhere").symlink_to("/etc")
+    said = check_change(board, base)
+    for name in ("__init__.py", "template/board.js", "rows/deeper/x.json", "elsewhere"):
+        assert f"{name}: a submission adds a row, its evidence and what `leaderboard render` makes of them" in said
+    (board / "rows" / "deeper" / "x.json").unlink()
+    (board / "rows" / "deeper").rmdir()
+    assert check_change(board, base, by_maintainer=True) == []
+
+
+def test_a_base_that_is_not_there_turns_nothing_off(board: Path, bench: Bench, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="there is no folder"):
+        check_change(board, tmp_path / "nowhere")
+    assert bench("leaderboard", "check", board, "--base", tmp_path / "nowhere").code == 3
+    assert bench("leaderboard", "check", board, "--maintainer").code == 2
+    base = tmp_path / "base"
+    shutil.copytree(board, base)
+    (base / "rows" / "dgl.json").write_text("{")
+    with pytest.raises(DataError, match="cannot be read"):
+        check_change(board, base)
 
 
 def test_queries_of_one_gallery_are_one_list(board: Path, official_run: Path) -> None:

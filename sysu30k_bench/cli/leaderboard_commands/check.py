@@ -22,9 +22,12 @@ from sysu30k_bench.cli.options import json_option
 @click.option("--maintainer", is_flag=True, show_envvar=True, help="The change may give rows better statuses.")
 def check(board: Path, base: Path | None, maintainer: bool, as_json: bool) -> None:
     """Check every row of BOARD, a folder with rows/ and evidence/, and recompute every number; 1 on a fault."""
+    from sysu30k_bench.board.change import check_change
     from sysu30k_bench.board.check import check_board
 
-    faults = check_board(board, base, by_maintainer=maintainer)
+    if maintainer and base is None:
+        raise click.UsageError("--maintainer says who made a change: give --base, too")
+    faults = check_board(board) if base is None else check_change(board, base, by_maintainer=maintainer)
     if as_json:
         click.echo(json.dumps({"faults": faults}, indent=1))
     else:

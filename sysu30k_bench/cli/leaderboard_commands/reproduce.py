@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
-from sysu30k_bench.cli.options import board_option, json_option
+from sysu30k_bench.cli.leaderboard_commands.confirming import confirm_options, run_confirmation
 
 
 @click.command("reproduce")
 @click.argument("row")
 @click.argument("run", type=click.Path(path_type=Path))
-@board_option
 @click.option("--by", required=True, show_envvar=True, help="Who made RUN; not whoever claims the row.")
-@json_option
-def reproduce(row: str, run: Path, board: Path, by: str, as_json: bool) -> None:
-    """Hold RUN, somebody else's official run of the same weights, against ROW; where they agree, it is reproduced."""
-    from sysu30k_bench.board.status import confirm, reproduction
+@confirm_options
+def reproduce(**options: Any) -> None:  # noqa: ANN401
+    """Audit RUN, somebody else's official run of the same weights, and hold it against ROW; 1 if they do not agree."""
+    from sysu30k_bench.board.confirm import plan_reproduction, reproduce_row
 
-    found = reproduction(board, row, run, by)
-    confirmed = confirm(board, found, "reproduced")
-    click.echo(found.model_dump_json(indent=1) if as_json else f"{row}: {confirmed.status}. {found.said}")
+    run_confirmation(options, "reproduced", plan_reproduction, reproduce_row)
