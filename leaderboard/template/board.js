@@ -25,24 +25,31 @@
     const words = state.get("q").toLowerCase().split(/\s+/);
     let count = 0;
     for (const row of rows) {
-      const fits = words.every((word) => row.textContent.toLowerCase().includes(word)) &&
+      const fits = words.every((word) => value(row, "text").toLowerCase().includes(word)) &&
         ["supervision", "status"].every((name) => !state.get(name) || value(row, name) === state.get(name));
       row.hidden = !fits;
       count += fits;
     }
     said.textContent = `${count} of ${rows.length} rows`;
   };
+  let held = "";  // the last fragment that was a state: others lead to places in the page
   const read = () => {
-    const state = new URLSearchParams(location.hash.slice(1));
+    const hash = location.hash.slice(1);
+    if (!hash || hash.includes("=")) held = hash;
+    const state = new URLSearchParams(held);
     if (!/^-?[a-z0-9_]+$/.test(state.get("sort") ?? "")) state.set("sort", "-rank1");
-    for (const name of ["q", "supervision", "status"]) state.set(name, state.get(name) ?? "");
+    for (const name of ["q", "supervision", "status"]) {
+      const asked = state.get(name) ?? "", options = form.elements[name].options;
+      state.set(name, !options || [...options].some((option) => option.value === asked) ? asked : "");
+    }
     return state;
   };
   const write = (changes) => {
     const state = read();
     for (const [name, to] of Object.entries(changes)) state.set(name, to);
     const kept = [...state].filter(([name, to]) => to && !(name === "sort" && to === "-rank1"));
-    history.replaceState(null, "", "#" + new URLSearchParams(kept));
+    held = new URLSearchParams(kept).toString();
+    history.replaceState(null, "", "#" + held);
     show(state);
   };
   for (const head of heads) {
@@ -82,6 +89,7 @@
   };
   const across = () => cells.filter((cell) => cell.offsetTop === cells[0].offsetTop).length;
   strip.addEventListener("keydown", (event) => {
+    if (event.altKey || event.ctrlKey || event.metaKey || event.shiftKey) return;
     const steps = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: across(), ArrowUp: -across() };
     const to = { Home: 0, End: cells.length - 1 }[event.key] ?? at + (steps[event.key] ?? NaN);
     if (Number.isNaN(to)) return;

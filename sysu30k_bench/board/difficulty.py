@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
 from sysu30k_bench.errors import DataError
 from sysu30k_bench.results.ranked_run import RankedRun
@@ -23,8 +24,8 @@ class Difficulty:
         left_out: Names of rows that are of other queries.
         table: By query: `solved` (rows that have its match at rank 1, every tie against it), `best` (lowest rank that
             any row gives it; NaN where it has no match), `by` (which row that is), `relative` (that rank over the
-            images ranked) and `chance` (probability that the best of as many random rankings would be at least as
-            good).
+            images ranked) and `chance` (p-value of all its ranks together, were they drawn at random: Fisher's
+            combination over rows).
     """
 
     rows: list[str]
@@ -39,9 +40,9 @@ class Difficulty:
 
     @property
     def suspects(self) -> pd.DataFrame:
-        """Queries whose match no row finds any better than chance would: the label may be wrong, or the image useless.
+        """Queries whose match all rows together rank no better than random orders: a wrong label, or a useless image.
 
-        The test takes rows as independent, which networks trained alike are not: it names what to look at, no more.
+        It names what to look at, no more: rows are taken as independent, and what is not told from chance may be more.
         """
         odd: pd.DataFrame = self.table[self.table["chance"] >= CHANCE]
         return odd.sort_values("chance", ascending=False, kind="stable")
@@ -82,13 +83,14 @@ def difficulty(runs: Mapping[str, RankedRun]) -> Difficulty:
     best = lost.argmin(axis=0)
     across = np.arange(len(queries))
     relative = (lost / sizes).min(axis=0)
+    logs = np.log(np.minimum(lost / sizes, 1)).sum(axis=0)
     table = pd.DataFrame(
         {
             "solved": (lost <= 1).sum(axis=0),
             "best": np.where(np.isfinite(lost[best, across]), lost[best, across], np.nan),
-            "by": np.array(kept)[best],
+            "by": np.where(np.isfinite(relative), np.array(kept)[best], ""),
             "relative": np.where(np.isfinite(relative), relative, np.nan),
-            "chance": np.where(np.isfinite(relative), 1 - (1 - np.minimum(relative, 1)) ** len(kept), np.nan),
+            "chance": np.where(np.isfinite(relative), stats.chi2.sf(-2 * logs, 2 * len(kept)), np.nan),
         },
         index=queries,
     )

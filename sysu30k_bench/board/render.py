@@ -167,7 +167,7 @@ def _markdown(table: pd.DataFrame, rows: list[Row]) -> str:
 
 def _plain(text: str) -> str:
     """Takes from a submitter's words what Markdown would make links, pictures or emphasis of."""
-    return re.sub(r"([\\\[\]!*])", r"\\\1", text)
+    return re.sub(r"([\\\[\]!*_~])", r"\\\1", text)
 
 
 def _cell(value: object) -> str:
@@ -185,7 +185,8 @@ def _bibtex_of(row: Row) -> str:
         return ""
     year = f",\n  year = {{{row.paper.year}}}" if row.paper.year else ""
     link = f",\n  url = {{{row.paper.url}}}" if row.paper.url else ""
-    title = re.sub(r"([{}\\%&#_$^~])", r"\\\1", row.paper.title)
+    # braces count in BibTeX even where TeX would not see them: one alone would swallow the entries after it
+    title = re.sub(r"([%&#_$])", r"\\\1", re.sub(r"[{}\\^~]", "", row.paper.title))
     return f"@misc{{{row.id},\n  title = {{{{{title}}}}}{year}{link}\n}}\n"
 
 
@@ -220,8 +221,9 @@ def write_board(folder: Path, site: Path | None = None) -> list[Path]:
     paths = [folder / name for name in tables]
     if site is None:
         return paths
-    for path in _left_over(site, _SITE_PARTS, made):
-        path.unlink()
+    if (site / "data" / "leaderboard.json").is_file():  # a site of this program, not somebody's other pages
+        for path in _left_over(site, _SITE_PARTS, made):
+            path.unlink()
     for name, content in made.items():
         write_atomically(site / name, content)
     return [*paths, site / "index.html"]

@@ -26,11 +26,11 @@ def compare_command(runs: tuple[Path, ...], as_json: bool) -> None:
     """
     from sysu30k_bench.errors import UsageError
     from sysu30k_bench.results.compare import compare
-    from sysu30k_bench.results.ranked_run import read_run
+    from sysu30k_bench.results.ranked_run import read_runs
 
     if len(runs) < 2:
         raise UsageError("a comparison needs two runs", hint="sysu30k-bench compare RUN OTHER ...")
-    found = compare([read_run(path) for path in runs])
+    found = compare(read_runs(runs))
     if as_json:
         click.echo(found.model_dump_json(indent=1))
         return
@@ -55,6 +55,13 @@ def _print(found: Comparison) -> None:
     )
 
 
+def _reachable(pair: Pair) -> str:
+    differing = len(pair.only_first) + len(pair.only_second)
+    if pair.least_difference > differing:
+        return "so few that differ cannot reach 0.05"
+    return f"a net {pair.least_difference} would reach 0.05"
+
+
 def _pair(pair: Pair, *, several: bool) -> list[str]:
     holm = f", {pair.p_holm:.3g} after Holm" if several else ""
     rank1, ap = (
@@ -65,7 +72,7 @@ def _pair(pair: Pair, *, several: bool) -> list[str]:
         f"{pair.first} -> {pair.second}",
         f"  rank-1 {rank1}; AP {ap}",
         f"  rank 1 in the first alone {len(pair.only_first)}, in the second alone {len(pair.only_second)}: "
-        f"exact McNemar p = {pair.p:.3g}{holm}; a net {pair.least_difference} would reach 0.05",
+        f"exact McNemar p = {pair.p:.3g}{holm}; {_reachable(pair)}",
     ]
     for said, keys in (("lost", pair.only_first), ("won", pair.only_second)):
         if keys:

@@ -13,6 +13,7 @@ from sysu30k_bench.cli.options import device_option, json_option
 
 if TYPE_CHECKING:
     from sysu30k_bench.results.gate import Verdict
+    from sysu30k_bench.results.record import EvaluationRecord
 
 
 class Points(click.ParamType[float]):
@@ -95,17 +96,17 @@ def gate_command(
     """
     from sysu30k_bench.files import write_atomically
     from sysu30k_bench.results.gate import gate
-    from sysu30k_bench.results.ranked_run import read_run
+    from sysu30k_bench.results.ranked_run import read_runs
     from sysu30k_bench.results.verdict_forms import junit as as_junit
     from sysu30k_bench.results.verdict_forms import markdown as as_markdown
 
-    given = [f"--{name}" for name in ("data", "adapter", "model") if options[name] is not None]
-    if given and not fast:
-        raise click.UsageError(f"{', '.join(given)}: for --fast, which evaluates a checkpoint first")
+    _check_options(run, fast=fast)
     if fast:
         verdict = _fast(run, baseline, {"max_drop": max_drop, "alpha": alpha, "metric": metric}, options)
+        if verdict is None:
+            return
     else:
-        verdict = gate(read_run(run), read_run(baseline), max_drop=max_drop, alpha=alpha, metric=metric)
+        verdict = gate(*read_runs([run, baseline]), max_drop=max_drop, alpha=alpha, metric=metric)
     if markdown is not None:
         write_atomically(markdown, as_markdown(verdict).encode())
     if junit is not None:
@@ -117,14 +118,50 @@ def gate_command(
         raise click.exceptions.Exit(1)
 
 
-def _fast(run: Path, baseline: Path, rule: dict[str, Any], options: dict[str, Any]) -> Verdict:
-    from sysu30k_bench.evaluation.evaluate import evaluate
-    from sysu30k_bench.evaluation.fast_gate import fast_gate
-    from sysu30k_bench.evaluation.request import EvalRequest, ExportRequest, SearchRequest
+def _check_options(run: Path, *, fast: bool) -> None:
+    """Refuses what would be passed over in silence."""
+    context = click.get_current_context()
+    given = [
+        f"--{name}"
+        for name in ("data", "adapter", "model", "distractors", "device")
+        if context.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT
+    ]
+    is_ranking = run.suffix == ".csv"
+    if not fast and run.is_file() and not is_ranking:
+        raise click.UsageError(f"{run} is no run folder and no ranking.csv; --fast evaluates a checkpoint")
+    if not fast and given:
+        raise click.UsageError(f"{', '.join(given)}: for --fast")
+    if fast and is_ranking:
+        raise click.UsageError("--fast takes a run folder or a checkpoint: a ranking alone has no images")
+    of_checkpoint = [name for name in given if name != "--device"]
+    if fast and run.is_dir() and of_checkpoint:
+        raise click.UsageError(f"{', '.join(of_checkpoint)}: {run} is evaluated already")
 
+
+def _fast(run: Path, baseline: Path, rule: dict[str, Any], options: dict[str, Any]) -> Verdict | None:
+    """Evaluates RUN if it is a checkpoint; None in every process of `torchrun` but the first."""
+    from sysu30k_bench.evaluation.evaluate import evaluate
+    from sysu30k_bench.evaluation.fast_gate import check_baseline, fast_gate
+    from sysu30k_bench.evaluation.request import EvalRequest, ExportRequest, SearchRequest
+    from sysu30k_bench.ranks import Ranks
+
+    ranks = Ranks.from_environment()
     search = SearchRequest(device=options["device"])
-    with terminal_progress() as progress:
+    with terminal_progress(quiet=not ranks.first) as progress:
+        held = check_baseline(baseline)
         if run.is_file():
-            request = EvalRequest(ExportRequest(run, **options), search)
-            run = evaluate(request, progress)[1].path
+            export = ExportRequest(run, dataset=held.data.dataset, split=held.data.split, **options)
+            record, folder = evaluate(EvalRequest(export, search), progress, ranks)
+            if record is None:
+                return None
+            run = folder.path
+            progress.say(f"run folder: {run}")
+            if (record.model.feature, record.model.flip) != (held.model.feature, held.model.flip):
+                progress.say(f"feature and flip: {_embedded(record)} here, {_embedded(held)} in the baseline")
+        elif not ranks.first:
+            return None
         return fast_gate(run, baseline, **rule, search=search, progress=progress)
+
+
+def _embedded(record: EvaluationRecord) -> str:
+    return f"{record.model.feature}, {record.model.flip}"

@@ -7,9 +7,28 @@ from dataclasses import replace
 
 import numpy as np
 
+from sysu30k_bench.data.names import JUNK
 from sysu30k_bench.data.protocol import relevance
 from sysu30k_bench.data.split import TestSet
 from sysu30k_bench.errors import UsageError
+
+
+def part_of(test_set: TestSet, limit: int | None, distractors: int | None) -> TestSet:
+    """Cuts a test set down as a request asks for, or leaves it whole.
+
+    Args:
+        test_set: The whole.
+        limit: See `limit_test_set`.
+        distractors: See `thin_distractors`.
+
+    Raises:
+        UsageError: Both are asked for, or the part would be the whole.
+    """
+    if limit is not None and distractors is not None:
+        raise UsageError("--limit and --distractors exclude each other", hint="--distractors keeps every query")
+    if limit is not None:
+        return limit_test_set(test_set, limit)
+    return test_set if distractors is None else thin_distractors(test_set, distractors)
 
 
 def limit_test_set(test_set: TestSet, limit: int) -> TestSet:
@@ -47,7 +66,8 @@ def limit_test_set(test_set: TestSet, limit: int) -> TestSet:
 def thin_distractors(test_set: TestSet, count: int) -> TestSet:
     """Keeps a fixed part of the distractors, the same one everywhere: those whose keys have the lowest SHA-256.
 
-    All queries stay, and all gallery images of a query's person; a smaller part lies within a larger one.
+    All queries stay, all gallery images of a query's person, and junk, which is never ranked; a smaller part lies
+    within a larger one.
 
     Args:
         test_set: The whole.
@@ -60,7 +80,8 @@ def thin_distractors(test_set: TestSet, count: int) -> TestSet:
         UsageError: There are no more than that.
     """
     gallery = test_set.gallery
-    distractors = np.flatnonzero(~np.isin(gallery.person_ids, test_set.query.person_ids))
+    kept_people = np.append(test_set.query.person_ids, JUNK)
+    distractors = np.flatnonzero(~np.isin(gallery.person_ids, kept_people))
     if count >= len(distractors):
         raise UsageError(
             f"--distractors {count:,}: the gallery has {len(distractors):,}", hint="leave it away for the whole gallery"

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from sysu30k_bench.data.open import open_test_set
-from sysu30k_bench.data.parts import limit_test_set, thin_distractors
+from sysu30k_bench.data.parts import part_of
 from sysu30k_bench.data.split import ROLES, Role, TestSet
 from sysu30k_bench.embeddings.export import ExportReport, ExportSettings, export_split
 from sysu30k_bench.embeddings.identity import StoreIdentity
@@ -80,10 +80,7 @@ def prepare_export(request: ExportRequest, ranks: Ranks, progress: Progress | No
         raise UsageError("--data is missing: name the folder of the data set")
     device = choose_device(request.device, ranks.local_rank)
     test_set = request.lists or open_test_set(request.data or Path(), request.dataset, request.split, progress)
-    if request.limit is not None:
-        test_set = limit_test_set(test_set, request.limit)
-    if request.distractors is not None:
-        test_set = thin_distractors(test_set, request.distractors)
+    test_set = part_of(test_set, request.limit, request.distractors)
     require_matches(test_set)
     model = ready_model(request, device)
     identities = {role: model.identity(test_set.split(role), test_set.dataset, request) for role in ROLES}

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from sysu30k_bench.data.split import ROLES
+from sysu30k_bench.embeddings.store import Store
 from sysu30k_bench.errors import UsageError
 from sysu30k_bench.evaluation.request import SearchRequest
 from sysu30k_bench.evaluation.run_folder import RunFolder
 from sysu30k_bench.evaluation.subset_step import gallery_keys, rank_within
-from sysu30k_bench.metrics.extrapolation import SMALLEST_PART, extrapolate_rank1
+from sysu30k_bench.metrics.extrapolation import extrapolate_rank1
 from sysu30k_bench.progress import Progress
 from sysu30k_bench.results.gate import Predicted, Verdict, gate
-from sysu30k_bench.results.ranked_run import RankedRun, as_run, read_run
+from sysu30k_bench.results.ranked_run import RankedRun, aligned_queries, as_run, read_runs
+from sysu30k_bench.results.record import RESULT_NAME, EvaluationRecord, read_record
 
 
 def fast_gate(
@@ -42,7 +45,7 @@ def fast_gate(
         UsageError: The candidate searched a whole gallery, or the runs are of different data.
         DataError: A run or its embeddings are not there.
     """
-    candidate, held = read_run(run), read_run(baseline)
+    candidate, held = read_runs([run, baseline])
     data = candidate.record.data if candidate.record is not None else None
     if data is None or data.whole_gallery is None:
         raise UsageError(
@@ -55,17 +58,34 @@ def fast_gate(
     progress.say(f"searching {len(keys):,} images of {baseline}")
     within = as_run(held.name, rank_within(RunFolder(baseline), keys, search or SearchRequest(), progress))
     verdict = gate(candidate, within, max_drop=max_drop, alpha=alpha, metric=metric)
-    return verdict.model_copy(update={"predicted": _predicted(candidate, held, data.whole_gallery)})
+    if known is None or known.whole_gallery is not None:
+        return verdict  # the baseline's own gallery is a part, and nothing is known of the whole
+    return verdict.model_copy(update={"predicted": _predicted(*aligned_queries([candidate, within, held]))})
 
 
-def _predicted(candidate: RankedRun, held: RankedRun, whole: int) -> Predicted | None:
-    if not SMALLEST_PART <= int(candidate.ranked.min()) < int(held.ranked.min()):
+def check_baseline(baseline: Path) -> EvaluationRecord:
+    """Looks whether a run can be the baseline of a fast gate, before anything is evaluated.
+
+    Returns:
+        Its record.
+
+    Raises:
+        DataError: It is no run folder with a record and embeddings.
+        IntegrityError: It is damaged.
+    """
+    record = read_record(baseline / RESULT_NAME)
+    for role in ROLES:
+        Store.open(RunFolder(baseline).embeddings(role))
+    return record
+
+
+def _predicted(candidate: RankedRun, within: RankedRun, held: RankedRun) -> Predicted | None:
+    rank, known, whole = (one.per_query["pessimistic"].fillna(0).to_numpy() for one in (candidate, within, held))
+    found = extrapolate_rank1(rank, known, int(candidate.ranked.min()), whole, int(held.ranked.min()))
+    if found is None:
         return None
-    order = held.per_query.index.get_indexer(candidate.per_query.index)
-    rank, known = (one.per_query["pessimistic"].fillna(0).to_numpy() for one in (candidate, held))
-    found = extrapolate_rank1(rank, int(candidate.ranked.min()), known[order], int(held.ranked.min()))
     return Predicted(
-        gallery=whole,
+        gallery=int(held.ranked.min()),
         rank1=found.value,
         low=found.low,
         high=found.high,

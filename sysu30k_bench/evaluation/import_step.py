@@ -10,7 +10,7 @@ import torch
 
 from sysu30k_bench.data.names import Labels
 from sysu30k_bench.data.open import open_test_set
-from sysu30k_bench.data.parts import limit_test_set, thin_distractors
+from sysu30k_bench.data.parts import part_of
 from sysu30k_bench.data.split import ROLES, Role, Split, TestSet
 from sysu30k_bench.data.trees.folder import FolderTree
 from sysu30k_bench.embeddings.features import Features, LabelledFeatures, match_to_split, read_features
@@ -123,10 +123,7 @@ def _matched(
     if request.data is None:
         raise UsageError("--data is missing: the lists tell who is in which image")
     test_set = open_test_set(request.data, request.dataset, request.split, progress)
-    if request.limit is not None:
-        test_set = limit_test_set(test_set, request.limit)
-    if request.distractors is not None:
-        test_set = thin_distractors(test_set, request.distractors)
+    test_set = part_of(test_set, request.limit, request.distractors)
     found = {role: match_to_split(request.checkpoint, features, test_set.split(role).keys) for role in ROLES}
     missing = [key for role in ROLES for key in found[role][1]]
     if missing and not request.skip_damaged:
@@ -153,6 +150,8 @@ def _own_lists(
             f"{request.checkpoint} has labels and no keys, so that its rows cannot be matched to images",
             hint="leave --data away to score it by its own labels, or write a file with keys (docs/adapters.md)",
         )
+    if request.limit is not None or request.distractors is not None:
+        raise UsageError("--limit and --distractors choose among keys, and this file has none", hint="leave them away")
     splits = {}
     for role in ROLES:
         own = features.labels[role]

@@ -11,7 +11,8 @@ _SPAN = 8
 _RESAMPLES = 2000
 _SEED = 30_001
 _STEEPEST = 4.0
-SMALLEST_PART = 64
+_SMALLEST_PART = 64
+_FEWEST_MISSES = 10
 
 
 class Extrapolation(NamedTuple):
@@ -20,7 +21,7 @@ class Extrapolation(NamedTuple):
     Attributes:
         value: The prediction.
         low: Lower end of its 95 % interval.
-        high: Upper end; never above rank-1 in the part, for whatever wins there wins in the whole.
+        high: Upper end; never above rank-1 in the part, for what loses there loses in the whole.
         hindsight: What the same prediction, made from a part as much smaller again, was off by.
     """
 
@@ -31,31 +32,45 @@ class Extrapolation(NamedTuple):
 
 
 def extrapolate_rank1(
-    rank: np.ndarray, ranked: int, known_rank: np.ndarray, known_ranked: int, level: float = 0.95
-) -> Extrapolation:
-    """Predicts rank-1 in the whole gallery from the ranks in a random part of it.
+    rank: np.ndarray,
+    known_rank: np.ndarray,
+    ranked: int,
+    whole_rank: np.ndarray,
+    whole: int,
+    level: float = 0.95,
+) -> Extrapolation | None:
+    """Predicts rank-1 in the whole gallery from the ranks in a part of it, by a run that was ranked in both.
 
-    Both runs' curves of rank-1 over smaller galleries are exact (hypergeometric, see `scaling_curve`). On the scale of
-    log odds the run's curve is taken to bend, beyond the part, as the known run's does, by the ratio of their slopes
-    over the last factor of eight before it. The interval is a percentile bootstrap over queries of both runs together,
-    widened by how far the same prediction was off where it can be looked up: from a part as many times smaller again.
+    Curves of rank-1 over smaller galleries than the part are exact (hypergeometric, see `scaling_curve`). On the scale
+    of log odds the run's curve is taken to go on, beyond the part, as the known run's does, by the ratio of their
+    slopes over the last factor of eight before it. Both were ranked in the very same part, so that what is peculiar to
+    it (it holds all other queries' matches) is in both curves. The interval is a percentile bootstrap over queries of
+    both runs together, widened by how far the same prediction was off where it can be looked up: from a part as many
+    times smaller again.
 
     Args:
         rank: (Q,) rank of the first match in the part, ties against it; 0 or less without one.
+        known_rank: (Q,) the same of the known run.
         ranked: Images ranked in the part.
-        known_rank: (Q,) the same of a run on the same queries in the whole gallery.
-        known_ranked: Images ranked in the whole.
+        whole_rank: (Q,) of the known run in the whole gallery.
+        whole: Images ranked there.
         level: Of the interval.
 
+    Returns:
+        None where the part says too little: it is tiny, or so easy that fewer than ten queries of either run miss.
+
     Raises:
-        ValueError: The whole is not larger than the part, or the part holds fewer than `SMALLEST_PART` images.
+        ValueError: The whole is not larger than the part.
     """
-    if not SMALLEST_PART <= ranked < known_ranked:
-        raise ValueError(f"a part of {ranked} images of {known_ranked} says nothing")
-    before = max(_SPAN * 2, round(ranked * ranked / known_ranked))
+    if ranked >= whole:
+        raise ValueError(f"{ranked} images are no part of {whole}")
+    fewest = min(int((one != 1).sum()) for one in (rank, known_rank))
+    if ranked < _SMALLEST_PART or fewest < _FEWEST_MISSES:
+        return None
+    before = max(_SPAN * 2, round(ranked * ranked / whole))
     sizes = np.array([max(2, before // _SPAN), before, max(2, ranked // _SPAN), ranked])
-    mine = _hits(rank, ranked, sizes)
-    theirs = _hits(known_rank, known_ranked, np.append(sizes, known_ranked))
+    mine, theirs = _hits(rank, ranked, sizes), _hits(known_rank, ranked, sizes)
+    theirs = np.column_stack([theirs, whole_rank == 1])
     hindsight = float(_bent(mine[:, :2].mean(0), theirs[:, [0, 1, 3]].mean(0), len(rank)) - mine[:, 3].mean())
     value = float(_bent(mine[:, 2:].mean(0), theirs[:, 2:].mean(0), len(rank)))
     rng = np.random.default_rng(_SEED)

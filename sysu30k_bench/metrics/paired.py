@@ -7,13 +7,14 @@ import math
 from scipy import optimize, stats
 
 
-def lowest_difference(won: int, lost: int, n: int, alpha: float) -> float:
+def lowest_difference(won: float, lost: float, n: int, alpha: float) -> float:
     """One-sided lower bound of a paired difference of proportions, by Tango's score test (Statist. Med., 1998).
 
     It holds where few pairs differ, or none: a bootstrap of no differences would be sure of everything.
 
     Args:
-        won: Pairs that only the second has.
+        won: Pairs that only the second has; fractions where pairs differ by less than a whole, whose spread is then
+            taken for larger than it is.
         lost: Pairs that only the first has.
         n: Pairs, at least 1.
         alpha: Chance that the real difference (second less first) is lower.

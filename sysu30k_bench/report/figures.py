@@ -23,11 +23,12 @@ def cmc(run: RankedRun, other: RankedRun | None = None) -> str:
     ranks = np.arange(1, 101)
     for one, colour in ((run, _COLOUR), *(((other, _OTHER),) if other else ())):
         first = one.per_query["pessimistic"].fillna(np.inf).to_numpy()
-        axis.plot(ranks, [100 * (first <= rank).mean() for rank in ranks], color=colour, label=one.name)
+        axis.plot(ranks, [100 * (first <= rank).mean() for rank in ranks], color=colour, label=f" {one.name}")
     axis.set_xscale("log")
     axis.set_ylim(0, 100)
     if other:
-        axis.legend(frameon=False)
+        for text in axis.legend(frameon=False).get_texts():
+            text.set_parse_math(False)
     return _svg(figure)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
+from sysu30k_bench.data.dataset_names import DATASETS
 from sysu30k_bench.data.images import DamagedImageError, ImageSource, decode
 from sysu30k_bench.data.open import open_test_set
 from sysu30k_bench.data.split import ROLES
@@ -20,7 +21,7 @@ from sysu30k_bench.results.record import EvaluationRecord
 from sysu30k_bench.search.ranking import TOP_NAME
 
 _HEIGHT, _WIDTH, _QUALITY = 128, 64, 85
-_IMPOSTORS = 6
+_IMPOSTORS, _NAMED = 6, 20
 _MAX_BYTES = 1 << 30
 
 
@@ -59,27 +60,32 @@ class Strip:
         return [("query", self.query), ("match", self.match), *(("impostor", tile) for tile in self.impostors)]
 
 
-def open_images(record: EvaluationRecord, root: Path | None) -> ImageSource:
+def open_images(record: EvaluationRecord, root: Path | None, keys: Iterable[str]) -> ImageSource:
     """Opens the images of a run.
 
     Args:
         record: What the run says of its data.
         root: Where they are now; where the run found them if None.
+        keys: Images that the run names.
 
     Raises:
         DataError: There is no test set.
-        UsageError: It is another one than the run's.
+        UsageError: It is another one than the run's, or the run is of no images.
     """
+    if record.data.dataset not in DATASETS:
+        raise UsageError("this run is of a features file with its own labels: there are no images", hint="no --images")
     place = root or Path(record.data.root)
     if not place.exists():
         raise DataError(f"the images are not at {place} any more", hint="say where they are with --data")
     test_set = open_test_set(place, record.data.dataset, record.data.split)
-    whole = record.data.whole_gallery is None
-    for role in ROLES if whole else ROLES[:1]:
-        if test_set.split(role).fingerprint != getattr(record.data, f"{role}_fingerprint"):
-            if any("--limit" in reason for reason in record.not_official_because):
-                continue
-            raise UsageError(f"{place} holds other {role} images than the run was made of")
+    known = {key for role in ROLES for key in test_set.split(role).keys}
+    missing = sorted(set(keys) - known)
+    if missing:
+        raise UsageError(
+            f"{place} is not what the run was made of: {len(missing)} of its images are not there",
+            details=missing[:_NAMED],
+            hint="say where its images are with --data",
+        )
     return test_set.images
 
 

@@ -14,7 +14,7 @@ from sysu30k_bench.metrics.health import hubness
 from sysu30k_bench.report.figures import cmc, margins, rank_histogram, scaling
 from sysu30k_bench.report.montage import open_images, read_top, strips
 from sysu30k_bench.results.compare import compare
-from sysu30k_bench.results.ranked_run import aligned, read_run
+from sysu30k_bench.results.ranked_run import aligned, read_runs
 from sysu30k_bench.search.ranking import RANKING_NAME, TOP_NAME, read_ranking
 
 _SHOWN, _STRIPS = 15, 8
@@ -47,13 +47,15 @@ def make_report(folder: Path, other: Path | None = None, *, images: bool = False
     """
     from jinja2 import Environment, StrictUndefined
 
-    run = read_run(folder)
-    if run.record is None:
+    paths = [folder] if other is None else [folder, other]
+    runs = aligned(read_runs(paths))
+    run, second = runs[0], runs[1] if other is not None else None
+    record = run.record
+    if record is None:
         raise UsageError(f"{folder} has no result.json", hint="make it with `sysu30k-bench eval` or `score`")
-    second = aligned([run, read_run(other)])[1] if other is not None else None
     text = resources.files("sysu30k_bench.report").joinpath("report.html.j2").read_text("utf-8")
     template = Environment(autoescape=True, undefined=StrictUndefined).from_string(text)
-    metrics = run.record.metrics
+    metrics = record.metrics
     table = read_ranking(folder / RANKING_NAME).table
     near, worst = _near_misses(table), table.sort_values("rank_high", ascending=False, kind="stable")
     pair = compare([run, second]).pairs[0] if second is not None else None
@@ -63,14 +65,15 @@ def make_report(folder: Path, other: Path | None = None, *, images: bool = False
     top = read_top(folder) if (folder / TOP_NAME).is_file() or images else None
     montage = []
     if images and top is not None:
-        source = open_images(run.record, data)
+        named = [*table["query"], *table.loc[table["match"] != "", "match"], *top["gallery"]]
+        source = open_images(record, data, named)
         montage = [(title, strips(source, table, top, keys[:_STRIPS])) for title, keys in shown.items() if keys]
     return template.render(
         run=run,
         local=images,
         montage=montage,
         hubs=hubness(top) if top is not None else None,
-        record=run.record,
+        record=record,
         numbers=[(title, getattr(metrics, name)) for name, title in _TITLES.items()],
         figures=[
             ("Cumulative match characteristic", cmc(run, second)),

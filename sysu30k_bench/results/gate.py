@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from sysu30k_bench.errors import UsageError
@@ -55,11 +56,11 @@ class Verdict(BaseModel):
         run: The candidate.
         baseline: What it is held against.
         n: Queries.
-        run_value: Of the candidate.
-        baseline_value: Of the baseline.
+        run_value: Of the candidate; for rank-k the share of hits with every tie against the match.
+        baseline_value: Of the baseline, likewise.
         difference: Candidate less baseline.
-        bound: One-sided lower bound of the difference at level `alpha`: Tango's score bound of the share of hits (ties
-            against the match) for rank-k, a paired bootstrap for the others.
+        bound: One-sided lower bound of the difference at level `alpha`: Tango's score bound, for metrics that are no
+            shares of hits with parts of queries won and lost, and then the lower of it and of a paired bootstrap.
         max_drop: The largest drop that may be.
         alpha: Chance of passing a run that is worse by just that much.
         lost: Queries that the baseline alone has at rank 1.
@@ -116,12 +117,12 @@ def gate(
     if not 0 <= max_drop < 1 or not 0 < alpha < 0.5:
         raise UsageError("max_drop must be from 0 to 1, and alpha from 0 to 0.5")
     held, candidate = aligned([baseline, run])
-    before, after = held.per_query[metric].to_numpy(), candidate.per_query[metric].to_numpy()
+    before, after = _contributions(held, metric), _contributions(candidate, metric)
     change = paired_difference(before, after, level=1 - 2 * alpha)
-    bound = change.low
-    if metric.startswith("rank"):
-        first, second = (one.per_query["pessimistic"].to_numpy() <= int(metric[4:]) for one in (held, candidate))
-        bound = lowest_difference(int((second & ~first).sum()), int((first & ~second).sum()), len(before), alpha)
+    gain = after - before
+    bound = lowest_difference(float(gain.clip(0).sum()), float(-gain.clip(None, 0).sum()), len(gain), alpha)
+    if not metric.startswith("rank"):
+        bound = min(bound, change.low)
     keys = held.per_query.index.to_numpy()
     outcome: Outcome = "passed" if bound > -max_drop else "worse" if change.value < -max_drop else "not shown"
     return Verdict(
@@ -142,6 +143,13 @@ def gate(
         reason=_reason(outcome, metric, change.value, bound, max_drop, alpha, len(before)),
         gallery=int(candidate.ranked.min()),
     )
+
+
+def _contributions(run: RankedRun, metric: str) -> np.ndarray:
+    """What each query adds: for rank-k whether it is a hit with every tie against it, so that it is all or nothing."""
+    if metric.startswith("rank"):
+        return (run.per_query["pessimistic"].to_numpy() <= int(metric[4:])).astype(float)
+    return run.per_query[metric].to_numpy()
 
 
 def _reason(outcome: Outcome, metric: str, value: float, bound: float, max_drop: float, alpha: float, n: int) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -62,11 +62,48 @@ def as_run(name: str, ranking: Ranking, record: EvaluationRecord | None = None) 
     return RankedRun(name, per_query, (per_query["pessimistic"] <= 1).to_numpy(), ranked, record)
 
 
+def read_runs(paths: Sequence[Path]) -> list[RankedRun]:
+    """Reads several runs; those that would have one name are named with the folder above them.
+
+    Raises:
+        DataError: There is no ranking.
+        IntegrityError: A ranking or record is damaged.
+    """
+    runs = [read_run(path) for path in paths]
+    names = [run.name for run in runs]
+    return [
+        replace(run, name=f"{path.resolve().parent.name}/{run.name}") if names.count(run.name) > 1 else run
+        for run, path in zip(runs, paths, strict=True)
+    ]
+
+
 def aligned(runs: Sequence[RankedRun]) -> list[RankedRun]:
     """Brings runs into one order of queries.
 
     Raises:
         UsageError: They are of other queries, or of galleries of other sizes or lists: pairs of queries mean nothing.
+    """
+    out = aligned_queries(runs)
+    first = out[0]
+    for run in out[1:]:
+        other = int((run.ranked.to_numpy() != first.ranked.to_numpy()).sum())
+        if other:
+            raise UsageError(
+                f"{other} queries rank galleries of other sizes in {first.name} and {run.name}",
+                hint="compare runs on the same images (those that one run skipped as damaged count); a part of the "
+                "distractors goes with `gate --fast`",
+            )
+        lists = [one.record.data.gallery_fingerprint for one in (first, run) if one.record is not None]
+        if len(set(lists)) > 1:
+            raise UsageError(f"{first.name} and {run.name} searched other galleries of the same size")
+    return out
+
+
+def aligned_queries(runs: Sequence[RankedRun]) -> list[RankedRun]:
+    """Brings runs into one order of queries, whatever they were searched in.
+
+    Raises:
+        UsageError: They are of other queries.
     """
     first = runs[0]
     out = [first]
@@ -80,14 +117,5 @@ def aligned(runs: Sequence[RankedRun]) -> list[RankedRun]:
             )
         order = run.per_query.index.get_indexer(first.per_query.index)
         ranked = run.ranked.loc[first.ranked.index]
-        other = int((ranked.to_numpy() != first.ranked.to_numpy()).sum())
-        if other:
-            raise UsageError(
-                f"{other} queries rank galleries of other sizes in {first.name} and {run.name}",
-                hint="compare runs on the same gallery, or a part of it with `gate --fast`",
-            )
-        lists = [one.record.data.gallery_fingerprint for one in (first, run) if one.record is not None]
-        if len(set(lists)) > 1:
-            raise UsageError(f"{first.name} and {run.name} searched other galleries of the same size")
         out.append(RankedRun(run.name, run.per_query.iloc[order], run.hit[order], ranked, run.record))
     return out

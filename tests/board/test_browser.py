@@ -99,9 +99,28 @@ def test_every_view_has_a_link(page: Page, made_site: Path) -> None:  # noqa: F8
     page.goto((made_site / "index.html").as_uri() + "#sort=__proto__&q=%3Cscript%3E&supervision=no+such")
     page.reload()
     assert shown(page) == []
+    page.goto((made_site / "index.html").as_uri() + "#status=no+such")
+    page.reload()
+    assert len(shown(page)) == 14
     page.goto((made_site / "index.html").as_uri() + "#row-dgl")
     page.reload()
     assert len(shown(page)) == 14
+
+
+def test_links_to_places_in_the_page_keep_the_view(page: Page) -> None:
+    page.get_by_label("Search").fill("alpha")
+    assert shown(page) == ["Alpha"]
+    page.get_by_role("link", name="Rank-1 and gallery size").click()
+    assert page.url.endswith("#scaling")
+    assert shown(page) == ["Alpha"]
+    assert page.get_by_label("Search").input_value() == "alpha"
+
+
+def test_the_search_finds_sources_and_not_the_words_of_links(page: Page) -> None:
+    page.get_by_label("Search").fill("example.org/code")
+    assert set(shown(page)) == {"Alpha", "Beta", "Gamma"}
+    page.get_by_label("Search").fill("ranking")
+    assert shown(page) == []
 
 
 def test_all_of_it_works_by_keyboard(page: Page) -> None:
@@ -136,6 +155,10 @@ def test_a_row_and_its_strip(page: Page) -> None:
     assert boxes[1] is not None
     assert boxes[1]["x"] == boxes[0]["x"]
     assert boxes[1]["y"] > boxes[0]["y"]
+    before = page.locator("#readout").inner_text()
+    page.locator("#strip").press("Alt+ArrowDown")
+    page.locator("#strip").press("Control+Home")
+    assert page.locator("#readout").inner_text() == before
     page.locator("#q42").click()
     assert page.locator("#readout").inner_text().startswith("q42: rank ")
     page.get_by_role("link", name="Leaderboard").click()

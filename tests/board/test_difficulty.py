@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from sysu30k_bench.board.difficulty import difficulty
 from sysu30k_bench.errors import DataError
@@ -32,7 +33,8 @@ def test_by_hand(tmp_path: Path) -> None:
     assert set(found.unsolved.index) == {"q3", "q4"}
     assert found.table.loc["q3", "best"] == 700
     assert found.table.loc["q3", "by"] == "row2"
-    assert found.table.loc["q3", "chance"] == pytest.approx(1 - 0.3**3)
+    assert found.table.loc["q3", "chance"] == pytest.approx(stats.chi2.sf(-2 * np.log(0.9 * 0.8 * 0.7), 6))
+    assert found.table.loc["q4", "by"] == ""
     assert list(found.suspects.index) == ["q3"]
 
 
@@ -42,6 +44,14 @@ def test_of_random_orders_nearly_all_are_suspects_and_of_solved_queries_none(tmp
     assert 0.93 < len(chance.suspects) / 2000 < 0.97
     good = difficulty(runs(tmp_path / "good", [1] * 500, [2] * 500))
     assert len(good.suspects) == 0
+
+
+@pytest.mark.parametrize(("rows", "rank"), [(14, 1_800), (105, 240), (14, 30_000)])
+def test_ranks_that_are_all_far_from_random_are_no_suspects_however_many_rows(
+    tmp_path: Path, rows: int, rank: int
+) -> None:
+    found = difficulty(runs(tmp_path, *[[rank]] * rows, gallery=478_731))
+    assert len(found.suspects) == 0
 
 
 def test_rows_of_other_queries_are_left_out_and_galleries_may_differ(tmp_path: Path) -> None:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -70,6 +74,7 @@ def test_a_checkpoint_against_a_whole_baseline(
     truth = float((known["rank_high"] == 1).mean())
     assert predicted["gallery"] == 560
     assert predicted["baseline"] == pytest.approx(truth)
+    assert predicted["rank1"] == pytest.approx(truth)  # the same network
     assert predicted["low"] <= truth <= predicted["high"] <= verdict["run_value"]
     assert "in the whole gallery of 560 rank1 is predicted" in (tmp_path / "gate.md").read_text()
     case = ET.parse(tmp_path / "gate.xml").getroot().find("testcase/system-out")  # noqa: S314  our own
@@ -95,7 +100,13 @@ def test_a_worse_run_fails_and_two_parts_are_paired_without_a_prediction(
     assert same.json["outcome"] == "worse"
     assert same.json["predicted"] is None
     against = bench("gate", worse, "--fast", "--baseline", baseline, "--json")
-    assert (against.code, against.json["predicted"]["rank1"]) == (1, 0.0)
+    assert against.code == 1
+    assert against.json["predicted"]["rank1"] == pytest.approx(0, abs=1e-3)
+    larger = tmp_path / "larger"
+    words = ["eval", stripes_checkpoint, "--data", data, "--output", larger, "--distractors", "200"]
+    assert bench(*words).code == 0
+    nested = bench("gate", part, "--fast", "--baseline", larger, "--json", "--max-drop", "10pp")
+    assert (nested.code, nested.json["predicted"], nested.json["lost"]) == (0, None, [])
 
 
 def test_what_fast_cannot_do(
@@ -106,8 +117,19 @@ def test_what_fast_cannot_do(
     unpaired = bench("gate", part, "--baseline", baseline)
     assert (unpaired.code, "galleries of other sizes" in unpaired.err) == (2, True)
     assert "--fast" in unpaired.err
-    stray = bench("gate", part, "--baseline", baseline, "--data", data)
-    assert (stray.code, "for --fast" in stray.err) == (2, True)
+    for words, said in (
+        ([part, "--data", data], "--data: for --fast"),
+        ([part, "--device", "cpu"], "--device: for --fast"),
+        ([stripes_checkpoint], "--fast evaluates a checkpoint"),
+        ([part, "--fast", "--data", data, "--distractors", "7"], "--data, --distractors: "),
+        ([part / "ranking.csv", "--fast"], "a ranking alone has no images"),
+    ):
+        stray = bench("gate", *words, "--baseline", baseline)
+        assert (stray.code, said in stray.err) == (2, True), stray.err
+    early = bench("gate", stripes_checkpoint, "--fast", "--data", data, "--baseline", tmp_path / "no", cwd=tmp_path)
+    assert (early.code, (tmp_path / "runs").exists()) == (3, False)
+    both = bench("eval", stripes_checkpoint, "--data", data, "--limit", "5", "--distractors", "5", cwd=tmp_path)
+    assert (both.code, "exclude each other" in both.err) == (2, True)
     lone = bench("gate", stripes_checkpoint, "--fast", "--baseline", baseline, cwd=tmp_path)
     assert (lone.code, "--data is missing" in lone.err) == (2, True)
     other = tmp_path / "other"
@@ -121,3 +143,15 @@ def test_what_fast_cannot_do(
         (bare / name).write_bytes((baseline / name).read_bytes())
     lost = bench("gate", part, "--fast", "--baseline", bare)
     assert (lost.code, "no embedding store" in lost.err) == (3, True)
+
+
+def test_processes_that_share_a_gate_say_its_verdict_once(
+    data: Path, stripes_checkpoint: Path, baseline: Path, tmp_path: Path
+) -> None:
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m"]
+    command += ["sysu30k_bench", "gate", str(stripes_checkpoint), "--fast", "--data", str(data), "--distractors", "90"]
+    command += ["--baseline", str(baseline), "--max-drop", "10pp", "--device", "cpu", "--json"]
+    env = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=env, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["outcome"] == "passed"

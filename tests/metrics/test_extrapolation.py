@@ -5,15 +5,21 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sysu30k_bench.metrics.extrapolation import extrapolate_rank1
+from sysu30k_bench.metrics.extrapolation import Extrapolation, extrapolate_rank1
 
-QUERIES, WHOLE, PART = 1000, 200_000, 20_000
+QUERIES, KEPT, WHOLE, PART = 1000, 1000, 200_000, 20_000
 
 
-def ranks(rng: np.random.Generator, share: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Ranks in the whole, and in a part of the others drawn from it, of queries that a share of the others beats."""
-    before = rng.binomial(WHOLE - 1, share)
-    return 1 + before, 1 + rng.hypergeometric(before, WHOLE - 1 - before, PART - 1)
+def ranks(rng: np.random.Generator, share: np.ndarray, worse: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
+    """Ranks in the whole and in a part, of queries that a share of the others beats.
+
+    The part holds all of the first thousand others, the matches of other queries, which may be worse impostors, and a
+    random part of the rest.
+    """
+    near = rng.binomial(KEPT - 1, np.minimum(share * worse, 1))
+    far = rng.binomial(WHOLE - KEPT, share)
+    drawn = rng.hypergeometric(far, WHOLE - KEPT - far, PART - KEPT)
+    return 1 + near + far, 1 + near + drawn
 
 
 def shares(rng: np.random.Generator, kind: str, shift: float) -> np.ndarray:
@@ -26,51 +32,66 @@ def shares(rng: np.random.Generator, kind: str, shift: float) -> np.ndarray:
     return rng.beta(0.15 + 0.05 * shift, 2.0, QUERIES)
 
 
+def predict(mine: tuple[np.ndarray, np.ndarray], known: tuple[np.ndarray, np.ndarray]) -> Extrapolation:
+    found = extrapolate_rank1(mine[1], known[1], PART, known[0], WHOLE)
+    assert found is not None
+    return found
+
+
 @pytest.mark.parametrize("kind", ["log-normal", "two kinds", "beta"])
 @pytest.mark.parametrize("shift", [-0.3, 0.0, 0.3])
-def test_intervals_hold_the_truth(kind: str, shift: float) -> None:
+@pytest.mark.parametrize("worse", [1.0, 20.0])
+def test_intervals_hold_the_truth(kind: str, shift: float, worse: float) -> None:
     rng = np.random.default_rng(7)
     held, errors = 0, []
     for _ in range(20):
-        whole, part = ranks(rng, shares(rng, kind, 0.0))
-        known, _ = ranks(rng, shares(rng, kind, shift))
-        found = extrapolate_rank1(part, PART, known, WHOLE)
-        truth = float((whole == 1).mean())
+        mine = ranks(rng, shares(rng, kind, 0.0), worse)
+        found = predict(mine, ranks(rng, shares(rng, kind, shift), worse))
+        truth = float((mine[0] == 1).mean())
         held += found.low <= truth <= found.high
         errors.append(found.value - truth)
     assert held >= 18
     assert abs(np.mean(errors)) < 0.02
 
 
-def test_the_same_run_predicts_itself() -> None:
+def test_a_run_predicts_itself_exactly_whatever_the_part_is_like() -> None:
     rng = np.random.default_rng(1)
-    whole, part = ranks(rng, shares(rng, "log-normal", 0.0))
-    found = extrapolate_rank1(part, PART, whole, WHOLE)
-    assert found.value == pytest.approx(float((whole == 1).mean()), abs=0.02)
-    assert abs(found.hindsight) < 0.02
-    assert found == extrapolate_rank1(part, PART, whole, WHOLE)
+    for worse in (1.0, 50.0):
+        mine = ranks(rng, shares(rng, "log-normal", 0.0), worse)
+        found = predict(mine, mine)
+        assert found.value == pytest.approx(float((mine[0] == 1).mean()), abs=1e-9)
+        assert found.hindsight == pytest.approx(0, abs=1e-9)
+        assert found == predict(mine, mine)
 
 
 def test_never_above_the_part_and_never_outside_zero_and_one() -> None:
     rng = np.random.default_rng(2)
     for mine, theirs in ((1.0, -1.0), (-1.0, 1.0)):
-        _, part = ranks(rng, shares(rng, "log-normal", mine))
-        known, _ = ranks(rng, shares(rng, "log-normal", theirs))
-        found = extrapolate_rank1(part, PART, known, WHOLE)
-        assert 0 <= found.low <= found.value <= found.high <= (part == 1).mean()
+        part = ranks(rng, shares(rng, "log-normal", mine))
+        found = predict(part, ranks(rng, shares(rng, "log-normal", theirs)))
+        assert 0 <= found.low <= found.value <= found.high <= (part[1] == 1).mean()
 
 
-@pytest.mark.parametrize(("mine", "value"), [(1, 1.0), (PART, 0.0), (0, 0.0)])
-def test_runs_that_solve_everything_or_nothing(mine: int, value: float) -> None:
+def test_of_a_part_that_is_too_easy_nothing_is_said() -> None:
     rng = np.random.default_rng(3)
-    known, _ = ranks(rng, shares(rng, "log-normal", 0.0))
-    found = extrapolate_rank1(np.full(QUERIES, mine), PART, known, WHOLE)
-    assert found.value == pytest.approx(value, abs=0.02)
-    flat = extrapolate_rank1(np.full(QUERIES, 3), PART, np.full(QUERIES, 1), WHOLE)
-    assert 0 <= flat.low <= flat.value <= flat.high <= 1
+    known = ranks(rng, shares(rng, "log-normal", 0.0))
+    easy = np.where(np.arange(QUERIES) < 9, 5, 1)
+    assert extrapolate_rank1(easy, known[1], PART, known[0], WHOLE) is None
+    assert extrapolate_rank1(known[1], easy, PART, easy, WHOLE) is None
+    assert extrapolate_rank1(np.where(np.arange(QUERIES) < 10, 5, 1), known[1], PART, known[0], WHOLE) is not None
+    assert extrapolate_rank1(known[1], known[1], 50, known[0], WHOLE) is None
 
 
-@pytest.mark.parametrize(("part", "whole"), [(20, 1000), (1000, 1000), (2000, 1000)])
-def test_parts_that_say_nothing(part: int, whole: int) -> None:
-    with pytest.raises(ValueError, match="says nothing"):
-        extrapolate_rank1(np.ones(10), part, np.ones(10), whole)
+@pytest.mark.parametrize("mine", [PART, 0])
+def test_what_loses_every_query_in_the_part_loses_them_in_the_whole(mine: int) -> None:
+    rng = np.random.default_rng(3)
+    known = ranks(rng, shares(rng, "log-normal", 0.0))
+    found = extrapolate_rank1(np.full(QUERIES, mine), known[1], PART, known[0], WHOLE)
+    assert found is not None
+    assert (found.low, found.value, found.high) == pytest.approx((0, 0, 0), abs=1e-3)
+
+
+@pytest.mark.parametrize(("part", "whole"), [(1000, 1000), (2000, 1000)])
+def test_what_is_no_part(part: int, whole: int) -> None:
+    with pytest.raises(ValueError, match="are no part"):
+        extrapolate_rank1(np.ones(10), np.ones(10), part, np.ones(10), whole)

@@ -57,7 +57,7 @@ def pixels_of(address: str) -> np.ndarray:
 def test_strips_hold_the_query_its_match_and_the_impostors_in_order(run: Path, data: Path) -> None:
     table, top = read_ranking(run / "ranking.csv").table, read_top(run)
     query = str(table.sort_values("rank_high").iloc[-1]["query"])
-    source = open_images(read_record(run / "result.json"), None)
+    source = open_images(read_record(run / "result.json"), None, table["query"])
     (strip,) = strips(source, table, top, [query])
     row = table[table["query"] == query].iloc[0]
     assert strip.query.key == query
@@ -96,14 +96,17 @@ def test_the_page_with_images_says_that_it_is_local(bench: Bench, run: Path, dat
 def test_images_that_are_gone_other_or_damaged(run: Path, own_twin: Path, data: Path, tmp_path: Path) -> None:
     record = read_record(run / "result.json")
     with pytest.raises(DataError, match=r"not at .* any more"):
-        open_images(record, tmp_path / "gone")
-    with pytest.raises(UsageError, match="holds other query images"):
-        open_images(record, own_twin)
+        open_images(record, tmp_path / "gone", [])
+    with pytest.raises(UsageError, match="of its images are not there"):
+        make_report(run, images=True, data=own_twin)
+    own = record.model_copy(update={"data": record.data.model_copy(update={"dataset": "own-labels"})})
+    with pytest.raises(UsageError, match="its own labels"):
+        open_images(own, None, [])
     moved = Path(shutil.copytree(data, tmp_path / "moved"))
     table = read_ranking(run / "ranking.csv").table
     query = str(table.iloc[0]["query"])
     (moved / "sysu_test_set_all" / query).write_bytes(b"no image")
-    (strip,) = strips(open_images(record, moved), table, read_top(run), [query])
+    (strip,) = strips(open_images(record, moved, [query]), table, read_top(run), [query])
     assert (strip.query.address, strip.match.address[:5]) == ("", "data:")
     assert 'class="lost"' in make_report(run, images=True, data=moved) or query not in make_report(run)
 

@@ -104,6 +104,14 @@ def test_against_another_run(run: Path, tmp_path: Path) -> None:
         make_report(strangers)
 
 
+def test_names_that_look_like_formulas_and_runs_of_one_name(run: Path, tmp_path: Path) -> None:
+    for name in ("a$\\frac$b", "_hidden"):
+        shutil.copytree(run, tmp_path / name)
+        assert name in outline(make_report(run, tmp_path / name)).text
+    shutil.copytree(run, tmp_path / "deeper" / "run")
+    assert "Against deeper/run" in outline(make_report(run, tmp_path / "deeper" / "run")).text
+
+
 def test_as_a_command(bench: Bench, run: Path, tmp_path: Path) -> None:
     done = bench("report", run)
     assert done.code == 0, done.err

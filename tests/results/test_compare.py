@@ -12,7 +12,7 @@ from statsmodels.stats.contingency_tables import mcnemar as statsmodels_mcnemar
 from sysu30k_bench.errors import DataError, IntegrityError, UsageError
 from sysu30k_bench.results.compare import compare, least_difference, mcnemar, paired_difference
 from sysu30k_bench.results.gate import gate
-from sysu30k_bench.results.ranked_run import aligned, read_run
+from sysu30k_bench.results.ranked_run import RankedRun, aligned, read_run, read_runs
 from sysu30k_bench.results.verdict_forms import junit, markdown
 from sysu30k_bench.search.ranking import COLUMNS
 
@@ -190,3 +190,55 @@ def test_forms_are_escaped(tmp_path: Path) -> None:
     assert "<script>" not in text
     assert "a\\|b" in text
     assert all(line.count(" | ") == 1 for line in text.splitlines()[2:9])
+
+
+def test_ties_count_on_both_sides_of_the_gate_alike(tmp_path: Path) -> None:
+    """Two hundred queries that tie in the baseline and lose outright in the candidate: no hit of either, no drop."""
+    tied = write_ranking(tmp_path / "tied", [1] * 1000)
+    path = tied / "ranking.csv"
+    table = pd.read_csv(path)
+    table.loc[:199, "rank_high"] = 2
+    table.to_csv(path, index=False)
+    lost = write_ranking(tmp_path / "lost", [2] * 200 + [1] * 800)
+    for metric in ("rank1", "rank5"):
+        verdict = gate(read_run(lost), read_run(tied), max_drop=0.01, metric=metric)
+        assert verdict.bound <= verdict.difference == 0
+    back = gate(read_run(tied), read_run(lost), max_drop=0.01)
+    assert (back.difference, back.run_value) == (0, 0.8)
+    worse = gate(read_run(lost), read_run(write_ranking(tmp_path / "good", [1] * 1000)), max_drop=0.01)
+    assert (worse.outcome, worse.difference) == ("worse", pytest.approx(-0.2))
+
+
+@pytest.mark.parametrize("metric", ["ap_standard", "ap_trapezoid", "minp"])
+def test_one_query_proves_nothing_for_any_metric(tmp_path: Path, metric: str) -> None:
+    run = read_run(write_ranking(tmp_path / "one", [3]))
+    verdict = gate(run, run, max_drop=0.01, metric=metric)
+    assert verdict.outcome == "not shown"
+    assert verdict.bound < -0.5
+
+
+@pytest.mark.parametrize(("queries", "drop"), [(60, 0.01), (300, 0.01), (1000, 0.002)])
+def test_size_of_the_gate_for_average_precision(monkeypatch: pytest.MonkeyPatch, queries: int, drop: float) -> None:
+    """Of candidates that are worse by just the limit, at most some five in a hundred pass."""
+    monkeypatch.setattr("sysu30k_bench.results.compare.RESAMPLES", 500)
+    rng = np.random.default_rng(5)
+    share = 4 * drop / 3  # of the queries that fall from rank 1 to rank 4: each loses three quarters
+    keys = [f"q{number}" for number in range(queries)]
+    passed = 0
+    for _ in range(120):
+        before = np.ones(queries, int)
+        after = np.where(rng.random(queries) < share, 4, 1)
+        runs = [run_of(keys, ranks) for ranks in (after, before)]
+        passed += gate(*runs, max_drop=drop, metric="ap_standard").passed
+    assert passed / 120 <= 0.1
+
+
+def run_of(keys: list[str], ranks: np.ndarray) -> RankedRun:
+    per_query = pd.DataFrame({"rank1": ranks == 1, "ap_standard": 1 / ranks, "pessimistic": ranks}, index=keys)
+    return RankedRun("run", per_query, ranks == 1, pd.Series(1000, index=keys), None)
+
+
+def test_runs_of_one_name_are_told_apart(tmp_path: Path) -> None:
+    paths = [write_ranking(tmp_path / place / "run", [1, 2]) for place in ("new", "released")]
+    assert [run.name for run in read_runs(paths)] == ["new/run", "released/run"]
+    assert [run.name for run in read_runs(paths[:1])] == ["run"]

@@ -13,7 +13,7 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined
 from sysu30k_bench.board.difficulty import CHANCE, Difficulty, difficulty
 from sysu30k_bench.board.rows import Row
 from sysu30k_bench.board.site.plot import scaling_plot
-from sysu30k_bench.board.site.view import bucket_counts, pair_cells, per_cent, squares, view
+from sysu30k_bench.board.site.view import bucket_counts, pair_cells, pairs_table, per_cent, squares, view
 from sysu30k_bench.board.standing import significance
 from sysu30k_bench.data.published import published_counts
 from sysu30k_bench.results.ranked_run import RankedRun
@@ -57,7 +57,7 @@ def pages(
     bibtex: Mapping[str, str],
     confirmations: Mapping[str, list[str]],
 ) -> dict[str, bytes]:
-    """Makes every HTML page.
+    """Makes every page, and the table of pairs.
 
     Args:
         rows: Best first.
@@ -80,6 +80,7 @@ def pages(
     published = published_counts()["sysu30k"]
     readings = sorted(reading.count for reading in published.gallery)
     gallery = readings[len(readings) // 2]
+    tests = significance(rows, evidence)
     made = {
         "index.html": environment.get_template("index.html.j2").render(
             views=views,
@@ -91,7 +92,7 @@ def pages(
             supervisions=sorted({row.supervision for row in rows}),
             statuses=[status for status in _MEANINGS if any(row.status == status for row in rows)],
             plot=scaling_plot(rows, evidence, gallery),
-            matrix=pair_cells(rows, significance(rows, evidence)),
+            matrix=pair_cells(rows, tests),
             pairs=len(rows) * (len(rows) - 1) // 2,
             difficulty=hard,
         )
@@ -115,6 +116,7 @@ def pages(
         )
     if hard is not None:
         made["queries.html"] = environment.get_template("queries.html.j2").render(found=hard, lists=_lists(hard))
+    made["data/pairs.csv"] = pairs_table(rows, tests).to_csv(index=False, lineterminator="\n")
     return {name: text.encode() for name, text in made.items()}
 
 
@@ -152,9 +154,9 @@ def _lists(found: Difficulty) -> list[tuple[str, str, list[tuple[str, str, str]]
         ("Solved by one row alone", "Where a method has something that the others lack.", _listed(alone)),
         (
             "Label-noise suspects",
-            f"No row finds the match any better than the best of {count} random orders would (chance {CHANCE:g} or "
-            "more): the label may be wrong, or the image shows too little. Rows are not independent: it names what to "
-            "look at, no more.",
+            f"The ranks that {count} rows give the match are together no better than random ones (Fisher's "
+            f"combination, p of {CHANCE:g} or more): the label may be wrong, or the image shows too little. It names "
+            "what to look at, no more.",
             _listed(found.suspects),
         ),
     ]

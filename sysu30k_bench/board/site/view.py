@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import combinations
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 
 from sysu30k_bench.board.rows import STATUSES, Row
 from sysu30k_bench.board.standing import LEVEL, Apart
@@ -103,6 +105,18 @@ def _bucket(rank: float) -> int:
 def pair_cells(rows: list[Row], tests: Mapping[tuple[str, str], Apart]) -> list[list[PairCell]]:
     """The lower half of the table of pairs, in the order of the rows; each row ends before its diagonal."""
     return [[_cell(tests[one.id, other.id]) for other in rows[:number]] for number, one in enumerate(rows)]
+
+
+def pairs_table(rows: list[Row], tests: Mapping[tuple[str, str], Apart]) -> pd.DataFrame:
+    """Lists every pair: ids, how it was tested, p, and p after Holm's correction."""
+    found = [(one, other, tests[one.id, other.id]) for one, other in combinations(rows, 2)]
+    return pd.DataFrame(
+        [
+            (one.id, other.id, "mcnemar" if test.paired else "independent", test.p, test.holm)
+            for one, other, test in found
+        ],
+        columns=["better", "worse", "test", "p", "p_holm"],
+    )
 
 
 def _cell(test: Apart) -> PairCell:
