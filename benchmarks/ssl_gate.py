@@ -92,7 +92,7 @@ def bench(*words: object) -> int:
 
 
 @click.command()
-@click.option("--epochs", default=12, show_default=True)
+@click.option("--epochs", default=6, show_default=True)
 @click.option("--batch", default=96, show_default=True)
 @click.option("--people", default=400, show_default=True, help="To train on, twelve images each.")
 @click.option("--distractors", default=3000, show_default=True)
