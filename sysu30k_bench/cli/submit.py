@@ -56,4 +56,5 @@ def submit(run: Path, board: Path, dry_run: bool, as_json: bool, **said: Any) ->
         return
     for path in paths:
         stdout_console().print(str(path), markup=False, soft_wrap=True)
-    stdout_console().print(f"next: sysu30k-bench leaderboard check {board}", markup=False, soft_wrap=True)
+    for step in (f"render {board} --no-site", f"check {board}"):
+        stdout_console().print(f"next: sysu30k-bench leaderboard {step}", markup=False, soft_wrap=True)
