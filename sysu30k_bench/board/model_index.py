@@ -3,16 +3,7 @@
 from __future__ import annotations
 
 from sysu30k_bench.board.rows import SCORES, Row
-
-_NAMES = {
-    "rank1": "rank-1",
-    "rank5": "rank-5",
-    "rank10": "rank-10",
-    "rank20": "rank-20",
-    "ap_standard": "AP (standard)",
-    "ap_trapezoid": "AP (trapezoid)",
-    "minp": "mINP",
-}
+from sysu30k_bench.results.titles import TITLES
 
 
 def model_index(row: Row) -> bytes:
@@ -35,7 +26,7 @@ def model_index(row: Row) -> bytes:
     metrics = [
         {
             "type": name,
-            "name": _NAMES[name],
+            "name": TITLES[name],
             "value": round(getattr(row, name) * 100, 4),
             "args": {"n": row.n, "status": row.status},
         }

@@ -13,17 +13,8 @@ from rich.text import Text
 from sysu30k_bench.board.rows import Row, neighbours
 from sysu30k_bench.evaluation.splits import SplitSummary
 from sysu30k_bench.results.record import RESULT_NAME, EvaluationRecord, Metrics
+from sysu30k_bench.results.titles import TITLES
 from sysu30k_bench.search.ranking import RANKING_NAME, TOP_NAME
-
-_NAMES = {
-    "rank1": "rank-1",
-    "rank5": "rank-5",
-    "rank10": "rank-10",
-    "rank20": "rank-20",
-    "ap_standard": "AP (standard)",
-    "ap_trapezoid": "AP (trapezoid)",
-    "minp": "mINP",
-}
 
 
 def metrics_table(metrics: Metrics) -> Table:
@@ -32,7 +23,7 @@ def metrics_table(metrics: Metrics) -> Table:
     table.add_column("")
     for heading in ("%", "95 % interval"):
         table.add_column(heading, justify="right")
-    for name, title in _NAMES.items():
+    for name, title in TITLES.items():
         metric = getattr(metrics, name)
         style = "bold" if name == "rank1" else ""
         table.add_row(
@@ -52,7 +43,7 @@ def splits_table(summary: SplitSummary) -> Table:
         table.add_column(column, justify="left" if column == "metric" else "right")
     for name, spread in summary.metrics.items():
         numbers = (spread.mean, spread.deviation, min(spread.values), max(spread.values))
-        table.add_row(_NAMES[name], *(f"{value * 100:.2f}" for value in numbers))
+        table.add_row(TITLES[name], *(f"{value * 100:.2f}" for value in numbers))
     return table
 
 

@@ -15,18 +15,10 @@ from sysu30k_bench.report.figures import cmc, margins, rank_histogram, scaling
 from sysu30k_bench.report.montage import open_images, read_top, strips
 from sysu30k_bench.results.compare import compare
 from sysu30k_bench.results.ranked_run import aligned, read_runs
+from sysu30k_bench.results.titles import TITLES
 from sysu30k_bench.search.ranking import RANKING_NAME, TOP_NAME, read_ranking
 
 _SHOWN, _STRIPS = 15, 8
-_TITLES = {
-    "rank1": "rank-1",
-    "rank5": "rank-5",
-    "rank10": "rank-10",
-    "rank20": "rank-20",
-    "ap_standard": "AP (standard)",
-    "ap_trapezoid": "AP (trapezoid)",
-    "minp": "mINP",
-}
 
 
 def make_report(folder: Path, other: Path | None = None, *, images: bool = False, data: Path | None = None) -> str:
@@ -74,7 +66,7 @@ def make_report(folder: Path, other: Path | None = None, *, images: bool = False
         montage=montage,
         hubs=hubness(top) if top is not None else None,
         record=record,
-        numbers=[(title, getattr(metrics, name)) for name, title in _TITLES.items()],
+        numbers=[(title, getattr(metrics, name)) for name, title in TITLES.items()],
         figures=[
             ("Cumulative match characteristic", cmc(run, second)),
             ("Rank of the first match", rank_histogram(run)),

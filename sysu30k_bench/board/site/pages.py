@@ -17,6 +17,7 @@ from sysu30k_bench.board.site.view import bucket_counts, pair_cells, pairs_table
 from sysu30k_bench.board.standing import significance
 from sysu30k_bench.data.published import published_counts
 from sysu30k_bench.results.ranked_run import RankedRun
+from sysu30k_bench.results.titles import TITLES
 
 # name to sort by, title, and whether it is a number: None for numbers that stand for words
 _COLUMNS = [
@@ -32,15 +33,6 @@ _COLUMNS = [
     ("trust", "status", None),
     ("", "links", False),
 ]
-_SCORES = {
-    "rank1": "rank-1",
-    "rank5": "rank-5",
-    "rank10": "rank-10",
-    "rank20": "rank-20",
-    "ap_standard": "AP (standard)",
-    "ap_trapezoid": "AP (trapezoid)",
-    "minp": "mINP",
-}
 _MEANINGS = {
     "reported": "somebody's word, with no ranking behind it",
     "self-reported": "every number follows from its ranking; that it is the checkpoint's is the submitter's word",
@@ -103,7 +95,7 @@ def pages(
         made[f"rows/{row.id}.html"] = environment.get_template("row.html.j2").render(
             view=one,
             meaning=_MEANINGS[row.status],
-            scores=[(title, per_cent(getattr(row, name))) for name, title in _SCORES.items()],
+            scores=[(title, per_cent(getattr(row, name))) for name, title in TITLES.items()],
             like="" if first[one.group] is row else first[one.group].method,
             cells=cells,
             buckets=bucket_counts(cells),
