@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -25,11 +25,14 @@ from sysu30k_bench.evaluation.run_folder import RunFolder
 from sysu30k_bench.evaluation.search_step import search_step
 from sysu30k_bench.progress import Progress
 from sysu30k_bench.ranks import Ranks
+from sysu30k_bench.search.choose import choose_device, choose_engine
+from sysu30k_bench.search.gallery import StoreGallery
 from sysu30k_bench.search.ranking import RANKING_NAME, Ranking, read_ranking
+from sysu30k_bench.search.search import UNIT_TOLERANCE, block_rows_for, search
 
 _MISSED = 0.05
 _SCORES_AGREE = 1e-9
-_NAMED = 20
+_NAMED, _IMPOSTORS = 20, 10
 
 
 @dataclass(frozen=True)
@@ -146,29 +149,31 @@ def audit(plan: AuditPlan, progress: Progress) -> Findings:
             are not those that are claimed.
         BenchError: As `export` and `search`.
     """
+    limits = LIMITS[plan.evidence.compute]
     with tempfile.TemporaryDirectory(prefix="sysu30k-audit-") as name:
         folder = Path(name)
-        prepared = _same_model(plan, folder / "again", progress)
+        prepared = _same_model(plan, plan.picks, folder / "again", progress)
         progress.say("reading the committed embeddings")
         committed = {role: plan.committed.rows(role, plan.picks[role]) for role in ROLES}
         progress.say(f"encoding {sum(map(len, plan.picks.values())):,} picked images again")
         export_step(prepared, progress)
         fresh = {role: _fresh(Store.open(prepared.folder.embeddings(role)), committed[role]) for role in ROLES}
-        limits = LIMITS[plan.evidence.compute]
         distance = _apart(plan, committed, fresh, limits.distance)
-        lean = _lean(plan, committed, fresh)
-        if not lean <= limits.lean:
-            raise CheckFailedError(
-                f"the committed embeddings lean towards the matches: by {lean:.2g} more than those made now, "
-                f"on average; at most {limits.lean:g} is rounding"
-            )
         progress.say("searching the committed embeddings again")
-        _search_again(plan, folder / "search", progress)
+        ranking = _search_again(plan, folder / "search", progress)
+        impostors = impostors_of(plan, fresh["query"], progress)
+        lean = _lean(plan, ranking, impostors, folder / "impostors", progress)
+    if not lean <= limits.lean:
+        raise CheckFailedError(
+            f"the committed embeddings lean towards the matches: margins are {lean:.2g} larger than those of "
+            f"embeddings made now, on average; at most {limits.lean:g} is rounding"
+        )
     return Findings(
         queries=len(plan.picks["query"]),
         of_queries=len(plan.test_set.query),
         distractors=plan.distractors,
         of_distractors=plan.of_distractors,
+        impostors=len(np.unique(np.concatenate(impostors))),
         compute=plan.evidence.compute,
         distance=distance,
         lean=lean,
@@ -187,12 +192,12 @@ def _lowest(keys: Sequence[str], among: np.ndarray, seed: bytes, count: int) -> 
     return np.array(sorted(order[:count]), np.int64)
 
 
-def _same_model(plan: AuditPlan, output: Path, progress: Progress) -> PreparedExport:
+def _same_model(plan: AuditPlan, picks: Mapping[Role, np.ndarray], output: Path, progress: Progress) -> PreparedExport:
     evidence = plan.evidence
     test_set = replace(
         plan.test_set,
-        query=plan.test_set.query.take(plan.picks["query"]),
-        gallery=plan.test_set.gallery.take(plan.picks["gallery"]),
+        query=plan.test_set.query.take(picks["query"]),
+        gallery=plan.test_set.gallery.take(picks["gallery"]),
     )
     export = replace(
         plan.request.export, lists=test_set, output=output, compute=evidence.compute, storage=evidence.storage
@@ -244,30 +249,74 @@ def _apart(plan: AuditPlan, committed: dict[Role, np.ndarray], fresh: dict[Role,
     return largest
 
 
-def _lean(plan: AuditPlan, committed: dict[Role, np.ndarray], fresh: dict[Role, np.ndarray]) -> float:
-    """By how much more the committed scores favour matches over others than those made now do, on average.
+def impostors_of(plan: AuditPlan, fresh: np.ndarray, progress: Progress) -> list[np.ndarray]:
+    """Finds the gallery images that come nearest to each picked query as it is encoded now, and are no match.
 
-    Rounding has no side. Embeddings that were each moved by less than the limit, but all towards their matches, have.
+    Args:
+        plan: The plan.
+        fresh: (P, D) embeddings of the picked queries, made now.
+        progress: Told of rows done.
+
+    Returns:
+        Gallery positions for each picked query, at most ten.
     """
-    query, gallery = (plan.test_set.split(role).take(plan.picks[role]) for role in ROLES)
+    query, gallery = plan.test_set.query.take(plan.picks["query"]), plan.test_set.gallery
     relevant = relevance(query.person_ids, query.camera_ids, gallery.person_ids, gallery.camera_ids)
-    change = committed["query"] @ committed["gallery"].T - fresh["query"] @ fresh["gallery"].T
-    match = np.zeros(change.shape, bool)
-    match[relevant.match_query, relevant.match_position] = True
-    others = change[~match].mean() if (~match).any() else 0.0
-    return float(change[match].mean() - others)
+    store = plan.committed.stores["gallery"]
+    work = float(len(fresh)) * len(gallery) * store.dimension
+    engine, _ = choose_engine("auto", choose_device(plan.request.export.device), "auto", work)
+    found = search(
+        fresh.astype(store.identity.dtype),
+        StoreGallery(store, gallery.keys),
+        relevant,
+        engine,
+        top_k=_IMPOSTORS + int(relevant.match_counts.max()),
+        block_rows=block_rows_for(SearchRequest().memory, len(fresh), store.dimension),
+        unit_tolerance=UNIT_TOLERANCE[store.identity.dtype],
+        progress=progress,
+    )
+    people = gallery.person_ids
+    listed = [row[row >= 0] for row in found.top_position]
+    return [row[people[row] != person][:_IMPOSTORS] for row, person in zip(listed, query.person_ids, strict=True)]
 
 
-def _search_again(plan: AuditPlan, folder: Path, progress: Progress) -> None:
+def _lean(plan: AuditPlan, ranking: Ranking, impostors: list[np.ndarray], output: Path, progress: Progress) -> float:
+    """By how much the committed margins of the picked queries exceed those of embeddings made now, on average.
+
+    Rounding has no side. Embeddings that were each moved by less than the limit, but towards their matches or away from
+    their impostors, have: so the nearest impostors are encoded again, too.
+    """
+    query, gallery = plan.test_set.query.take(plan.picks["query"]), plan.test_set.gallery
+    relevant = relevance(query.person_ids, query.camera_ids, gallery.person_ids, gallery.camera_ids)
+    positions = np.unique(np.concatenate([relevant.match_position, *impostors]))
+    progress.say(f"encoding {len(positions):,} matches and nearest impostors again")
+    prepared = _same_model(plan, {"query": plan.picks["query"], "gallery": positions}, output, progress)
+    export_step(prepared, progress)
+    asked, made = (Store.open(prepared.folder.embeddings(role)).embeddings().astype(np.float64) for role in ROLES)
+    scores = asked @ made.T
+    claimed = ranking.table.drop_duplicates("query").set_index("query")["margin"]
+    gains = []
+    for number, (key, others) in enumerate(zip(query.keys, impostors, strict=True)):
+        matches = relevant.match_position[relevant.match_query == number]
+        if len(matches) and len(others):
+            best = scores[number, np.searchsorted(positions, others)].max()
+            margin = scores[number, np.searchsorted(positions, matches)].max() - best
+            gains.append(float(claimed[key]) - margin)
+    return float(np.mean(gains)) if gains else 0.0
+
+
+def _search_again(plan: AuditPlan, folder: Path, progress: Progress) -> Ranking:
     folder.mkdir()
     (folder / "embeddings").symlink_to((plan.request.run / "embeddings").resolve(), target_is_directory=True)
     search_step(RunFolder(folder), SearchRequest(device=plan.request.export.device), progress)
-    other = _other_ranks(read_ranking(folder / RANKING_NAME), read_ranking(plan.request.ranking))
+    found = read_ranking(folder / RANKING_NAME)
+    other = _other_ranks(found, read_ranking(plan.request.ranking))
     if other:
         raise CheckFailedError(
             f"the committed embeddings do not give the claimed ranking: {len(other)} queries differ",
             details=other[:_NAMED],
         )
+    return found
 
 
 def _other_ranks(ours: Ranking, theirs: Ranking) -> list[str]:

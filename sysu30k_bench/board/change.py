@@ -14,8 +14,6 @@ from sysu30k_bench.board.submit import EVIDENCE, ROWS
 from sysu30k_bench.errors import DataError
 from sysu30k_bench.files import sha256_of_file
 
-_IGNORED = ("site", "__pycache__")
-
 
 def check_change(board: Path, base: Path, *, by_maintainer: bool = False) -> list[str]:
     """Checks a board, and what was changed in it.
@@ -31,6 +29,8 @@ def check_change(board: Path, base: Path, *, by_maintainer: bool = False) -> lis
     Raises:
         DataError: There is no board, or none before the change.
     """
+    if board.is_symlink() or base.resolve() in (board.resolve(), *board.resolve().parents):
+        raise DataError(f"{board} is a link, or lies in its own --base", hint="both have to be folders of their own")
     if not (base / ROWS).is_dir():
         raise DataError(f"there is no folder {base / ROWS}", hint="--base is the board before the change")
     unread: list[str] = []
@@ -97,8 +97,6 @@ def _files(board: Path) -> dict[str, str]:
     found = {}
     for folder, below, names in os.walk(board):
         here = Path(folder)
-        if here == board:
-            below[:] = [name for name in below if name not in _IGNORED]
         linked = [name for name in below if (here / name).is_symlink()]
         for name in [*names, *linked]:
             path = here / name

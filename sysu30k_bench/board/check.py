@@ -45,7 +45,11 @@ def check_board(board: Path, before: Container[str] = ()) -> list[str]:
     folder = board / ROWS
     if not folder.is_dir():
         raise DataError(f"there is no folder {folder}", hint="point it at the folder that holds rows/")
-    faults: list[str] = []
+    faults = [
+        f"{name}: a link, not a folder" for name in (ROWS, EVIDENCE, CONFIRMATIONS) if (board / name).is_symlink()
+    ]
+    if faults:
+        return faults
     rows = read_rows(board, faults)
     faults += _stray(board, rows)
     for row in rows.values():

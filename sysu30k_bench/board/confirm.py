@@ -107,6 +107,11 @@ def plan_reproduction(request: ConfirmRequest, progress: Progress) -> AuditPlan:
     ]
     if other:
         raise CheckFailedError(f"{request.run} is not a repetition of {row.id}", details=other)
+    if theirs.shards_root == evidence.shards_root:
+        raise CheckFailedError(
+            f"{request.run} has the very embeddings of {row.id}: a copy cannot be told from a repetition",
+            hint="an audit says as much; a repetition has other shards, or comes from another device",
+        )
     _changed(request, row)
     return _planned(request, row, theirs, request.run / RANKING_NAME, progress)
 

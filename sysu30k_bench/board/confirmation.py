@@ -49,9 +49,10 @@ class Findings(BaseModel):
         of_queries: All queries.
         distractors: Other gallery images encoded again.
         of_distractors: All of those.
+        impostors: Gallery images nearest to those queries, encoded again.
         compute: Arithmetic of the network.
         distance: Largest distance between a committed embedding and the one made now, relative.
-        lean: How much more the committed ones favour matches.
+        lean: By how much the committed margins exceed those of embeddings made now, on average.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -60,6 +61,7 @@ class Findings(BaseModel):
     of_queries: Annotated[int, Field(ge=1, le=10**6, strict=True)]
     distractors: _Count
     of_distractors: _Count
+    impostors: _Count
     compute: Literal["fp32", "bf16"]
     distance: Annotated[_Number, Field(ge=0)]
     lean: _Number
@@ -79,7 +81,8 @@ class Findings(BaseModel):
         """The findings in half a sentence."""
         return (
             f"{self.queries:,} queries, their matches and {self.distractors:,} distractors encoded again have the "
-            f"embeddings of the run (largest distance {self.distance:.1g}), which give its ranking again"
+            f"embeddings of the run (largest distance {self.distance:.1g}), which give its ranking again; margins "
+            f"against {self.impostors:,} impostors encoded again differ by {self.lean:.1g} on average"
         )
 
 

@@ -80,6 +80,8 @@ def check_baseline(baseline: Path) -> EvaluationRecord:
 
 
 def _predicted(candidate: RankedRun, within: RankedRun, held: RankedRun) -> Predicted | None:
+    if int(candidate.ranked.min()) >= int(held.ranked.min()):
+        return None  # the baseline skipped as many damaged images as the part leaves out
     rank, known, whole = (one.per_query["pessimistic"].fillna(0).to_numpy() for one in (candidate, within, held))
     found = extrapolate_rank1(rank, known, int(candidate.ranked.min()), whole, int(held.ranked.min()))
     if found is None:

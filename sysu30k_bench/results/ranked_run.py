@@ -27,6 +27,7 @@ class RankedRun:
         hit: (Q,) bool, whether the first match is at rank 1 with every tie against it.
         ranked: Images ranked for each query, by key.
         record: Its record, where it lies beside the ranking.
+        pairs: Keys of every query and match.
     """
 
     name: str
@@ -34,6 +35,7 @@ class RankedRun:
     hit: np.ndarray
     ranked: pd.Series[int]
     record: EvaluationRecord | None
+    pairs: frozenset[tuple[str, str]] = frozenset()
 
 
 def read_run(path: Path) -> RankedRun:
@@ -59,7 +61,8 @@ def as_run(name: str, ranking: Ranking, record: EvaluationRecord | None = None) 
     """
     per_query = per_query_metrics(ranking.query_keys, ranking.matched)
     ranked = ranking.table.drop_duplicates("query").set_index("query")["ranked"]
-    return RankedRun(name, per_query, (per_query["pessimistic"] <= 1).to_numpy(), ranked, record)
+    pairs = frozenset(zip(ranking.table["query"], ranking.table["match"], strict=True))
+    return RankedRun(name, per_query, (per_query["pessimistic"] <= 1).to_numpy(), ranked, record, pairs)
 
 
 def read_runs(paths: Sequence[Path]) -> list[RankedRun]:
@@ -93,10 +96,21 @@ def aligned(runs: Sequence[RankedRun]) -> list[RankedRun]:
                 hint="compare runs on the same images (those that one run skipped as damaged count); a part of the "
                 "distractors goes with `gate --fast`",
             )
+        strange = _other_matches(first, run)
+        if strange:
+            raise UsageError(
+                f"{first.name} and {run.name} look for other matches: their galleries are not one", details=strange[:20]
+            )
         lists = [one.record.data.gallery_fingerprint for one in (first, run) if one.record is not None]
         if len(set(lists)) > 1:
             raise UsageError(f"{first.name} and {run.name} searched other galleries of the same size")
     return out
+
+
+def _other_matches(one: RankedRun, other: RankedRun) -> list[str]:
+    """Matches that one run alone has, of queries that have some in both; an image that was skipped is no other one."""
+    both = {query for query, match in one.pairs if match} & {query for query, match in other.pairs if match}
+    return sorted(match for query, match in one.pairs ^ other.pairs if query in both)
 
 
 def aligned_queries(runs: Sequence[RankedRun]) -> list[RankedRun]:
@@ -117,5 +131,5 @@ def aligned_queries(runs: Sequence[RankedRun]) -> list[RankedRun]:
             )
         order = run.per_query.index.get_indexer(first.per_query.index)
         ranked = run.ranked.loc[first.ranked.index]
-        out.append(RankedRun(run.name, run.per_query.iloc[order], run.hit[order], ranked, run.record))
+        out.append(RankedRun(run.name, run.per_query.iloc[order], run.hit[order], ranked, run.record, run.pairs))
     return out

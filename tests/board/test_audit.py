@@ -223,14 +223,41 @@ def test_forged_embeddings_are_found_though_everything_fits_them(
 def test_norms_are_no_way_round_it(
     bench: Bench, run: Path, ask: Callable[..., ConfirmRequest], factor: float, said: str
 ) -> None:
-    def longer(embeddings: dict[str, list[np.ndarray]]) -> None:
+    def longer_matches(embeddings: dict[str, list[np.ndarray]]) -> None:
+        place = 0
         for embedding in embeddings["gallery"]:
-            embedding *= factor
+            embedding[: max(0, 40 - place)] *= factor
+            place += len(embedding)
 
-    forge(run, longer)
+    forge(run, longer_matches)
     for step in ("search", "score"):
         bench(step, run)  # the search refuses the longer ones itself, and leaves the ranking as it was
     with pytest.raises(CheckFailedError, match=said):
+        done(ask(run))
+
+
+def test_small_steps_away_from_impostors_are_a_lean(
+    bench: Bench, run: Path, ask: Callable[..., ConfirmRequest]
+) -> None:
+    """Every query moves by 0.15 % of its length, straight away from the image of somebody else that is nearest."""
+
+    def away(embeddings: dict[str, list[np.ndarray]]) -> None:
+        gallery = np.concatenate(embeddings["gallery"])
+        place = 0
+        for embedding in embeddings["query"]:
+            scores = embedding @ gallery.T
+            scores[np.arange(len(embedding)), place + np.arange(len(embedding))] = -1
+            nearest = gallery[scores.argmax(axis=1)]
+            match = gallery[place : place + len(embedding)]
+            place += len(embedding)
+            step = match - nearest
+            step /= np.linalg.norm(step, axis=1, keepdims=True)
+            embedding += 0.0015 * step
+            embedding /= np.linalg.norm(embedding, axis=1, keepdims=True)
+
+    forge(run, away)
+    scored_anew(bench, run)
+    with pytest.raises(CheckFailedError, match="lean towards the matches"):
         done(ask(run))
 
 

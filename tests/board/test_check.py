@@ -238,11 +238,10 @@ def test_a_submission_changes_nothing_but_rows_and_what_follows_from_them(board:
     write_board(base)
     (base / "template").mkdir()
     (base / "template" / "board.js").write_text("let x;")
-    for name in ("template", "site"):
-        shutil.copytree(base / "template", board / name)
+    shutil.copytree(base / "template", board / "template")
     stale = check_change(board, base)
     assert "README.md: not what the rows give; run `leaderboard render`" in stale
-    write_board(board, board / "site")
+    write_board(board)
     assert check_change(board, base) == []
     (board / "README.md").write_text("DGL 99.9")
     assert check_change(board, base) == ["README.md: not what the rows give; run `leaderboard render`"]
@@ -253,11 +252,30 @@ def test_a_submission_changes_nothing_but_rows_and_what_follows_from_them(board:
     (board / "rows" / "deeper" / "x.json").write_text("{}")
     (board / "elsewhere").symlink_to("/etc")
     said = check_change(board, base)
-    for name in ("__init__.py", "template/board.js", "rows/deeper/x.json", "elsewhere"):
+    (board / "__pycache__").mkdir()
+    (board / "__pycache__" / "__init__.cpython-311.pyc").write_bytes(b"code that Python would load unseen")
+    (board / "site").mkdir()
+    (board / "site" / "index.html").write_text("not made by us")
+    said += check_change(board, base)
+    strange = ("__pycache__/__init__.cpython-311.pyc", "site/index.html")
+    for name in ("__init__.py", "template/board.js", "rows/deeper/x.json", "elsewhere", *strange):
         assert f"{name}: a submission adds a row, its evidence and what `leaderboard render` makes of them" in said
     (board / "rows" / "deeper" / "x.json").unlink()
     (board / "rows" / "deeper").rmdir()
     assert check_change(board, base, by_maintainer=True) == []
+
+
+def test_links_in_place_of_folders_are_refused(board: Path, tmp_path: Path) -> None:
+    base = tmp_path / "base"
+    shutil.copytree(board, base)
+    link = tmp_path / "link"
+    link.symlink_to(base)
+    for change in (link, base, base / "rows"):
+        with pytest.raises(DataError, match="is a link, or lies in its own --base"):
+            check_change(change, base)
+    shutil.rmtree(board / "evidence")
+    (board / "evidence").symlink_to(base / "evidence")
+    assert check_board(board) == ["evidence: a link, not a folder"]
 
 
 def test_a_base_that_is_not_there_turns_nothing_off(board: Path, bench: Bench, tmp_path: Path) -> None:

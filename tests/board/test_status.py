@@ -34,6 +34,7 @@ def findings(**changes: Any) -> dict[str, Any]:
         "of_queries": 1000,
         "distractors": 1000,
         "of_distractors": 477_731,
+        "impostors": 950,
         "compute": "fp32",
         "distance": 1e-6,
         "lean": 1e-8,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -105,6 +106,11 @@ def test_a_worse_run_fails_and_two_parts_are_paired_without_a_prediction(
     larger = tmp_path / "larger"
     words = ["eval", stripes_checkpoint, "--data", data, "--output", larger, "--distractors", "200"]
     assert bench(*words).code == 0
+    table = read_ranking(baseline / "ranking.csv").table  # as if the baseline had skipped all but the part's images
+    few = tmp_path / "few"
+    shutil.copytree(baseline, few)
+    (few / "ranking.csv").write_text(table.assign(rank_low=1, rank_high=1, ranked=160).to_csv(index=False))
+    assert bench("gate", part, "--fast", "--baseline", few, "--json", "--max-drop", "10pp").json["predicted"] is None
     nested = bench("gate", part, "--fast", "--baseline", larger, "--json", "--max-drop", "10pp")
     assert (nested.code, nested.json["predicted"], nested.json["lost"]) == (0, None, [])
 

@@ -242,3 +242,12 @@ def test_runs_of_one_name_are_told_apart(tmp_path: Path) -> None:
     paths = [write_ranking(tmp_path / place / "run", [1, 2]) for place in ("new", "released")]
     assert [run.name for run in read_runs(paths)] == ["new/run", "released/run"]
     assert [run.name for run in read_runs(paths[:1])] == ["run"]
+
+
+def test_rankings_of_other_galleries_are_refused_without_their_records(tmp_path: Path) -> None:
+    one = read_run(write_ranking(tmp_path / "one", [1, 2, 3]))
+    other = write_ranking(tmp_path / "other", [1, 2, 3])
+    path = other / "ranking.csv"
+    path.write_text(path.read_text().replace(",gq", ",OTHERq"))
+    with pytest.raises(UsageError, match="look for other matches"):
+        aligned([one, read_run(other)])
