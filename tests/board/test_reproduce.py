@@ -14,7 +14,7 @@ import pytest
 from sysu30k_bench.board.check import check_board
 from sysu30k_bench.board.confirmation import Reproduction, read_confirmation
 from sysu30k_bench.files import sha256_of_file
-from tests.board.test_audit import board_of, forge, honest_run, scored_anew, words_for  # noqa: F401  a fixture
+from tests.board.forging import board_of, forge, scored_anew, words_for
 from tests.conftest import Outcome
 
 Bench = Callable[..., Outcome]
@@ -40,7 +40,7 @@ def mirror_a_distractor(embeddings: dict[str, list[np.ndarray]]) -> None:
 
 
 @pytest.fixture
-def board(honest_run: Path, tmp_path: Path) -> Path:  # noqa: F811
+def board(honest_run: Path, tmp_path: Path) -> Path:
     return board_of(honest_run, tmp_path / "board")
 
 
@@ -96,7 +96,7 @@ def test_a_run_without_its_shards_proves_nothing(
 def test_the_rows_own_embeddings_are_no_repetition(
     bench: Bench,
     board: Path,
-    honest_run: Path,  # noqa: F811
+    honest_run: Path,
     twin: Path,
     stripes_checkpoint: Path,
     tmp_path: Path,
