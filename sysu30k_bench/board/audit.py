@@ -17,6 +17,7 @@ from sysu30k_bench.board.rows import Evidence
 from sysu30k_bench.data.open import open_test_set
 from sysu30k_bench.data.protocol import relevance
 from sysu30k_bench.data.split import ROLES, Role, TestSet
+from sysu30k_bench.embeddings.features import is_features_file
 from sysu30k_bench.embeddings.store import Store
 from sysu30k_bench.errors import CheckFailedError, UsageError
 from sysu30k_bench.evaluation.export_step import PreparedExport, export_step, prepare_export
@@ -115,6 +116,11 @@ def plan_audit(request: AuditRequest, evidence: Evidence, progress: Progress) ->
     """
     if request.export.data is None:
         raise UsageError("--data is missing: name the folder of the data set")
+    if is_features_file(request.export.checkpoint):
+        raise UsageError(
+            f"{request.export.checkpoint} holds features: there is no network to encode images with again",
+            hint="such a row can be re-scored, and no more",
+        )
     test_set = open_test_set(request.export.data, request.export.dataset, request.export.split, progress)
     committed = Committed.open(request.run, evidence, test_set)
     query, gallery = test_set.query, test_set.gallery

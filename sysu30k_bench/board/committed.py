@@ -13,7 +13,7 @@ from sysu30k_bench.data.split import ROLES, Role, TestSet
 from sysu30k_bench.embeddings.manifest import read_manifest
 from sysu30k_bench.embeddings.shard import read_shard
 from sysu30k_bench.embeddings.store import Store
-from sysu30k_bench.errors import CheckFailedError, DataError
+from sysu30k_bench.errors import CheckFailedError, DataError, IntegrityError
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,10 @@ class Committed:
         out = np.empty((len(positions), store.dimension))
         for entry in store.manifest.shards:
             path = store.folder / entry.file
-            shard = read_shard(path, identity=store.identity.digest)
+            try:
+                shard = read_shard(path, identity=store.identity.digest)
+            except IntegrityError as error:
+                raise IntegrityError(error.message, hint="ask for it again, as it was committed") from error
             shape = (entry.rows, store.dimension)
             if shard.content_digest != entry.content_sha256 or shard.first != entry.first:
                 raise CheckFailedError(f"{path} is not the shard that the row commits to")

@@ -27,7 +27,7 @@ class Evidence(BaseModel):
         ranking_sha256: Of `leaderboard/evidence/<id>.csv`, from which every number is computed.
         query_fingerprint: Of the query list.
         gallery_fingerprint: Of the gallery list.
-        shards_root: Merkle root over the digests of all embedding shards: an audit can ask for any of them.
+        shards_root: Merkle root over the digests of all embedding shards, which an audit holds them against.
         shards: How many there are.
         weights_sha256: Of the checkpoint file.
         card_sha256: Of the adapter card.

@@ -292,6 +292,14 @@ def test_other_lists_are_not_the_rows(run: Path, ask: Callable[..., ConfirmReque
     assert "another list" in caught.value.details[0]
 
 
+def test_features_have_no_network_to_encode_with(run: Path, ask: Callable[..., ConfirmRequest], tmp_path: Path) -> None:
+    request = ask(run)
+    np.savez(tmp_path / "features.npz", embedding=np.eye(3, dtype=np.float32), key=np.array(["a", "b", "c"]))
+    export = replace(request.export, checkpoint=tmp_path / "features.npz")
+    with pytest.raises(UsageError, match="there is no network to encode"):
+        plan_row_audit(replace(request, export=export), Silent())
+
+
 def test_rows_that_cannot_be_audited(run: Path, ask: Callable[..., ConfirmRequest], tmp_path: Path) -> None:
     request = ask(run)
     with pytest.raises(DataError, match="there is no row"):
