@@ -7,8 +7,27 @@ from pathlib import Path
 
 import click
 
-from sysu30k_bench.cli.console import stdout_console
+from sysu30k_bench.cli.console import loading, stdout_console
+from sysu30k_bench.cli.early import judge_checkpoint
 from sysu30k_bench.cli.options import json_option
+from sysu30k_bench.cli.paths import TypedName, TypedPath
+from sysu30k_bench.cli.tables import Column, print_table
+from sysu30k_bench.words import count
+
+_CARDS = (
+    Column("adapter", "name"),
+    Column("method", goes=1),
+    Column("flip", "name", goes=2),
+    Column("held to", goes=3),
+)
+_CHECKED = (
+    Column("adapter", "name"),
+    Column("layouts", "number", goes=2),
+    Column("parameters", "number", goes=1),
+    Column("dimension", "number"),
+    Column("images/s", "number"),
+    Column("note", goes=3),
+)
 
 
 @click.group()
@@ -17,41 +36,92 @@ def adapters() -> None:
 
 
 @adapters.command("list")
+@click.option("--markdown", is_flag=True, show_envvar=True, help="Print the table of the documents.")
 @json_option
-def list_cards(as_json: bool) -> None:
-    """List every card that is installed."""
-    from rich.markup import escape
-    from rich.table import Table
-
+def list_cards(as_json: bool, markdown: bool) -> None:
+    """List every card that is installed, by family, with what each was held to."""
     from sysu30k_bench.models.cards import all_cards
 
-    cards = all_cards()
+    cards = sorted(all_cards().values(), key=lambda card: (card.family or "other", card.name))
     if as_json:
-        click.echo(json.dumps([card.model_dump(mode="json") for card in cards.values()], indent=1))
+        click.echo(json.dumps([card.model_dump(mode="json") for card in cards], indent=1))
         return
-    table = Table(box=None, pad_edge=False)
-    table.add_column("adapter", no_wrap=True)
-    table.add_column("method")
-    table.add_column("feature", no_wrap=True)
-    table.add_column("supervision", no_wrap=True)
-    for card in cards.values():
-        values = (card.name, card.title, f"{card.feature.kind}, {card.feature.flip}", card.supervision)
-        table.add_row(*(escape(value) for value in values))
-    stdout_console().print(table)
+    if markdown:
+        lines = ["| family | adapter | reads | feature, flip | held to |", "| --- | --- | --- | --- | --- |"]
+        lines += [
+            f"| {card.family or 'other'} | `{card.name}` | {card.title} | {card.feature.kind}, {card.feature.flip} | "
+            f"{card.held_to or 'its own tests'} |"
+            for card in cards
+        ]
+        click.echo("\n".join(lines))
+        return
+    for family in dict.fromkeys(card.family or "other" for card in cards):
+        rows = [
+            (card.name, card.title, card.feature.flip, card.held_to)
+            for card in cards
+            if (card.family or "other") == family
+        ]
+        print_table(_CARDS, rows, title=family)
+        stdout_console().print()
+
+
+@adapters.command("which")
+@click.argument("checkpoint", type=TypedPath())
+@click.option("--weights", metavar="WHICH", show_envvar=True, help="Which of several copies in the file, as for eval.")
+@json_option
+def which(checkpoint: Path, weights: str | None, as_json: bool) -> None:
+    """Explain CHECKPOINT without evaluating it: what it holds, which card reads it, and what is assumed.
+
+    Exits with 1 where no card reads it, or where the user has to choose one.
+    """
+    from sysu30k_bench.errors import CheckFailedError
+
+    judge_checkpoint(checkpoint)
+    with loading():
+        from sysu30k_bench.models.checkpoint import read_checkpoint
+        from sysu30k_bench.models.which import describe_file, require_weights_file
+
+    require_weights_file(checkpoint)
+    found = describe_file(read_checkpoint(checkpoint), weights)
+    if as_json:
+        click.echo(found.model_dump_json(indent=1))
+    else:
+        lines = [f"{found.file}: {count(found.tensors, 'tensor')}, SHA-256 {found.sha256[:16]}..."]
+        lines += [f"  {name}  {count:,}" for name, count in found.groups]
+        if found.network is not None and found.input is not None and found.feature is not None:
+            size = found.input
+            options = ", ".join(f"{key}={value}" for key, value in found.network.options.items())
+            lines += [
+                f"adapter: {found.adapter} ({found.title})",
+                f"  {found.found_by}",
+                f"network: {found.network.source.rpartition(':')[2]} {options}".rstrip(),
+                f"input: {size.height} x {size.width}, {size.interpolation}, {size.channels}, {size.scale}, "
+                f"mean {list(size.mean)}, std {list(size.std)}",
+                f"feature: {found.feature.kind}, flip {found.feature.flip}",
+                f"weights: {found.weights}"
+                + (f"; --weights chooses another: {', '.join(found.other_weights)}" if found.other_weights else ""),
+                f"not needed by the feature: {count(len(found.unused), 'tensor')}",
+                *(f"note: {note}" for note in found.notes),
+            ]
+        stdout_console().print("\n".join(lines), markup=False, soft_wrap=True)
+    if found.question:
+        raise CheckFailedError(found.question[0], details=found.question[1:-1], hint=found.question[-1])
 
 
 @adapters.command("show")
-@click.argument("name")
+@click.argument("name", type=TypedName())
 @json_option
 def show_card(name: str, as_json: bool) -> None:
     """Show one card, NAME or FILE.toml, and the checkpoint layouts that it reads."""
     from sysu30k_bench.models.cards import find_card
-    from sysu30k_bench.models.layouts import card_layouts
 
     card = find_card(name)
     if as_json:
         click.echo(card.model_dump_json(indent=1))
         return
+    with loading():
+        from sysu30k_bench.models.layouts import card_layouts
+
     size, console = card.input, stdout_console()
     lines = [
         f"{card.name}: {card.title}",
@@ -60,22 +130,24 @@ def show_card(name: str, as_json: bool) -> None:
         f"input: {size.height} x {size.width}, {size.interpolation}, mean {list(size.mean)}, std {list(size.std)}",
         f"feature: {card.feature.kind}, flip {card.feature.flip}",
     ]
+    if card.held_to:
+        lines.append(f"held to: {card.held_to}")
     if card.paper is not None:
         lines.append(f"paper: {card.paper.title} {card.paper.url}")
     if card.notes:
         lines.append(f"notes: {card.notes}")
     lines.append("checkpoints:")
     for layout in card_layouts(card):
-        mark = "*" if layout.name in card.checkpoint.recognised_by else " "
+        mark = "*" if layout.name in card.checkpoint.marks else " "
         lines.append(f"  {mark} {layout.name}: {layout.title}")
-    if card.checkpoint.recognised_by:
+    if card.checkpoint.marks:
         lines.append("  (* the card is found by this layout when none is named)")
     console.print("\n".join(lines), markup=False, soft_wrap=True)
 
 
 @adapters.command("check")
-@click.argument("name", required=False)
-@click.argument("checkpoint", required=False, type=click.Path(path_type=Path))
+@click.argument("name", type=TypedName(), required=False)
+@click.argument("checkpoint", required=False, type=TypedPath())
 @click.option("--all", "every", is_flag=True, show_envvar=True, help="Try every card that is installed.")
 @click.option("--markdown", is_flag=True, show_envvar=True, help="Print the table of the documents.")
 def check(name: str | None, checkpoint: Path | None, every: bool, markdown: bool) -> None:
@@ -84,12 +156,16 @@ def check(name: str | None, checkpoint: Path | None, every: bool, markdown: bool
     Exits with 1 where a card does not work, and says why.
     """
     from sysu30k_bench.errors import CheckFailedError, UsageError
-    from sysu30k_bench.evaluation.check_card import check_card
     from sysu30k_bench.models.cards import all_cards, find_card
 
     if every == (name is not None):
         raise UsageError("name one card, or give --all")
     cards = list(all_cards().values()) if every else [find_card(str(name))]
+    if checkpoint is not None:
+        judge_checkpoint(checkpoint)
+    with loading():
+        from sysu30k_bench.evaluation.check_card import check_card
+
     reports = [check_card(card, checkpoint) for card in cards]
     rows = [
         (
@@ -98,23 +174,19 @@ def check(name: str | None, checkpoint: Path | None, every: bool, markdown: bool
             f"{report.parameters / 1e6:,.1f} M",
             f"{report.dimension:,}",
             f"{report.images_per_second:,.0f}",
+            "",
         )
         if report.dimension
-        else (report.card, "", "", "", report.note or "does not work")
+        else (report.card, "", "", "", "", report.note or "does not work")
         for report in reports
     ]
-    headings = ("adapter", "layouts", "parameters", "dimension", "images/s")
     if markdown:
-        lines = [f"| {' | '.join(row)} |" for row in (headings, ("---",) * len(headings), *rows)]
+        headings = [column.title for column in _CHECKED[:-1]]
+        cells = [headings, ["---"] * len(headings), *([*row[:-2], row[-2] or row[-1]] for row in rows)]
+        lines = [f"| {' | '.join(row)} |" for row in cells]
         click.echo("\n".join(lines))
     else:
-        from rich.markup import escape
-        from rich.table import Table
-
-        table = Table(*headings, box=None, pad_edge=False)
-        for row in rows:
-            table.add_row(*(escape(value) for value in row))
-        stdout_console().print(table)
+        print_table(_CHECKED, rows)
     faults = [f"{report.card}: {fault}" for report in reports for fault in report.faults]
     if faults:
-        raise CheckFailedError(f"{len(faults)} faults", details=faults)
+        raise CheckFailedError(count(len(faults), "fault"), details=faults)

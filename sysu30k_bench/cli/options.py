@@ -2,74 +2,18 @@
 
 from __future__ import annotations
 
-import re
-import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
+from sysu30k_bench.cli.command import Option
+from sysu30k_bench.cli.paths import TypedName, TypedPath
+from sysu30k_bench.cli.values import NetworkOption, Size, SplitChoice, Triple
 from sysu30k_bench.data.dataset_names import DATASETS
 
 Command = TypeVar("Command", bound=Callable[..., Any])
-
-_UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
-
-
-class NetworkOption(click.ParamType[tuple[str, str | int | float | bool]]):
-    """A setting such as `last_stride=1`; the value is read as TOML would, or else as text."""
-
-    name = "key=value"
-
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[str, str | int | float | bool]:
-        """See click."""
-        key, sign, text = str(value).partition("=")
-        if not sign or not key.isidentifier():
-            self.fail(f"{value!r} is not KEY=VALUE, such as last_stride=1", param, ctx)
-        try:
-            parsed = tomllib.loads(f"value = {text}")["value"]
-        except tomllib.TOMLDecodeError:
-            parsed = text
-        return key, parsed if isinstance(parsed, bool | int | float) else text
-
-
-ALL_SPLITS = "all"
-
-
-class SplitChoice(click.ParamType[int | str]):
-    """The number of a split, or `all`."""
-
-    name = "n|all"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int | str:
-        """See click."""
-        text = str(value)
-        if text == ALL_SPLITS:
-            return text
-        if not text.isascii() or not text.isdigit() or int(text) < 1:
-            self.fail(f"{value!r} is not a number from 1, or {ALL_SPLITS}", param, ctx)
-        return int(text)
-
-
-class Size(click.ParamType[int]):
-    """A number of bytes such as `2GB` or `512MiB`."""
-
-    name = "size"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """See click."""
-        if isinstance(value, int):
-            return value
-        match = re.fullmatch(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]*)\s*", str(value))
-        if match is None or match[2].upper() not in _UNITS:
-            self.fail(f"{value!r} is not a size; write 2GB or 512MB", param, ctx)
-        size = int(float(match[1]) * _UNITS[match[2].upper()])
-        if size < 10**7:
-            self.fail(f"{value!r} is too little; at least 10MB", param, ctx)
-        return size
 
 
 def _apply(options: list[Callable[[Command], Command]]) -> Callable[[Command], Command]:
@@ -81,140 +25,234 @@ def _apply(options: list[Callable[[Command], Command]]) -> Callable[[Command], C
     return decorate
 
 
-def _option(*names: str, **settings: Any) -> Callable[[Command], Command]:  # noqa: ANN401  click's own signature
-    return click.option(*names, show_envvar=True, **settings)
+_DATA, _MODEL, _NETWORK = "What is evaluated", "The model", "Network and feature, in place of the card's"
+_INPUT, _RUNNING, _STORING = "Input of the network, in place of the card's", "Where and how fast", "What is stored"
+_PARTS, _SEARCHING, _OUTPUT = "A part, or in spite of something; never official", "The search", "What comes out"
 
 
-json_option = _option("--json", "as_json", is_flag=True, help="Print only JSON on stdout.")
-device_option = _option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
+def option(*names: str, group: str = "", **settings: Any) -> Callable[[Command], Command]:  # noqa: ANN401  click's own
+    """Makes an option that shows its variable, in a group of the help."""
+    return click.option(*names, cls=Option, group=group, show_envvar=True, **settings)
 
-dataset_option = _option(
+
+json_option = option("--json", "as_json", is_flag=True, group=_OUTPUT, help="Print only JSON on stdout.")
+device_option = option("--device", default="auto", show_default=True, group=_RUNNING, help="auto, cpu, cuda or cuda:N.")
+
+dataset_option = option(
     "--dataset",
     type=click.Choice(DATASETS),
     metavar="NAME",
+    group=_DATA,
     help=f"Found from the layout where unambiguous. {', '.join(DATASETS)}.",
 )
 
-id_offset_option = _option(
+id_offset_option = option(
     "--id-offset",
     type=click.IntRange(0, 1),
     help="Folder number less label of a bag; found from the folders that are there where not given.",
 )
-split_option = _option("--split", type=click.IntRange(1), help="Which of the standard splits, where there are several.")
+split_option = option(
+    "--split",
+    type=click.IntRange(1),
+    group=_DATA,
+    help="Which of the standard splits, where there are several.",
+)
+all_splits_option = option(
+    "--split",
+    type=SplitChoice(),
+    group=_DATA,
+    help="Which of the standard splits, where there are several; `all` evaluates each and averages.",
+)
 
-board_option = _option(
+board_option = option(
     "--board",
-    type=click.Path(path_type=Path),
+    type=TypedPath(),
     default=Path("leaderboard"),
     show_default=True,
     help="Folder that holds rows/ and evidence/.",
 )
 
-_NETWORK = [
-    _option("--feature", type=click.Choice(["pool5", "bottleneck", "logits"]), help="Layer, in place of the card's."),
-    _option(
-        "--flip",
-        type=click.Choice(["none", "after_sum", "sequential"]),
-        help="Mirrored view, in place of the card's.",
+_CARD = [
+    option(
+        "--adapter",
+        type=TypedName(),
+        metavar="NAME|FILE.toml",
+        group=_MODEL,
+        help="Adapter card; found from the checkpoint where unambiguous.",
     ),
-    _option(
+    option("--model", metavar="SOURCE:NAME", group=_MODEL, help="Network without a card: torchvision:NAME, timm:NAME."),
+    option(
+        "--weights",
+        metavar="WHICH",
+        group=_MODEL,
+        help="Which of several copies in the file: raw, ema, teacher, student, online, target, or a prefix of its "
+        "keys; the one that its project reports where not given.",
+    ),
+]
+_CHANGES = [
+    option("--feature", type=click.Choice(["pool5", "bottleneck", "logits"]), group=_NETWORK, help="Layer."),
+    option(
+        "--flip",
+        type=click.Choice(["none", "after_sum", "sequential", "concat"]),
+        group=_NETWORK,
+        help="Treatment of the mirrored view.",
+    ),
+    option(
+        "--camera",
+        type=click.IntRange(1, 10_000),
+        group=_NETWORK,
+        help="Camera, counted from 1, that every image gets where the network takes one; the data set's own where not "
+        "given.",
+    ),
+    option(
         "--network-option",
         "network_options",
         type=NetworkOption(),
         multiple=True,
         metavar="KEY=VALUE",
-        help="Option of the network, in place of the card's, such as last_stride=1; may be repeated.",
+        group=_NETWORK,
+        help="Option of the network, such as last_stride=1; may be repeated.",
     ),
-    _option(
+    option(
         "--full-logits",
         is_flag=True,
+        group=_NETWORK,
         help="Store logits in full length, not in the shorter form of equal geometry.",
     ),
+    option("--height", type=click.IntRange(16, 4096), group=_INPUT, help="Rows."),
+    option("--width", type=click.IntRange(16, 4096), group=_INPUT, help="Columns."),
+    option(
+        "--interpolation",
+        type=click.Choice(["nearest", "bilinear", "bicubic", "lanczos"]),
+        group=_INPUT,
+        help="Of the resizing.",
+    ),
+    option(
+        "--mean",
+        type=Triple(),
+        group=_INPUT,
+        help="Subtracted from the channels: R,G,B in the network's order and scale.",
+    ),
+    option("--std", type=Triple(), group=_INPUT, help="Divided by, after --mean."),
+    option(
+        "--scale",
+        type=click.Choice(["unit", "byte"]),
+        group=_INPUT,
+        help="Pixels in [0, 1], or 0 to 255, before --mean.",
+    ),
+    option("--channels", type=click.Choice(["rgb", "bgr"]), group=_INPUT, help="Order of the channels."),
 ]
-_RUNNING = [
+_SPEED = [
     device_option,
-    _option("--batch-size", type=click.IntRange(1), help="Images a forward pass; 32 on a CPU, 256 on a GPU."),
-    _option("--workers", type=click.IntRange(0), help="Decoding processes; chosen by cores where not given."),
+    option(
+        "--batch-size",
+        type=click.IntRange(1),
+        group=_RUNNING,
+        help="Images a forward pass; 32 on a CPU, 256 on a GPU.",
+    ),
+    option(
+        "--workers",
+        type=click.IntRange(0),
+        group=_RUNNING,
+        help="Decoding processes; chosen by cores where not given.",
+    ),
 ]
-_ADAPTER = _option(
-    "--adapter", metavar="NAME|FILE.toml", help="Adapter card; found from the checkpoint where unambiguous."
-)
-_MODEL = _option("--model", metavar="SOURCE:NAME", help="Network without a card: torchvision:NAME, timm:NAME.")
-_DATA = _option("--data", type=click.Path(path_type=Path), help="Folder of the data set, or its archive as it is.")
+_ROOT = option("--data", type=TypedPath(), group=_DATA, help="Folder of the data set, or its archive as it is.")
 
 model_options = _apply(
     [
-        _option("--checkpoint", type=click.Path(path_type=Path), required=True, help="The weights."),
-        _DATA,
+        option("--checkpoint", type=TypedPath(), required=True, group=_MODEL, help="The weights."),
+        _ROOT,
         dataset_option,
-        _ADAPTER,
-        _MODEL,
-        *_NETWORK,
-        *_RUNNING,
+        *_CARD,
+        *_CHANGES,
+        *_SPEED,
     ]
 )
 
 export_options = _apply(
     [
-        click.argument("checkpoint", type=click.Path(path_type=Path)),
-        _DATA,
+        click.argument("checkpoint", type=TypedPath()),
+        _ROOT,
         dataset_option,
-        _ADAPTER,
-        _MODEL,
-        _option("--output", type=click.Path(path_type=Path), help="Run folder; below runs/ where not given."),
-        *_NETWORK,
-        *_RUNNING,
-        _option("--shard-rows", type=click.IntRange(1), help="Rows of a new shard; about 64 MiB where not given."),
-        _option(
+        *_CARD,
+        option("--output", type=TypedPath(), group=_OUTPUT, help="Run folder; below runs/ where not given."),
+        *_CHANGES,
+        *_SPEED,
+        option(
             "--compute",
             type=click.Choice(["fp32", "bf16"]),
             default="fp32",
             show_default=True,
+            group=_RUNNING,
             help="Arithmetic of the network.",
         ),
-        _option(
+        option(
             "--storage",
             type=click.Choice(["float32", "float16"]),
             default="float32",
             show_default=True,
+            group=_STORING,
             help="Type of stored numbers.",
         ),
-        _option("--limit", type=click.IntRange(1), help="Evaluate N images of each role only; never official."),
-        _option(
+        option(
+            "--shard-rows",
+            type=click.IntRange(1),
+            group=_STORING,
+            help="Rows of a new shard; about 64 MiB where not given.",
+        ),
+        option("--limit", type=click.IntRange(1), group=_PARTS, help="Evaluate N images of each role only."),
+        option(
             "--distractors",
             type=click.IntRange(1),
-            help="Search among N distractors only, the same ones always; never official.",
+            group=_PARTS,
+            help="Search among N distractors only, the same ones always.",
         ),
-        _option(
-            "--allow-partial", is_flag=True, help="Go on with a network that the file does not fill; never official."
-        ),
-        _option("--skip-damaged", is_flag=True, help="Go on without images that cannot be decoded; never official."),
+        option("--allow-partial", is_flag=True, group=_PARTS, help="Go on with a network that the file does not fill."),
+        option("--skip-damaged", is_flag=True, group=_PARTS, help="Go on without images that cannot be decoded."),
     ]
 )
 
 search_options = _apply(
     [
-        _option(
+        option(
             "--engine",
             type=click.Choice(["auto", "faiss", "torch"]),
             default="auto",
             show_default=True,
+            group=_SEARCHING,
             help="Search engine; all give the same ranks.",
         ),
-        _option(
+        option(
             "--filter",
             type=click.Choice(["auto", "float32", "bf16", "int8"]),
             default="auto",
             show_default=True,
+            group=_SEARCHING,
             help="Arithmetic in which the torch engine filters; all give the same ranks.",
         ),
-        _option("--memory", type=Size(), default="2GB", show_default=True, help="Memory for the search's blocks."),
-        _option(
+        option(
+            "--memory",
+            type=Size(),
+            default="2GB",
+            show_default=True,
+            group=_SEARCHING,
+            help="Memory for the search's blocks.",
+        ),
+        option(
             "--top-k",
             type=click.IntRange(1, 1000),
             default=20,
             show_default=True,
+            group=_SEARCHING,
             help="Gallery images to list for each query.",
         ),
     ]
 )
+control_option = option(
+    "--control",
+    type=click.Choice(["random"]),
+    group=_SEARCHING,
+    help="Evaluate random weights beside it.",
+)
+dry_run_option = option("--dry-run", is_flag=True, group=_OUTPUT, help="Tell images, disk, memory and time, and stop.")

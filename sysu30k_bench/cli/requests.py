@@ -7,6 +7,7 @@ from typing import Any
 from sysu30k_bench.evaluation.request import EvalRequest, ExportRequest, SearchRequest
 
 _SEARCH = ("engine", "filter", "memory", "top_k")
+_INPUT = ("height", "width", "interpolation", "channels", "scale", "mean", "std")
 
 
 def eval_request(options: dict[str, Any], *, control: bool) -> EvalRequest:
@@ -21,8 +22,9 @@ def eval_request(options: dict[str, Any], *, control: bool) -> EvalRequest:
 
 def export_request(options: dict[str, Any]) -> ExportRequest:
     """Makes the request of `export` from the values of `export_options`."""
-    chosen = {name: value for name, value in options.items() if name not in _SEARCH}
-    return ExportRequest(**{**chosen, "network_options": dict(chosen["network_options"])})
+    chosen = {name: value for name, value in options.items() if name not in {*_SEARCH, *_INPUT}}
+    seen = {name: options[name] for name in _INPUT if options.get(name) is not None}
+    return ExportRequest(**{**chosen, "network_options": dict(chosen["network_options"]), "input": seen})
 
 
 def search_request(options: dict[str, Any]) -> SearchRequest:

@@ -14,12 +14,11 @@ from sysu30k_bench.data.images import decode
 from sysu30k_bench.data.synth.person import draw_looks
 from sysu30k_bench.data.synth.scene import DIFFICULTIES, picture
 from sysu30k_bench.errors import BenchError
-from sysu30k_bench.models.backbones import resolve_network
 from sysu30k_bench.models.card import AdapterCard
 from sysu30k_bench.models.checkpoint import read_checkpoint
 from sysu30k_bench.models.embedder import Embedder, probe_dimension
 from sysu30k_bench.models.layouts import card_layouts
-from sysu30k_bench.models.load import load_embedder, seeded_trunk
+from sysu30k_bench.models.load import load_embedder, require_fit, seeded_trunk
 from sysu30k_bench.models.logits import LogitEmbedding
 from sysu30k_bench.models.sources import WHOLE_MODELS
 
@@ -82,7 +81,7 @@ def check_card(card: AdapterCard, checkpoint: Path | None = None) -> CardReport:
 
 def _loaded(card: AdapterCard, path: Path) -> Embedder:
     checkpoint = read_checkpoint(path)
-    return load_embedder(resolve_network(card, checkpoint), checkpoint)[0]
+    return load_embedder(require_fit(card, checkpoint), checkpoint)[0]
 
 
 def _faults(vectors: np.ndarray, again: np.ndarray) -> list[str]:

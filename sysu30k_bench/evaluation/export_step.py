@@ -17,7 +17,7 @@ from sysu30k_bench.errors import IntegrityError, UsageError
 from sysu30k_bench.evaluation.environment import peak_memory_bytes, this_machine
 from sysu30k_bench.evaluation.lists import data_of, require_matches
 from sysu30k_bench.evaluation.model import ReadyModel, ready_model
-from sysu30k_bench.evaluation.notes import EXPORT_NOTES, ExportNotes, write_notes
+from sysu30k_bench.evaluation.notes import EXPORT_NOTES, ExportNotes, with_first_cost, write_notes
 from sysu30k_bench.evaluation.request import ExportRequest
 from sysu30k_bench.evaluation.run_folder import RunFolder, default_run_folder
 from sysu30k_bench.files import remove_partials
@@ -57,11 +57,13 @@ class PreparedExport:
     @property
     def said(self) -> str:
         """What the user is told before the work starts."""
-        model = self.model
-        return (
+        model, feature = self.model, self.model.card.feature
+        lines = [
             f"adapter {model.card.name} ({model.found_by}), layout {model.coverage.layout}: "
-            f"{model.coverage.loaded} tensors loaded; input {_input(model.card)}"
-        )
+            f"{model.coverage.loaded} tensors loaded",
+            f"input {_input(model.card)}; feature {feature.kind}, flip {feature.flip}",
+        ]
+        return "\n".join([*lines, *(f"assumed: {caution}" for caution in model.cautions)])
 
     @property
     def settings(self) -> ExportSettings:
@@ -83,6 +85,7 @@ def prepare_export(request: ExportRequest, ranks: Ranks, progress: Progress | No
     test_set = part_of(test_set, request.limit, request.distractors)
     require_matches(test_set)
     model = ready_model(request, device)
+    _require_cameras(model, test_set)
     identities = {role: model.identity(test_set.split(role), test_set.dataset, request) for role in ROLES}
     folder = request.output or default_run_folder(request.checkpoint, identities["gallery"].digest)
     return PreparedExport(request, test_set, model, device, identities, RunFolder(folder), ranks)
@@ -125,10 +128,27 @@ def export_step(prepared: PreparedExport, progress: Progress) -> ExportNotes:
         notes = _notes(prepared, reports)
         if prepared.ranks.first:
             remove_partials(folder.path)
-            write_notes(folder.path / EXPORT_NOTES, notes)
+            path = folder.path / EXPORT_NOTES
+            write_notes(path, with_first_cost(notes, path))
         # none goes on to write into the folder while the first one still tidies it
         prepared.ranks.gather(None)
     return notes
+
+
+def _require_cameras(model: ReadyModel, test_set: TestSet) -> None:
+    """A network that is given cameras must know every camera of the data set, or be given one for all."""
+    embedder = model.embedder
+    if not embedder.takes_camera or embedder.feature.camera is not None:
+        return
+    known = model.card.network.options.get("cameras")
+    seen = sorted({int(camera) for role in ROLES for camera in test_set.split(role).camera_ids})
+    strange = [camera for camera in seen if camera < 1 or (isinstance(known, int) and camera > known)]
+    if strange:
+        raise UsageError(
+            f"the network of adapter {model.card.name!r} takes the camera of each image and knows "
+            f"{known or 'its own'} cameras; the data set has camera {strange[0]}",
+            hint="name one camera of its training set for all images with --camera N; the result then says so",
+        )
 
 
 def reasons_against(prepared: PreparedExport) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -15,8 +15,7 @@ from sysu30k_bench.data.split import Split
 from sysu30k_bench.embeddings.identity import StoreIdentity
 from sysu30k_bench.errors import UsageError
 from sysu30k_bench.evaluation.request import ExportRequest
-from sysu30k_bench.models.backbones import resolve_network
-from sysu30k_bench.models.card import AdapterCard, Feature, Network
+from sysu30k_bench.models.card import AdapterCard, Feature, Input, Network
 from sysu30k_bench.models.cards import find_card
 from sysu30k_bench.models.checkpoint import CheckpointFile, digest_caution, read_checkpoint
 from sysu30k_bench.models.detect import detect_card, explain
@@ -29,11 +28,13 @@ from sysu30k_bench.models.exported import (
     exported_kind,
     load_exported,
 )
-from sysu30k_bench.models.load import INIT_SEED, Coverage, load_embedder, random_embedder
+from sysu30k_bench.models.fit import Coverage, Fit
+from sysu30k_bench.models.load import INIT_SEED, load_embedder, random_embedder, require_fit
 from sysu30k_bench.models.sources import generic_card
 
 TAKEN_FOR_GRANTED = (
-    "input and flip were taken for granted (see the record's model.input): a card says what the model wants"
+    "nothing in the model says which input and which treatment of the mirror image it wants, so the ones above are a "
+    "guess: set --height, --width, --interpolation, --mean, --std, --scale, --channels, --flip, or write a card"
 )
 
 
@@ -95,18 +96,30 @@ def ready_model(request: ExportRequest, device: torch.device) -> ReadyModel:
         return _ready_exported(request, kind, device)
     checkpoint = read_checkpoint(request.checkpoint)
     chosen, found_by = _choose_card(request, checkpoint)
-    card = _with_changes(chosen, request)
+    fit = require_fit(_with_changes(chosen, request), checkpoint, request.weights)
+    card = _with_input(fit.card, request)
     bf16 = request.compute == "bf16"
-    embedder, coverage = load_embedder(card, checkpoint, allow_partial=request.allow_partial, bf16=bf16)
+    fit = replace(fit, card=card)
+    embedder, coverage = load_embedder(fit, checkpoint, allow_partial=request.allow_partial, bf16=bf16)
     if request.random_weights:
         embedder = random_embedder(card, embedder)
     cautions = [] if request.network_options else [card.checkpoint.cautions.get(coverage.layout, "")]
     if request.adapter is None:
         cautions.append(card.checkpoint.caution)
-    cautions.append(digest_caution(checkpoint))
+    if request.model is not None:
+        cautions.append(TAKEN_FOR_GRANTED)
+    cautions += [*fit.notes, _said_of_copies(fit, request), digest_caution(checkpoint)]
     return ReadyModel(
         card, checkpoint, embedder.to(device), coverage, found_by, device, [said for said in cautions if said]
     )
+
+
+def _said_of_copies(fit: Fit, request: ExportRequest) -> str:
+    if not fit.copies or request.weights is not None:
+        return ""
+    taken = (fit.prefix + fit.layout.take).strip(".") or "the file's own level"
+    others = ", ".join(copy.strip(".") or "the file's own level" for copy in fit.copies)
+    return f"the file holds several sets of weights: {taken} is taken; --weights chooses another ({others})"
 
 
 def _ready_exported(request: ExportRequest, kind: str, device: torch.device) -> ReadyModel:
@@ -120,7 +133,7 @@ def _ready_exported(request: ExportRequest, kind: str, device: torch.device) -> 
             f"{request.checkpoint} is a {kind} model and holds its own network",
             hint=f'leave --model away; a card for it has source = "{SOURCES[kind]}"',
         )
-    card = _with_changes(card, request)
+    card = _with_input(_with_changes(card, request), request)
     if card.feature.kind != "pool5":
         raise UsageError("a whole model gives one feature", hint="leave --feature away")
     check_input_size(card, network)
@@ -144,9 +157,9 @@ def _choose_card(request: ExportRequest, checkpoint: CheckpointFile) -> tuple[Ad
     if request.model is not None:
         return generic_card(request.model), "made for --model"
     if request.adapter is not None:
-        return resolve_network(find_card(request.adapter), checkpoint), "named"
-    card = resolve_network(detect_card(checkpoint), checkpoint)
-    return card, explain(card, checkpoint)
+        return find_card(request.adapter), "named"
+    detected = detect_card(checkpoint, weights=request.weights)
+    return detected.card, explain(detected, checkpoint)
 
 
 def _with_changes(card: AdapterCard, request: ExportRequest) -> AdapterCard:
@@ -155,13 +168,26 @@ def _with_changes(card: AdapterCard, request: ExportRequest) -> AdapterCard:
         changes["kind"] = request.feature
     if request.flip is not None:
         changes["flip"] = request.flip
-    options = {**card.network.options, **request.network_options}
+    if request.camera is not None:
+        changes["camera"] = request.camera
+    update: dict[str, object] = {"options": {**card.network.options, **request.network_options}}
+    if request.network_options:  # they are of the card's own network
+        update["alternatives"] = []
     try:
         feature = Feature.model_validate({**card.feature.model_dump(), **changes})
-        network = Network(source=card.network.source, options=options)
+        network = Network.model_validate({**card.network.model_dump(), **update})
     except ValidationError as error:
         raise UsageError(error.errors()[0]["msg"].removeprefix("Value error, ")) from error
     return card.model_copy(update={"feature": feature, "network": network})
+
+
+def _with_input(card: AdapterCard, request: ExportRequest) -> AdapterCard:
+    try:
+        size = Input.model_validate({**card.input.model_dump(), **request.input})
+    except ValidationError as error:
+        fault = error.errors()[0]
+        raise UsageError(f"--{fault['loc'][0]}: {fault['msg'].removeprefix('Value error, ')}") from error
+    return card.model_copy(update={"input": size})
 
 
 def _source_digest(source: str) -> str:

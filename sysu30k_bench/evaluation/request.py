@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from pydantic import JsonValue
+
 from sysu30k_bench.data.split import TestSet
 from sysu30k_bench.models.card import FeatureKind, Flip
 from sysu30k_bench.search.choose import EngineName, FilterName
@@ -29,6 +31,9 @@ class ExportRequest:
         output: The run folder; named after checkpoint and identity, below `runs/`, where None.
         feature: Layer to take in place of the card's.
         flip: Treatment of the mirrored view in place of the card's.
+        input: Keys of the card's `[input]` to replace: height, width, interpolation, channels, scale, mean, std.
+        weights: Which of several copies of the network in the file; the one that its project reports where None.
+        camera: Camera, counted from 1, that every image gets where the network takes one; the data set's where None.
         full_logits: Store all logits, not the shorter form of the same geometry.
         network_options: Options of the card's network to set or replace, such as the last stride.
         device: `auto`, `cpu`, `cuda` or `cuda:N`.
@@ -54,6 +59,9 @@ class ExportRequest:
     output: Path | None = None
     feature: FeatureKind | None = None
     flip: Flip | None = None
+    input: Mapping[str, JsonValue] = field(default_factory=dict)
+    weights: str | None = None
+    camera: int | None = None
     full_logits: bool = False
     network_options: Mapping[str, str | int | float | bool] = field(default_factory=dict)
     device: str = "auto"

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import difflib
-import tomllib
+from collections.abc import Iterator
 from functools import cache
 from importlib import metadata, resources
+from importlib.resources.abc import Traversable
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from sysu30k_bench.errors import DataError, UsageError
 from sysu30k_bench.models.card import AdapterCard
+from sysu30k_bench.plain_toml import MAX_BYTES, parse_toml
 
 ENTRY_POINT_GROUP = "sysu30k_bench.adapters"
-_MAX_CARD_BYTES = 1 << 20
 
 
 @cache
@@ -28,11 +29,11 @@ def all_cards() -> dict[str, AdapterCard]:
         UsageError: A card is not valid, or a name is used twice.
     """
     cards: dict[str, AdapterCard] = {}
-    folder = resources.files("sysu30k_bench.adapters")
-    for item in sorted(folder.iterdir(), key=lambda entry: entry.name):
-        if item.name.endswith(".toml"):
-            card = parse_card(item.read_text("utf-8"), item.name)
-            cards[card.name] = card
+    for item in _card_files(resources.files("sysu30k_bench.adapters")):
+        card = parse_card(item.read_text("utf-8"), item.name)
+        if card.name in cards:
+            raise UsageError(f"{item.name} is a second card named {card.name!r}")
+        cards[card.name] = card
     for point in metadata.entry_points(group=ENTRY_POINT_GROUP):
         try:
             value = point.load()
@@ -46,6 +47,15 @@ def all_cards() -> dict[str, AdapterCard]:
             raise UsageError(f"the entry point {point.name} brings a second card named {card.name!r}")
         cards[card.name] = card
     return cards
+
+
+def _card_files(folder: Traversable) -> Iterator[Traversable]:
+    """Yields the cards of a folder, then those of the folders in it, a folder for each family."""
+    entries = sorted(folder.iterdir(), key=lambda entry: entry.name)
+    yield from (entry for entry in entries if entry.name.endswith(".toml"))
+    for entry in entries:
+        if entry.is_dir() and not entry.name.startswith(("_", ".")):
+            yield from _card_files(entry)
 
 
 def find_card(name_or_path: str) -> AdapterCard:
@@ -74,7 +84,7 @@ def read_card(path: Path) -> AdapterCard:
     """
     if not path.is_file():
         raise DataError(f"there is no adapter card {path}")
-    if path.stat().st_size > _MAX_CARD_BYTES:
+    if path.stat().st_size > MAX_BYTES:
         raise UsageError(f"{path} is too large for an adapter card")
     try:
         text = path.read_text("utf-8")
@@ -94,11 +104,11 @@ def parse_card(text: str, origin: str) -> AdapterCard:
         UsageError: It is not TOML, or not a card; each fault is listed.
     """
     try:
-        return AdapterCard.model_validate(tomllib.loads(text))
-    except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"{origin} is not TOML: {error}") from error
+        return AdapterCard.model_validate(parse_toml(text))
     except ValidationError as error:
         faults = [
             f"{'.'.join(str(part) for part in fault['loc']) or 'card'}: {fault['msg']}" for fault in error.errors()
         ]
         raise UsageError(f"{origin} is not an adapter card", details=faults, hint="see docs/adapters.md") from error
+    except ValueError as error:
+        raise UsageError(f"{origin} is not TOML: {error}") from error

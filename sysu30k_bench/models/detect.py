@@ -1,84 +1,123 @@
-"""Finding the adapter card of a checkpoint from the names of its tensors."""
+"""Finding the adapter card of a checkpoint from the names and shapes of its tensors."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from sysu30k_bench.errors import UsageError
-from sysu30k_bench.models.backbones import allows, fills_any
-from sysu30k_bench.models.card import AdapterCard, Layout
+from sysu30k_bench.models.card import AdapterCard
 from sysu30k_bench.models.cards import all_cards
 from sysu30k_bench.models.checkpoint import CheckpointFile
-from sysu30k_bench.models.layouts import card_layouts, layout_fits
+from sysu30k_bench.models.fit import Fit, best_fit, recognised_fit
+
+_NEAREST = 3
+_SHOWN_GROUPS = 6
 
 
-def detect_card(checkpoint: CheckpointFile, cards: Iterable[AdapterCard] | None = None) -> AdapterCard:
+@dataclass(frozen=True)
+class Detected:
+    """A card that was found.
+
+    Attributes:
+        card: The card as it was written.
+        fit: The card on the file.
+        rivals: Other cards that would take the whole file, too.
+    """
+
+    card: AdapterCard
+    fit: Fit
+    rivals: tuple[str, ...] = ()
+
+
+def detect_card(
+    checkpoint: CheckpointFile, cards: Iterable[AdapterCard] | None = None, weights: str | None = None
+) -> Detected:
     """Finds the one card that a file is recognised by.
 
-    A card is recognised where one of its `recognised_by` layouts fits the file's names and the file fills the card's
-    whole network.
+    A card is recognised where one of its `recognised_by` layouts fits the file's names, the file fills the card's
+    whole network, and nothing of a model remains. Between several, the one that uses most of the file wins, then the
+    one whose layout accounts for more of the names (its prefix is shorter), then the one whose layout asks for most.
 
     Args:
         checkpoint: The file.
         cards: The cards to try; all that are installed where None.
-
-    Returns:
-        The card.
+        weights: Which of several copies in the file, as for `best_fit`.
 
     Raises:
         UsageError: No card, or more than one, is recognised; the message lists what to choose from.
     """
     candidates = list(all_cards().values() if cards is None else cards)
-    recognised = [card for card in candidates if _recognises(card, checkpoint)]
-    if len(recognised) == 1:
-        return recognised[0]
-    if recognised:
+    found = [(card, fit) for card in candidates if (fit := recognised_fit(card, checkpoint, weights)) is not None]
+    if not found:
+        raise _unknown(checkpoint, candidates, weights)
+    found.sort(key=lambda item: _strength(item[1]), reverse=True)
+    best = [(card, fit) for card, fit in found if _strength(fit) == _strength(found[0][1])]
+    if not all(_same_embedding(best[0][1], fit) for _, fit in best):
         raise UsageError(
-            f"{checkpoint.path} could be any of: {', '.join(card.name for card in recognised)}",
-            details=[f"--adapter {card.name}: {card.title}" for card in recognised],
+            f"{checkpoint.path} could be any of: {', '.join(card.name for card, _ in best)}",
+            details=[
+                f"--adapter {card.name}: {card.title}{f'; {card.notes}' if card.notes else ''}" for card, _ in best
+            ],
             hint="name the one it is with --adapter",
         )
-    readable = [card for card in candidates if fills_any(card, checkpoint)]
-    tensors, _ = checkpoint.tensors()
-    names = ", ".join(list(tensors)[:4]) or "no tensor"
-    if readable:
-        raise UsageError(
-            f"{checkpoint.path} does not say by which method it was made (its tensors: {names}, ...)",
-            details=[f"--adapter {card.name}: {card.title}" for card in readable],
+    return Detected(best[0][0], best[0][1], tuple(card.name for card, _ in found[1:]))
+
+
+def explain(detected: Detected, checkpoint: CheckpointFile) -> str:
+    """Says by what a card was found, and which other cards would take the file too."""
+    layout, names = detected.fit.layout, list(checkpoint.flat.below(detected.fit.prefix))
+    marks = [
+        next((name for name in checkpoint.flat.entries if re.fullmatch(mark[1:], name)), "")
+        if mark.startswith("@")
+        else next((name for name in names if re.fullmatch(mark, name)), "")
+        for mark in layout.requires
+    ]
+    shown = ", ".join(mark for mark in marks if mark) or "its tensors"
+    also = f"; {', '.join(detected.rivals)} would take it too" if detected.rivals else ""
+    return f"recognised by {shown} ({layout.title or layout.name}){also}"
+
+
+def _same_embedding(one: Fit, other: Fit) -> bool:
+    """Two programs may write the same file and mean the same by it."""
+    return (
+        (one.card.network, one.card.input, one.card.feature)
+        == (other.card.network, other.card.input, other.card.feature)
+        and one.tensors.keys() == other.tensors.keys()
+        and all(value is other.tensors[name] for name, value in one.tensors.items())
+    )
+
+
+def _strength(fit: Fit) -> tuple[bool, int, int, int]:
+    asked = len(fit.layout.requires) + bool(fit.layout.file)
+    return not fit.layout.fallback, fit.coverage.loaded, -fit.prefix.count("."), asked
+
+
+def _unknown(checkpoint: CheckpointFile, candidates: list[AdapterCard], weights: str | None) -> UsageError:
+    fits = [(card, fit) for card in candidates if (fit := best_fit(card, checkpoint, weights)) is not None]
+    whole = [card for card, fit in fits if fit.coverage.complete]
+    groups = [f"{name}: {count} tensors" for name, count in checkpoint.flat.groups()[:_SHOWN_GROUPS]]
+    if whole:
+        return UsageError(
+            f"{checkpoint.path} does not say by which method it was made",
+            details=[f"--adapter {card.name}: {card.title}" for card in whole],
             hint="name the method with --adapter, or the network alone with --model torchvision:resnet50",
         )
-    raise UsageError(
-        f"no adapter knows {checkpoint.path} ({len(tensors)} tensors: {names}, ...)",
+    near = sorted(
+        fits, key=lambda item: (-item[1].coverage.loaded / max(1, item[1].wanted), len(item[1].coverage.faults))
+    )
+    near = near[:_NEAREST]
+    lines = [
+        f"nearest: {card.name}, {fit.coverage.loaded} of {fit.wanted} tensors{_first_fault(fit)}" for card, fit in near
+    ]
+    return UsageError(
+        f"no adapter knows {checkpoint.path} ({len(checkpoint.flat.tensors)} tensors)",
+        details=[*groups, *lines],
         hint="name its network with --model torchvision:NAME or timm:NAME, or write a card (docs/adapters.md)",
     )
 
 
-def explain(chosen: AdapterCard, checkpoint: CheckpointFile) -> str:
-    """Says by what a card was found, and which other cards of the same network would take the file too.
-
-    Args:
-        chosen: The card, settled on one network.
-        checkpoint: The file.
-    """
-    layout = next(layout for layout in card_layouts(chosen) if _shows(layout, chosen, checkpoint))
-    tensors, others = checkpoint.tensors(layout.wrapper)
-    found = [next(name for name in [*tensors, *others] if re.fullmatch(mark, name)) for mark in layout.requires]
-    marks = ", ".join(name.removeprefix("@") for name in found)
-    rivals = [card for card in all_cards().values() if card.name != chosen.name and allows(card, chosen.network)]
-    also = ", ".join(card.name for card in rivals if fills_any(card, checkpoint))
-    return (
-        f"recognised by {marks or 'its tensors'} ({layout.title or layout.name})"
-        f"{f'; {also} would take it too' if also else ''}"
-    )
-
-
-def _recognises(card: AdapterCard, checkpoint: CheckpointFile) -> bool:
-    return any(_shows(layout, card, checkpoint) for layout in card_layouts(card)) and fills_any(card, checkpoint)
-
-
-def _shows(layout: Layout, card: AdapterCard, checkpoint: CheckpointFile) -> bool:
-    if layout.name not in card.checkpoint.recognised_by:
-        return False
-    tensors, others = checkpoint.tensors(layout.wrapper)
-    return layout_fits(layout, [*tensors, *others])
+def _first_fault(fit: Fit) -> str:
+    faults = fit.coverage.faults
+    return f" (first fault: {faults[0]})" if faults else ""

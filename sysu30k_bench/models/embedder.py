@@ -9,7 +9,7 @@ from sysu30k_bench.errors import IntegrityError, UsageError
 from sysu30k_bench.models.card import Feature, Input
 from sysu30k_bench.models.logits import LogitEmbedding
 
-EMBEDDING_VERSION = 1
+EMBEDDING_VERSION = 2
 """Part of every store's identity: raise it when what this file makes of pixels changes."""
 
 
@@ -17,7 +17,8 @@ class Embedder(nn.Module):
     """Embeds image batches as an adapter card says.
 
     Args:
-        trunk: Maps (N, 3, H, W) to (N, D), or to a map (N, D, h, w) whose spatial mean is taken.
+        trunk: Maps (N, 3, H, W) to (N, D), or to a map (N, D, h, w) whose spatial mean is taken. A network with the
+            attribute `takes_camera` is given each image's camera as well, counted from 0.
         feature: Which layer, and how views are put together.
         image_input: Mean and standard deviation of the normalisation.
         bottleneck: What follows the trunk where the feature is `bottleneck`.
@@ -49,12 +50,19 @@ class Embedder(nn.Module):
         self.register_buffer("std", torch.tensor(image_input.std)[:, None, None], persistent=False)
         self.eval()
 
+    @property
+    def takes_camera(self) -> bool:
+        """Whether the network is given the camera of each image."""
+        return bool(getattr(self.trunk, "takes_camera", False))
+
     @torch.inference_mode()
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
+    def forward(self, images: torch.Tensor, cameras: torch.Tensor | None = None) -> torch.Tensor:
         """Embeds a batch.
 
         Args:
             images: (N, 3, H, W) uint8, RGB, already resized.
+            cameras: (N,) int64, the images' camera labels, counted from 1 as data sets do; only for networks that
+                take them, where the card does not name one camera for all.
 
         Returns:
             (N, D) float32 on the same device, each row of unit length. A row whose feature is zero or not finite comes
@@ -65,29 +73,44 @@ class Embedder(nn.Module):
             pixels = pixels.div(255)
         pixels = pixels.sub(self.mean).div(self.std)
         pixels = pixels.contiguous(memory_format=torch.channels_last)
-        views = [self._pooled(pixels)]
+        labels = self._cameras(len(images), images.device, cameras)
+        views = [self._pooled(pixels, labels)]
         if self.feature.flip != "none":
-            views.append(self._pooled(pixels.flip(-1)))
+            views.append(self._pooled(pixels.flip(-1), labels))
         return nn.functional.normalize(self._combine(views), eps=0.0).float()
 
     def _combine(self, views: list[torch.Tensor]) -> torch.Tensor:
         if self.feature.flip == "sequential":
             views[0] = nn.functional.normalize(views[0], eps=0.0)
-        summed = torch.stack(views).sum(dim=0)
+        joined = self.feature.flip == "concat"
+        summed = torch.cat(views, dim=1) if joined else torch.stack(views).sum(dim=0)
         if self.feature.parts > 1:
             parts = summed.unflatten(1, (self.feature.parts, -1))  # type: ignore[no-untyped-call]
-            summed = nn.functional.normalize(parts, dim=2, eps=0.0).flatten(1)
+            unit = nn.functional.normalize(parts, dim=2, eps=0.0)
+            summed = (unit.transpose(1, 2) if self.feature.part_order == "channels" else unit).flatten(1)
         if self.logits is None:
             return summed
         embedded: torch.Tensor = self.logits(summed, len(views))
         return embedded
 
-    def _pooled(self, pixels: torch.Tensor) -> torch.Tensor:
+    def _cameras(self, count: int, device: torch.device, cameras: torch.Tensor | None) -> torch.Tensor | None:
+        if not self.takes_camera:
+            return None
+        if self.feature.camera is not None:
+            return torch.full((count,), self.feature.camera - 1, dtype=torch.int64, device=device)
+        if cameras is None:
+            raise UsageError(
+                "the network takes the camera of each image, and none is known",
+                hint="name one camera of its training set for all images with --camera N",
+            )
+        return cameras.to(device) - 1
+
+    def _pooled(self, pixels: torch.Tensor, cameras: torch.Tensor | None) -> torch.Tensor:
         with (
             torch.backends.cudnn.flags(enabled=True, allow_tf32=self.bf16),
             torch.autocast(pixels.device.type, torch.bfloat16, enabled=self.bf16),
         ):
-            pooled = self.trunk(pixels)
+            pooled = self.trunk(pixels) if cameras is None else self.trunk(pixels, cameras)
             if not isinstance(pooled, torch.Tensor) or pooled.dim() not in {2, 4}:
                 raise UsageError(
                     f"the network returns {_describe(pooled)}; an adapter needs (N, D), or a map (N, D, h, w)",
@@ -126,7 +149,7 @@ def probe_dimension(embedder: Embedder, device: torch.device) -> int:
     """
     grey = torch.full((1, 3, embedder.input.height, embedder.input.width), 127, dtype=torch.uint8, device=device)
     try:
-        return int(embedder(grey).shape[1])
+        return int(embedder(grey, torch.ones(1, dtype=torch.int64)).shape[1])
     except (RuntimeError, AssertionError, ValueError, TypeError) as error:
         if isinstance(error, torch.OutOfMemoryError):
             raise

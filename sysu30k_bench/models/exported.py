@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from sysu30k_bench.errors import BenchError, DataError, IntegrityError, UsageError
+from sysu30k_bench.extras import missing_package
 from sysu30k_bench.files import sha256_of_file
 from sysu30k_bench.models.card import AdapterCard, Input, Network
 from sysu30k_bench.models.exported_program import is_exported_program, load_exported_program
@@ -109,9 +110,7 @@ def load_exported(path: Path, kind: str, device: torch.device, *, bf16: bool = F
             return _torchexport(path, device)
         return _onnx(path) if kind == "onnx" else _torchscript(path, device)
     except ImportError as error:
-        raise DataError(
-            f"running {path.name} needs {error.name}", hint=f"pip install 'sysu30k-bench[{kind}]'"
-        ) from error
+        raise missing_package(f"running {path.name} needs {error.name}", error.name or kind) from error
     except BenchError:
         raise
     except Exception as error:

@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from sysu30k_bench.errors import IntegrityError, UsageError
 from sysu30k_bench.models.card import AdapterCard, Layout
+from sysu30k_bench.models.tensors import FlatTensors, is_plain
 
 Value = TypeVar("Value")
 
@@ -39,27 +40,49 @@ def card_layouts(card: AdapterCard) -> list[Layout]:
     return [*card.checkpoint.layout, *named] or list(known.values())
 
 
-def layout_fits(layout: Layout, keys: Iterable[str]) -> bool:
-    """Says whether a file's keys are those that a layout describes.
+def layout_prefixes(layout: Layout, flat: FlatTensors) -> list[str]:
+    """Returns every prefix of a file below which the tensors are those that a layout describes.
 
     Args:
-        layout: The layout.
-        keys: The file's tensor names, and `@name` for each of its other top-level entries.
+        layout: The layout; one that requires nothing may begin wherever a mapping of the file does, below what all of
+            its names share, and where they part.
+        flat: The file's tensors.
     """
-    names = list(keys)
-    required = all(any(re.fullmatch(pattern, name) for name in names) for pattern in layout.requires)
-    return required and not any(re.fullmatch(pattern, name) for pattern in layout.forbids for name in names)
+    marks = [pattern for pattern in layout.requires if pattern.startswith("@")]
+    patterns = [pattern for pattern in layout.requires if not pattern.startswith("@")]
+    if not all(any(re.fullmatch(mark[1:], entry) for entry in flat.entries) for mark in marks):
+        return []
+    if layout.wrapper:
+        prefixes = [f"{layout.wrapper}."]
+    elif patterns:
+        prefixes = flat.prefixes_matching(_anchor(patterns))
+    elif layout.take:
+        prefixes = [prefix for prefix in flat.openings if flat.has_below(prefix + layout.take)]
+    else:
+        prefixes = list(flat.openings)
+    return [prefix for prefix in prefixes if _describes(layout, patterns, list(flat.below(prefix)))]
 
 
-def apply_layout(layout: Layout, tensors: Mapping[str, Value]) -> dict[str, Value]:
+def _anchor(patterns: list[str]) -> str:
+    """The pattern that finds the prefix: the first plain name, which is found at once, or else the first one."""
+    return next((pattern for pattern in patterns if is_plain(pattern)), patterns[0])
+
+
+def _describes(layout: Layout, patterns: Iterable[str], names: list[str]) -> bool:
+    if not names or not all(any(re.fullmatch(pattern, name) for name in names) for pattern in patterns):
+        return False
+    return not any(re.fullmatch(pattern, name) for pattern in layout.forbids for name in names)
+
+
+def apply_layout(layout: Layout, tensors: Mapping[str, Value]) -> tuple[dict[str, Value], dict[str, str]]:
     """Renames a file's tensors to the network's names.
 
     Args:
         layout: The layout.
-        tensors: Tensors by the file's names.
+        tensors: Tensors by the file's names below the layout's prefix.
 
     Returns:
-        Tensors by the network's names; those outside `take` are left out.
+        Tensors by the network's names, those outside `take` left out; and the file's name of each.
 
     Raises:
         IntegrityError: Two tensors of the file get the same name.
@@ -73,7 +96,7 @@ def apply_layout(layout: Layout, tensors: Mapping[str, Value]) -> dict[str, Valu
         if name in renamed:
             raise IntegrityError(f"layout {layout.name!r}: {origin[name]} and {key} both become {name}")
         renamed[name], origin[name] = value, key
-    return renamed
+    return renamed, origin
 
 
 def _rename(layout: Layout, key: str) -> str:

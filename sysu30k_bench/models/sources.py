@@ -10,12 +10,14 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import torch
+from pydantic import JsonValue
 from torch import nn
 
-from sysu30k_bench.errors import DataError, UsageError
+from sysu30k_bench.errors import BenchError, DataError, UsageError
+from sysu30k_bench.extras import missing_package
 from sysu30k_bench.models.card import AdapterCard, Input, Network
-
-OptionValue = str | int | float | bool
+from sysu30k_bench.models.structure import Structure
 
 WHOLE_MODELS = ("onnx", "openvino", "torchscript", "torchexport", "hf")
 """Kinds of file or folder that hold network and weights together."""
@@ -53,6 +55,20 @@ def build_trunk(network: Network) -> nn.Module:
         )
     builder = {"torchvision": _torchvision, "timm": _timm, "python": _python}[kind]
     return builder(name, network.options).eval()
+
+
+def structure_reader(network: Network) -> Callable[[Mapping[str, torch.Tensor]], Structure | None] | None:
+    """Returns the function by which a network's class reads its options off a file; None for networks without one."""
+    kind, _, name = network.source.partition(":")
+    if kind != "python":
+        return None
+    try:
+        read: Callable[[Mapping[str, torch.Tensor]], Structure | None] | None = getattr(
+            _python_object(name), "structure", None
+        )
+    except BenchError:
+        return None
+    return read
 
 
 def generic_card(source: str) -> AdapterCard:
@@ -101,6 +117,8 @@ def own_input(network: Network) -> tuple[int, int] | None:
         UsageError: There is no network of that name.
         DataError: The package that has it is not installed.
     """
+    if network.source.startswith("python:"):
+        return None
     trunk: Any = build_trunk(network)
     config = getattr(trunk, "pretrained_cfg", None) or {}
     if config.get("fixed_input_size", False):
@@ -110,7 +128,7 @@ def own_input(network: Network) -> tuple[int, int] | None:
     return (size, size) if isinstance(size, int) else None
 
 
-def _torchvision(name: str, options: Mapping[str, OptionValue]) -> nn.Module:
+def _torchvision(name: str, options: Mapping[str, JsonValue]) -> nn.Module:
     from torchvision import models
 
     known = models.list_models(module=models)
@@ -129,11 +147,11 @@ def _torchvision(name: str, options: Mapping[str, OptionValue]) -> nn.Module:
     return network
 
 
-def _timm(name: str, options: Mapping[str, OptionValue]) -> nn.Module:
+def _timm(name: str, options: Mapping[str, JsonValue]) -> nn.Module:
     try:
         import timm
     except ImportError as error:
-        raise DataError("timm is not installed", hint="pip install 'sysu30k-bench[timm]'") from error
+        raise missing_package("timm is not installed", "timm") from error
     if not timm.is_model(name):
         raise UsageError(f"timm has no network {name!r}", hint=_did_you_mean(name, timm.list_models()))
     network: Any = _call(timm.create_model, name, {"pretrained": False, "num_classes": 0, **options}, model_name=name)
@@ -146,23 +164,27 @@ def _timm(name: str, options: Mapping[str, OptionValue]) -> nn.Module:
     return checked
 
 
-def _python(name: str, options: Mapping[str, OptionValue]) -> nn.Module:
-    module_name, _, attribute = name.partition(":")
-    if module_name.partition(".")[0] in sys.stdlib_module_names:
-        raise UsageError(f"python:{name} is in Python's own library, which holds no network")
-    try:
-        build = getattr(importlib.import_module(module_name), attribute)
-    except (ImportError, AttributeError) as error:
-        raise DataError(
-            f"cannot find python:{name}: {error}",
-            hint="name it as python:package.module:callable; the package must be installed, or on PYTHONPATH",
-        ) from error
+def _python(name: str, options: Mapping[str, JsonValue]) -> nn.Module:
+    build = _python_object(name)
     if not (inspect.isfunction(build) or (inspect.isclass(build) and issubclass(build, nn.Module))):
         raise UsageError(f"python:{name} is neither a torch.nn.Module class nor a function that makes one")
     network = _call(build, name, options)
     if not isinstance(network, nn.Module):
         raise UsageError(f"python:{name} returned a {type(network).__name__}, not a torch.nn.Module")
     return network
+
+
+def _python_object(name: str) -> Any:  # noqa: ANN401
+    module_name, _, attribute = name.partition(":")
+    if module_name.partition(".")[0] in sys.stdlib_module_names:
+        raise UsageError(f"python:{name} is in Python's own library, which holds no network")
+    try:
+        return getattr(importlib.import_module(module_name), attribute)
+    except (ImportError, AttributeError) as error:
+        raise DataError(
+            f"cannot find python:{name}: {error}",
+            hint="name it as python:package.module:callable; the package must be installed, or on PYTHONPATH",
+        ) from error
 
 
 def _call(build: Callable[..., Any], shown: str, options: Mapping[str, object], **named: object) -> Any:  # noqa: ANN401

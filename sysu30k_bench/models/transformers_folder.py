@@ -9,7 +9,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from sysu30k_bench.errors import DataError, IntegrityError, UsageError
+from sysu30k_bench.errors import IntegrityError, UsageError
+from sysu30k_bench.extras import missing_package
 from sysu30k_bench.models.card import Input
 
 _INTERPOLATIONS = {0: "nearest", 1: "lanczos", 2: "bilinear", 3: "bicubic"}
@@ -147,7 +148,7 @@ def _library() -> Any:  # noqa: ANN401  an optional package without types
     try:
         import transformers
     except ImportError as error:
-        raise DataError("transformers is not installed", hint="pip install 'sysu30k-bench[hf]'") from error
+        raise missing_package("transformers is not installed", "transformers") from error
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
     return transformers

@@ -36,4 +36,6 @@ def fill(network: TrainedNetwork, weights: str) -> None:
             ) from error
         load_imagenet(network, dict(state))
         return
-    load_imagenet(network, read_checkpoint(Path(weights)).tensors()[0])
+    flat = read_checkpoint(Path(weights)).flat
+    prefixes = flat.prefixes_of("layer1.0.conv1.weight") or [""]
+    load_imagenet(network, dict(flat.below(prefixes[0])))

@@ -1,14 +1,73 @@
-"""A ResNet-50's state dict as the programs of the field write it (layouts from their sources, weights our own)."""
+"""A ResNet's state dict as the programs of the field write it (layouts from their sources, weights our own)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from pathlib import Path
 
 import torch
+from torch import nn
+
+from sysu30k_bench.models.checkpoint import CheckpointFile
+from sysu30k_bench.models.detect import detect_card
+from sysu30k_bench.models.embedder import Embedder
+from sysu30k_bench.models.fit import Coverage
+from sysu30k_bench.models.load import load_embedder
+from sysu30k_bench.models.networks.resnets.trunk import ResNetTrunk
 
 State = dict[str, torch.Tensor]
+R50 = 23_508_032
+"""Parameters of a ResNet-50 without its classifier."""
 
 _SEQUENTIAL = {"conv1": "0", "bn1": "1", "layer1": "4", "layer2": "5", "layer3": "6", "layer4": "7"}
+
+
+def as_file(content: Mapping[str, object], name: str = "model.pth") -> CheckpointFile:
+    """What the reader would give for a file of this content."""
+    return CheckpointFile(Path(name), "0" * 64, content)
+
+
+def found_by(name: str, content: Mapping[str, object]) -> tuple[Embedder, Coverage]:
+    """The network of the card of this name, which must be the one that is found for this content."""
+    file = as_file(content)
+    detected = detect_card(file)
+    assert detected.card.name == name
+    return load_embedder(detected.fit, file)
+
+
+def parameters(network: nn.Module) -> int:
+    """How many numbers a network learns."""
+    return sum(value.numel() for value in network.parameters())
+
+
+def lively(network: nn.Module) -> State:
+    """A network's state dict with statistics that are none of the usual zeros and ones."""
+    generator = torch.Generator().manual_seed(3)
+    state = network.state_dict()
+    for name, value in state.items():
+        if name.endswith("running_var"):
+            value.uniform_(0.8, 1.2, generator=generator)
+        elif name.endswith("running_mean"):
+            value.normal_(std=0.05, generator=generator)
+    return state
+
+
+def small_resnet(**options: object) -> State:
+    """A seeded ResNet of one bottleneck block a stage, 64 features, with a classifier of 5 classes."""
+    widths = {"entries": (4, 4, 8, 16), "widths": (4, 4, 8, 16), "outputs": (16, 16, 32, 64), "stem": (8,)}
+    with torch.random.fork_rng():
+        torch.manual_seed(12)
+        state = lively(ResNetTrunk(blocks=(1, 1, 1, 1), **{**widths, **options}))  # type: ignore[arg-type]
+        return {**state, "fc.weight": torch.rand(5, 64), "fc.bias": torch.rand(5)}
+
+
+def hollow(content: object) -> object:
+    """The same content with tensors of the same shapes that hold a single number, for tests that read shapes alone."""
+    if isinstance(content, torch.Tensor):
+        return torch.zeros((), dtype=content.dtype).expand(content.shape)
+    if isinstance(content, dict):
+        return {name: hollow(value) for name, value in content.items()}
+    return content
 
 
 def trunk(state: State) -> State:
@@ -48,8 +107,9 @@ def dgl(state: State, classes: int = 31) -> State:
 
 
 def layumi(state: State) -> State:
+    width = state["fc.weight"].shape[1]
     head = {
-        "classifier.add_block.0.weight": torch.linspace(-1, 1, 512 * 2048).reshape(512, 2048),
+        "classifier.add_block.0.weight": torch.linspace(-1, 1, 512 * width).reshape(512, width),
         "classifier.add_block.0.bias": torch.ones(512),
         "classifier.add_block.1.weight": torch.linspace(0.5, 1, 512),
         "classifier.add_block.1.bias": torch.zeros(512),
@@ -64,11 +124,13 @@ def layumi(state: State) -> State:
 
 Writer = Callable[[State], dict[str, object]]
 
-RECOGNISED: dict[str, tuple[str, Writer]] = {
-    "torchvision": ("resnet50", lambda s: dict(s)),
-    "torchvision wrapped, DataParallel": ("resnet50", lambda s: {"epoch": 3, "state_dict": prefixed("module.", s)}),
-    "torch.compile": ("resnet50", lambda s: {"model": prefixed("_orig_mod.module.", s)}),
-    "DGL net_6.pth": ("dgl", lambda s: dict(dgl(s))),
+FOUND: dict[str, tuple[str, Writer]] = {
+    "torchvision": ("imagenet_resnet", lambda s: dict(s)),
+    "torchvision wrapped, DataParallel": (
+        "imagenet_resnet",
+        lambda s: {"epoch": 3, "state_dict": prefixed("module.", s)},
+    ),
+    "torch.compile": ("imagenet_resnet", lambda s: {"model": prefixed("_orig_mod.module.", s)}),
     "layumi net_last.pth": ("resnet50_layumi", lambda s: dict(layumi(s))),
     "facebookresearch/moco": (
         "moco_v2",
@@ -91,7 +153,7 @@ RECOGNISED: dict[str, tuple[str, Writer]] = {
         },
     ),
     "sthalles/SimCLR": (
-        "simclr",
+        "simclr_pixels",
         lambda s: {
             "epoch": 9,
             "arch": "resnet50",
@@ -99,10 +161,17 @@ RECOGNISED: dict[str, tuple[str, Writer]] = {
             "optimizer": {},
         },
     ),
-    "Spijkervet/SimCLR": ("simclr", lambda s: prefixed("encoder.", trunk(s)) | projector("projector")),
+    "Spijkervet/SimCLR": ("simclr_pixels", lambda s: dict(prefixed("encoder.", trunk(s)) | projector("projector"))),
+    "lightning-bolts SimCLR": (
+        "simclr",
+        lambda s: {
+            "state_dict": prefixed("encoder.", s) | projector("projection.model"),
+            "pytorch-lightning_version": "1.1",
+        },
+    ),
     "lucidrains/byol-pytorch": (
         "byol",
-        lambda s: (
+        lambda s: dict(
             prefixed("online_encoder.net.", s)
             | projector("online_encoder.projector")
             | projector("online_predictor")
@@ -120,12 +189,7 @@ RECOGNISED: dict[str, tuple[str, Writer]] = {
         },
     ),
     "yaox12 released": ("byol", lambda s: {"online_backbone": trunk(s)}),
-    "wanggrun/triplet extracted": ("triplet", lambda s: {"state_dict": trunk(s), "author": "OpenSelfSup"}),
-}
-
-READABLE: dict[str, tuple[str, Writer]] = {
-    "bare trunk": ("moco_v2", lambda s: dict(trunk(s))),
-    "OpenSelfSup BYOL training": (
+    "OpenSelfSup BYOL, or wanggrun/triplet, training": (
         "byol",
         lambda s: {
             "state_dict": prefixed("online_net.0.", trunk(s))
@@ -134,10 +198,12 @@ READABLE: dict[str, tuple[str, Writer]] = {
             "meta": {},
         },
     ),
-    "wanggrun/triplet training": (
-        "triplet",
-        lambda s: {"state_dict": prefixed("online_net.0.", trunk(s)) | prefixed("target_net.0.", other(trunk(s)))},
-    ),
+    "wanggrun/triplet extracted": ("triplet", lambda s: {"state_dict": trunk(s), "author": "OpenSelfSup"}),
+}
+"""Files that say by which method they were made, and the card that is found."""
+
+TRUNKS: dict[str, tuple[str, Writer]] = {
+    "bare trunk": ("moco_v2", lambda s: dict(trunk(s))),
     "mmselfsup": ("simclr", lambda s: {"state_dict": prefixed("backbone.", trunk(s)) | projector("neck")}),
     "solo-learn": (
         "byol",
@@ -160,3 +226,4 @@ READABLE: dict[str, tuple[str, Writer]] = {
         },
     ),
 }
+"""Files of toolboxes, which do not say it, each with a method's card that may be named."""

@@ -19,6 +19,17 @@ def test_every_card_is_named_as_its_file_and_says_where_it_comes_from() -> None:
         assert cards[path.stem].licence
 
 
+def test_cards_of_a_family_lie_in_a_folder_and_say_what_they_were_held_to() -> None:
+    cards = all_cards()
+    found = sorted((Path(__file__).parents[2] / "adapters").glob("*/*.toml"))
+    assert found
+    for path in found:
+        card = parse_card(path.read_text("utf-8"), path.name)
+        assert cards[card.name] == card
+        assert card.family, card.name
+    assert all(card.held_to for card in cards.values() if card.family and card.checkpoint.marks)
+
+
 def test_flip_normalisation_is_that_of_each_script() -> None:
     flips = {name: card.feature.flip for name, card in all_cards().items()}
     assert flips["dgl"] == flips["resnet50"] == "after_sum"
@@ -40,7 +51,12 @@ def test_wrong_name_gets_a_suggestion() -> None:
         (MINIMAL.replace('"mine"', '"../mine"'), "name"),
         (MINIMAL + '[feature]\nflip = "sometimes"\n', "flip"),
         (MINIMAL + '[feature]\nkind = "logits"\nflip = "sequential"\n', "logits"),
+        (MINIMAL + '[feature]\nkind = "logits"\nflip = "concat"\n', "logits"),
+        (MINIMAL + "[feature]\ncamera = 0\n", "camera"),
         (MINIMAL + "[feature]\nfull_logits = true\n", "full_logits"),
+        (MINIMAL + '[input]\nscale = "percent"\n', "scale"),
+        (MINIMAL + '[[checkpoint.beside]]\nfile = "../opts.yaml"\nread = {}\n', "beside"),
+        (MINIMAL + '[[checkpoint.beside]]\nfile = "opts.yaml"\nread = { s = "feature.flip" }\n', "beside"),
         (MINIMAL + "[input]\nheight = 1000000\n", "height"),
         (MINIMAL + '[[checkpoint.layout]]\nname = "x"\nrename = [["(", ""]]\n', "regular expression"),
         (MINIMAL + '[paper]\ntitle = "x"\nurl = "javascript:alert(1)"\n', "url"),
@@ -75,6 +91,10 @@ def test_fingerprint_is_of_what_changes_embeddings() -> None:
     others = [
         card.model_copy(update={"feature": card.feature.model_copy(update={"flip": "none"})}),
         card.model_copy(update={"input": card.input.model_copy(update={"height": 128})}),
+        card.model_copy(update={"input": card.input.model_copy(update={"scale": "byte"})}),
+        card.model_copy(update={"feature": card.feature.model_copy(update={"camera": 1})}),
         card.model_copy(update={"network": card.network.model_copy(update={"source": "torchvision:resnet34"})}),
     ]
-    assert len({card.fingerprint, *(other.fingerprint for other in others)}) == 4
+    assert len({card.fingerprint, *(other.fingerprint for other in others)}) == 6
+    told = card.checkpoint.model_copy(update={"caution": "x", "recognised_by": []})
+    assert card.model_copy(update={"checkpoint": told, "held_to": "y", "family": "z"}).fingerprint == card.fingerprint

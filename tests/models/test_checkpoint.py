@@ -36,7 +36,7 @@ def write(path: Path, kind: str) -> Path:
 
 @pytest.mark.parametrize("kind", ["zip", "legacy", "safetensors"])
 def test_formats(tmp_path: Path, kind: str) -> None:
-    found, _ = read_checkpoint(write(tmp_path / "w.pth", kind)).tensors()
+    found = read_checkpoint(write(tmp_path / "w.pth", kind)).flat.tensors
     assert {name: value.tolist() for name, value in found.items()} == {
         name: value.tolist() for name, value in TENSORS.items()
     }
@@ -54,47 +54,60 @@ def test_truncated_anywhere(tmp_path: Path, kind: str, share: float) -> None:
     assert caught.value.hint
 
 
-@pytest.mark.parametrize("how", ["torch zip", "torch legacy", "plain pickle 2", "plain pickle 4"])
-def test_code_in_a_pickle_is_refused_and_not_run(tmp_path: Path, how: str) -> None:
-    proof, path = tmp_path / "proof", tmp_path / "evil.pth"
-    content = {"state_dict": TENSORS, "extra": Bomb(proof)}
+def written(path: Path, content: object, how: str) -> Path:
     if how.startswith("plain"):
         path.write_bytes(pickle.dumps(content, protocol=int(how[-1])))
     else:
         torch.save(content, path, _use_new_zipfile_serialization=how == "torch zip")
-    with pytest.raises(IntegrityError, match="would run code"):
-        read_checkpoint(path)
+    return path
+
+
+HOW = ["torch zip", "torch legacy", "plain pickle 2", "plain pickle 4"]
+
+
+@pytest.mark.parametrize("how", HOW)
+def test_code_beside_the_weights_is_not_run(tmp_path: Path, how: str) -> None:
+    proof = tmp_path / "proof"
+    weights = {name: value.numpy() for name, value in TENSORS.items()} if how.startswith("plain") else TENSORS
+    path = written(tmp_path / "evil.pth", {"state_dict": weights, "extra": Bomb(proof)}, how)
+    found = read_checkpoint(path).flat.tensors
+    assert {name.removeprefix("state_dict."): value.tolist() for name, value in found.items()} == {
+        name: value.tolist() for name, value in TENSORS.items()
+    }
     assert not proof.exists()
 
 
-def test_whole_models_are_refused_with_the_remedy(tmp_path: Path) -> None:
-    torch.save(torch.nn.Linear(2, 2), tmp_path / "model.pth")
-    with pytest.raises(IntegrityError, match="would run code or build arbitrary objects") as caught:
-        read_checkpoint(tmp_path / "model.pth")
-    assert "state_dict" in str(caught.value.hint)
+@pytest.mark.parametrize("how", HOW)
+def test_code_in_the_place_of_a_tensor_is_not_run_and_is_told(tmp_path: Path, how: str) -> None:
+    proof = tmp_path / "proof"
+    path = written(tmp_path / "evil.pth", {"a.weight": np.ones(2), "conv.weight": Bomb(proof)}, how)
+    (told,) = read_checkpoint(path).flat.unread.items()
+    assert told[0] == "conv.weight"
+    assert "system" in told[1]
+    assert not proof.exists()
+
+
+@pytest.mark.parametrize("how", HOW)
+def test_a_file_of_nothing_but_code_is_refused_and_not_run(tmp_path: Path, how: str) -> None:
+    proof = tmp_path / "proof"
+    with pytest.raises(IntegrityError, match="would run code"):
+        read_checkpoint(written(tmp_path / "evil.pth", Bomb(proof), how))
+    assert not proof.exists()
+
+
+def test_a_whole_pickled_module_is_read_as_its_state_dict(tmp_path: Path) -> None:
+    network = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 1), torch.nn.BatchNorm2d(4))
+    torch.save(network, tmp_path / "model.pth")
+    found = read_checkpoint(tmp_path / "model.pth").flat.tensors
+    assert found.keys() == network.state_dict().keys()
+    assert all(torch.equal(found[name], value) for name, value in network.state_dict().items())
 
 
 def test_harmless_company_is_let_in(tmp_path: Path) -> None:
     torch.save({"args": argparse.Namespace(lr=0.1), "best": np.float64(0.5), "state_dict": TENSORS}, tmp_path / "w.pth")
-    found, others = read_checkpoint(tmp_path / "w.pth").tensors()
-    assert set(found) == set(TENSORS)
-    assert "@args" in others
-
-
-@pytest.mark.parametrize("prefix", ["module.", "_orig_mod.", "module._orig_mod.", "_orig_mod.module."])
-def test_wrapping_prefixes_go_only_where_all_have_them(tmp_path: Path, prefix: str) -> None:
-    torch.save({prefix + name: value for name, value in TENSORS.items()}, tmp_path / "w.pth")
-    assert set(read_checkpoint(tmp_path / "w.pth").tensors()[0]) == set(TENSORS)
-    torch.save({"module.a": torch.ones(2), "b": torch.ones(2)}, tmp_path / "w.pth")
-    assert set(read_checkpoint(tmp_path / "w.pth").tensors()[0]) == {"module.a", "b"}
-
-
-def test_wrapper_by_path(tmp_path: Path) -> None:
-    torch.save({"a": {"b": TENSORS}, "state_dict": {"x": torch.ones(1)}}, tmp_path / "w.pth")
-    file = read_checkpoint(tmp_path / "w.pth")
-    assert set(file.tensors("a.b")[0]) == set(TENSORS)
-    assert set(file.tensors()[0]) == {"x"}
-    assert file.tensors("a.c") == ({}, ["@a", "@state_dict"])
+    flat = read_checkpoint(tmp_path / "w.pth").flat
+    assert set(flat.tensors) == {f"state_dict.{name}" for name in TENSORS}
+    assert "args" in flat.entries
 
 
 @pytest.mark.parametrize("content", [b"", b"hello", os.urandom(5000), b"\x80\x02."])

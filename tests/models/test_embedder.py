@@ -26,11 +26,64 @@ def image(left: int, right: int) -> torch.Tensor:
 
 
 @pytest.mark.parametrize(
-    ("flip", "expected"), [("none", (0.6, 0.8)), ("after_sum", (0.70711, 0.70711)), ("sequential", (0.7710, 0.6369))]
+    ("flip", "expected"),
+    [
+        ("none", (0.6, 0.8)),
+        ("after_sum", (0.70711, 0.70711)),
+        ("sequential", (0.7710, 0.6369)),
+        ("concat", (0.42426, 0.56569, 0.56569, 0.42426)),
+    ],
 )
 def test_hand_computed_flips(flip: str, expected: tuple[float, float]) -> None:
-    embedder = Embedder(Halves(), Feature(flip=flip), PLAIN)  # type: ignore[arg-type]
+    embedder = Embedder(Halves(), Feature(flip=flip), PLAIN)
     assert embedder(image(3, 4))[0].tolist() == pytest.approx(expected, abs=5e-5)
+
+
+class Cameras(nn.Module):
+    """Gives the camera of each image, counted from 0, beside the image's mean."""
+
+    takes_camera = True
+
+    def forward(self, images: torch.Tensor, cameras: torch.Tensor) -> torch.Tensor:
+        assert cameras.dtype == torch.int64
+        return torch.stack([images.mean((1, 2, 3)) * 255, cameras.float()], 1)
+
+
+def test_networks_that_take_the_camera_are_given_it_counted_from_zero() -> None:
+    embedder = Embedder(Cameras(), Feature(flip="after_sum"), PLAIN)
+    assert embedder.takes_camera
+    assert not Embedder(Halves(), Feature(), PLAIN).takes_camera
+    out = embedder(torch.cat([image(1, 1), image(1, 1)]), torch.tensor([2, 1]))
+    assert torch.allclose(out, torch.tensor([[0.70711, 0.70711], [1.0, 0.0]]), atol=5e-5)
+
+
+def test_one_camera_for_all_images_is_the_cards_and_not_the_data_sets() -> None:
+    embedder = Embedder(Cameras(), Feature(flip="none", camera=2), PLAIN)
+    for cameras in (None, torch.tensor([7, 5])):
+        out = embedder(torch.cat([image(1, 1), image(2, 2)]), cameras)
+        assert torch.allclose(out, torch.tensor([[0.70711, 0.70711], [0.89443, 0.44721]]), atol=5e-5)
+
+
+def test_a_camera_that_nobody_knows_is_asked_for() -> None:
+    embedder = Embedder(Cameras(), Feature(), PLAIN)
+    with pytest.raises(UsageError, match="takes the camera of each image") as caught:
+        embedder(image(1, 1))
+    assert "--camera" in str(caught.value.hint)
+
+
+def test_channels_and_scale() -> None:
+    class First(nn.Module):
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            return torch.stack([images[:, 0].mean((1, 2)), images[:, 2].mean((1, 2))], 1)
+
+    pixels = torch.zeros(1, 3, 16, 16, dtype=torch.uint8)
+    pixels[:, 0], pixels[:, 2] = 13, 9
+    raw = PLAIN.model_copy(update={"scale": "byte", "mean": (10.0, 10.0, 5.0), "std": (1.0, 1.0, 1.0)})
+    turned = raw.model_copy(update={"channels": "bgr"})
+    assert Embedder(First(), Feature(flip="none"), raw)(pixels)[0].tolist() == pytest.approx([0.6, 0.8])
+    assert Embedder(First(), Feature(flip="none"), turned)(pixels)[0].tolist() == pytest.approx(
+        [-1 / 65**0.5, 8 / 65**0.5]
+    )
 
 
 def test_zero_feature_comes_out_as_nan() -> None:

@@ -9,7 +9,8 @@ import pytest
 import torch
 from torch import nn
 
-from sysu30k_bench.models.networks.resnet import resnet, resnet50, same_margins
+from sysu30k_bench.models.networks.resnet import PortedResNet, same_margins
+from tests.models.checkpoints import small_resnet
 
 
 def onnx_layer(kind: str, kernel: int, stride: int, images: np.ndarray, weight: np.ndarray | None) -> np.ndarray:
@@ -33,7 +34,7 @@ def onnx_layer(kind: str, kernel: int, stride: int, images: np.ndarray, weight: 
 @pytest.mark.parametrize("size", [(256, 128), (255, 127), (33, 64)])
 @pytest.mark.parametrize("path", ["conv1", "maxpool", "layer2.0.conv2", "layer2.0.downsample.0"])
 def test_every_strided_layer_pads_as_same(size: tuple[int, int], path: str) -> None:
-    layer = resnet50(padding="same").get_submodule(path)
+    layer = PortedResNet(padding="same").get_submodule(path)
     channels = layer.in_channels if isinstance(layer, nn.Conv2d) else 3
     images = torch.randn(1, channels, *size)
     with torch.inference_mode():
@@ -54,19 +55,26 @@ def test_margins_by_hand() -> None:
 
 
 def test_same_pool_changes_the_pooling_alone() -> None:
-    network, plain = resnet50(padding="same_pool"), resnet50()
+    network, plain = PortedResNet(padding="same_pool"), PortedResNet()
     assert isinstance(network.conv1, nn.Conv2d)
     assert network.conv1.padding == (3, 3)
     images = torch.randn(1, 64, 32, 32)
     assert not torch.equal(network.maxpool(images), plain.maxpool(images))
-    assert set(network.state_dict()) == set(resnet50(padding="same").state_dict()) == set(plain.state_dict())
+    assert set(network.state_dict()) == set(PortedResNet(padding="same").state_dict()) == set(plain.state_dict())
 
 
 def test_options_that_make_no_sense() -> None:
-    for options in ({"padding": "valid"}, {"last_stride": 3}):
-        with pytest.raises(ValueError, match=r"padding is|last_stride is"):
-            resnet50(**options)  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="bottleneck blocks"):
-        resnet("resnet18", last_stride=1)
-    with pytest.raises(ValueError, match="no ResNet"):
-        resnet("vgg11")
+    with pytest.raises(ValueError, match="padding is"):
+        PortedResNet(padding="valid")  # type: ignore[arg-type]
+
+
+def test_the_padding_goes_with_any_depth_that_the_file_shows() -> None:
+    shown = PortedResNet.structure(small_resnet(block="basic", outputs=(4, 4, 8, 16)))
+    assert shown is not None
+    assert shown.options["block"] == "basic"
+    network = PortedResNet(padding="same", **shown.options).eval()
+    for convolution in (network.get_submodule("layer2.0.conv1"), network.get_submodule("layer2.0.downsample.0")):
+        assert isinstance(convolution, nn.Conv2d)
+        assert (convolution.stride, convolution.padding) == ((2, 2), (0, 0))
+    with torch.inference_mode():
+        assert network(torch.rand(1, 3, 33, 64)).shape == (1, 16)

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from sysu30k_bench.errors import UsageError
-from sysu30k_bench.evaluation.model import ready_model
+from sysu30k_bench.evaluation.model import TAKEN_FOR_GRANTED, ready_model
 from sysu30k_bench.evaluation.request import ExportRequest
 
 CPU = torch.device("cpu")
@@ -84,7 +84,8 @@ def test_a_messy_checkpoint_loads_with_a_card_of_ten_lines(weights: Path, tmp_pa
     ready = ready_model(ExportRequest(path, adapter=str(tmp_path / "card.toml")), CPU)
     assert ready.coverage.complete
     assert ready.coverage.loaded == 55 * 6 - 55 + 6
-    assert ready.coverage.unused == ["classifier.classifier.0.bias", "classifier.classifier.0.weight"]
+    left = sorted(name for name in ready.coverage.unused if not name.endswith("num_batches_tracked"))
+    assert left == ["classifier.classifier.0.bias", "classifier.classifier.0.weight"]
     embedded = ready.embedder(torch.randint(0, 256, (2, 3, 256, 128), dtype=torch.uint8))
     assert embedded.shape == (2, 512)
     with pytest.raises(UsageError):
@@ -94,13 +95,13 @@ def test_a_messy_checkpoint_loads_with_a_card_of_ten_lines(weights: Path, tmp_pa
 def test_the_digest_in_a_name_is_verified(weights: Path, tmp_path: Path) -> None:
     network = "python:tests.models.test_real_checkpoints:cifar_resnet20"
     path = weights / "cifar10_resnet20-12fca82f.th"
-    assert ready_model(ExportRequest(path, model=network), CPU).cautions == []
+    assert ready_model(ExportRequest(path, model=network), CPU).cautions == [TAKEN_FOR_GRANTED]
     changed = tmp_path / path.name
     shutil.copyfile(path, changed)
     content = torch.load(changed, map_location="cpu", weights_only=True)
     content["best_prec1"] += 1
     torch.save(content, changed)
-    (caution,) = ready_model(ExportRequest(changed, model=network), CPU).cautions
+    _, caution = ready_model(ExportRequest(changed, model=network), CPU).cautions
     assert "begins with 12fca82f" in caution
 
 

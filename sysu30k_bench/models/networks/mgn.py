@@ -9,46 +9,10 @@ import torch
 from torch import nn
 from torchvision import models
 
-from sysu30k_bench.models.networks.resnet import set_stride
-
-Pool = Literal["avg", "max", "gem"]
+Pool = Literal["avg", "max"]
 STRIPES = (1, 2, 3)
 FEATURES = 8
 _WIDTH = 256
-
-
-class GeneralisedMean(nn.Module):
-    """Pools a map to the p-th root of its mean p-th power (Radenovic et al., TPAMI 2019); p is learnt.
-
-    Args:
-        p: Its first value.
-    """
-
-    def __init__(self, p: float = 3.0) -> None:
-        super().__init__()
-        self.p = nn.Parameter(torch.full((1,), p))
-
-    def forward(self, maps: torch.Tensor) -> torch.Tensor:
-        """Maps (N, C, H, W) to (N, C, 1, 1)."""
-        return maps.clamp_min(1e-6).pow(self.p).mean(dim=(2, 3), keepdim=True).pow(1 / self.p)
-
-
-class InstanceBatchNorm(nn.Module):
-    """Instance norm on the first half of the channels and batch norm on the rest (Pan et al., IBN-Net, ECCV 2018).
-
-    Args:
-        features: Channels.
-    """
-
-    def __init__(self, features: int) -> None:
-        super().__init__()
-        self.split = features // 2
-        self.IN = nn.InstanceNorm2d(self.split, affine=True)
-        self.BN = nn.BatchNorm2d(features - self.split)
-
-    def forward(self, maps: torch.Tensor) -> torch.Tensor:
-        """Normalises maps (N, C, H, W)."""
-        return torch.cat([self.IN(maps[:, : self.split]), self.BN(maps[:, self.split :])], dim=1)
 
 
 class MGN(nn.Module):
@@ -58,10 +22,9 @@ class MGN(nn.Module):
     features is whole of each branch, halves of the second, thirds of the third.
 
     Args:
-        pool: How a stripe becomes a vector; `gem` has a parameter for each of the eight.
+        pool: How a stripe becomes a vector.
         shared_reduction: One reduction for all eight features, named `reduction`.
         relu: Whether a ReLU ends a reduction.
-        ibn: Instance and batch norm in the first three stages.
         global_stride: Stride of the first branch's last stage.
     """
 
@@ -71,22 +34,17 @@ class MGN(nn.Module):
         *,
         shared_reduction: bool = False,
         relu: bool = True,
-        ibn: bool = False,
         global_stride: int = 2,
     ) -> None:
         super().__init__()
         resnet = models.resnet50(weights=None)
-        if ibn:
-            for stage in (resnet.layer1, resnet.layer2, resnet.layer3):
-                for block in stage:
-                    block.bn1 = InstanceBatchNorm(block.bn1.num_features)
         self.backbone = nn.Sequential(
             resnet.conv1, resnet.bn1, resnet.relu, resnet.maxpool, resnet.layer1, resnet.layer2, resnet.layer3[0]
         )
         for number, stride in enumerate((global_stride, 1, 1), start=1):
             branch = nn.Sequential(nn.Sequential(*resnet.layer3[1:]), resnet.layer4)
             branch = copy.deepcopy(branch)
-            set_stride(branch[1], stride)
+            _set_stride(branch[1], stride)
             self.add_module(f"p{number}", branch)
         for number in range(FEATURES):
             self.add_module(f"pool_{number}", _pool(pool))
@@ -122,12 +80,17 @@ class MGN(nn.Module):
         return reduced
 
 
+def _set_stride(stage: nn.Module, stride: int) -> None:
+    for path in ("0.conv2", "0.downsample.0"):
+        convolution = stage.get_submodule(path)
+        if isinstance(convolution, nn.Conv2d):
+            convolution.stride = (stride, stride)
+
+
 def _pool(kind: str) -> nn.Module:
-    if kind == "gem":
-        return GeneralisedMean()
     if kind in {"avg", "max"}:
         return nn.AdaptiveAvgPool2d(1) if kind == "avg" else nn.AdaptiveMaxPool2d(1)
-    raise ValueError(f"pool is avg, max or gem, not {kind!r}")
+    raise ValueError(f"pool is avg or max, not {kind!r}")
 
 
 def _reduction(*, relu: bool) -> nn.Sequential:

@@ -1,76 +1,48 @@
-"""torchvision's ResNets with what weights do not tell: the last stride, and how strided layers pad."""
+"""Residual networks whose weights were ported from TensorFlow or JAX, where strided layers pad asymmetrically."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 import torch
 from torch import nn
-from torchvision import models
 
-from sysu30k_bench.models.sources import RemovedLayer
+from sysu30k_bench.models.networks.resnets.trunk import ResNetTrunk
+from sysu30k_bench.models.structure import Structure
 
 Padding = Literal["symmetric", "same", "same_pool"]
 
 
-def resnet50(last_stride: int = 2, padding: Padding = "symmetric") -> nn.Module:
-    """Builds torchvision's ResNet-50 without its classifier; see `resnet`."""
-    return resnet("resnet50", last_stride=last_stride, padding=padding)
-
-
-def resnet(arch: str, last_stride: int = 2, padding: Padding = "symmetric") -> nn.Module:
-    """Builds a ResNet of torchvision's without its classifier.
+class PortedResNet(ResNetTrunk):
+    """A ResNet whose padding is an option, for weights that do not tell where they were trained.
 
     Args:
-        arch: Such as `resnet18` or `resnext50_32x4d`.
-        last_stride: Stride of the last stage: 2 as in ImageNet training and DGL, or 1, which doubles the last map
-            (Luo et al., Bag of Tricks and a Strong Baseline for Deep Person Re-identification, CVPRW 2019).
         padding: `symmetric` as torch trains. `same` pads every strided layer as TensorFlow's and JAX's SAME does, more
             after than before: for weights converted from DeepMind's BYOL, which is in Haiku. `same_pool` does so in
             the max pooling alone: for weights converted from google-research/simclr, whose strided convolutions pad
             by their kernel as torch's do (its `resnet.py`).
-
-    Returns:
-        A network that maps (N, 3, H, W) to (N, D), D = 2,048, or 512 for depths 18 and 34.
+        options: As for `ResNetTrunk`.
 
     Raises:
-        ValueError: There is no such ResNet, or an option has no such value.
+        ValueError: There is no such padding.
     """
-    if last_stride not in {1, 2}:
-        raise ValueError(f"last_stride is 1 or 2, not {last_stride}")
-    if padding not in {"symmetric", "same", "same_pool"}:
-        raise ValueError(f"padding is symmetric, same or same_pool, not {padding}")
-    network: nn.Module = models.get_model(arch, weights=None)
-    if type(network) is not models.ResNet:
-        raise ValueError(f"{arch} is no ResNet")
-    network.fc = RemovedLayer()
-    if last_stride == 1:
-        set_stride(network.get_submodule("layer4"), last_stride)
-    if padding != "symmetric":
-        network.maxpool = _SameMaxPool(3, stride=2)
-    if padding == "same":
-        for module in network.modules():
-            if isinstance(module, nn.Conv2d) and module.stride != (1, 1):
-                _pad_as_same(module)
-    return network
 
+    def __init__(self, padding: Padding = "symmetric", **options: object) -> None:
+        super().__init__(**options)  # type: ignore[arg-type]
+        if padding not in {"symmetric", "same", "same_pool"}:
+            raise ValueError(f"padding is symmetric, same or same_pool, not {padding}")
+        if padding != "symmetric":
+            self.maxpool = _SameMaxPool(3, stride=2)
+        if padding == "same":
+            for module in self.modules():
+                if isinstance(module, nn.Conv2d) and module.stride != (1, 1):
+                    _pad_as_same(module)
 
-def set_stride(stage: nn.Module, stride: int) -> None:
-    """Sets the stride of a ResNet stage of bottleneck blocks.
-
-    Args:
-        stage: The stage; its first block has a shortcut convolution.
-        stride: The stride of that block.
-
-    Raises:
-        ValueError: The stage has basic blocks (ResNet-18 and 34), whose stride stands elsewhere.
-    """
-    if not hasattr(stage.get_submodule("0"), "conv3"):
-        raise ValueError("last_stride is for ResNets of bottleneck blocks")
-    for path in ("0.conv2", "0.downsample.0"):
-        convolution = stage.get_submodule(path)
-        if isinstance(convolution, nn.Conv2d):
-            convolution.stride = (stride, stride)
+    @staticmethod
+    def structure(tensors: Mapping[str, torch.Tensor]) -> Structure | None:
+        """As `ResNetTrunk.structure`."""
+        return ResNetTrunk.structure(tensors)
 
 
 def same_margins(height: int, width: int, kernel: int, stride: int) -> tuple[int, int, int, int]:

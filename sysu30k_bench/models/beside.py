@@ -1,0 +1,62 @@
+"""What a small file beside a checkpoint tells about its network, such as the `opts.yaml` of layumi's baseline."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import yaml
+from pydantic import ValidationError
+
+from sysu30k_bench.errors import IntegrityError
+from sysu30k_bench.models.card import AdapterCard, Beside, Input, Network
+
+_MAX_BYTES = 1 << 16
+
+
+def with_files_beside(card: AdapterCard, checkpoint: Path) -> tuple[AdapterCard, list[str]]:
+    """Applies to a card what the files beside a checkpoint tell.
+
+    Args:
+        card: The card, which says what to read from which file.
+        checkpoint: The checkpoint's path.
+
+    Returns:
+        The changed card, and for the user what was read where.
+
+    Raises:
+        IntegrityError: Such a file is not YAML, or a value in it has no sense.
+    """
+    said: list[str] = []
+    for beside in card.checkpoint.beside:
+        path = checkpoint.parent / beside.file
+        if not path.is_file():
+            said.append(f"no {beside.file} beside the checkpoint: {', '.join(beside.read)} assumed as the card says")
+            continue
+        found = _values(path, beside)
+        try:
+            network, size = dict(card.network.options), card.input.model_dump()
+            for key, value in found.items():
+                place, _, name = beside.read[key].partition(".")
+                (network if place == "network" else size)[name] = value
+            update = {
+                "network": Network(source=card.network.source, options=network),
+                "input": Input.model_validate(size),
+            }
+        except ValidationError as error:
+            raise IntegrityError(f"{path} has a value without sense: {error.errors()[0]['msg']}") from error
+        card = card.model_copy(update=update)
+        if found:
+            said.append(f"{', '.join(f'{key} {value}' for key, value in found.items())} as {beside.file} says")
+    return card, said
+
+
+def _values(path: Path, beside: Beside) -> dict[str, int | float]:
+    if path.stat().st_size > _MAX_BYTES:
+        raise IntegrityError(f"{path} is too large to be what a training script writes beside its checkpoints")
+    try:
+        content = yaml.safe_load(path.read_text("utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
+        raise IntegrityError(f"{path} is not YAML: {str(error).splitlines()[0]}") from error
+    if not isinstance(content, dict):
+        return {}
+    return {key: content[key] for key in beside.read if type(content.get(key)) in {int, float}}

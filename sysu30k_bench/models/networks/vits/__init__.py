@@ -1,0 +1,1 @@
+"""Plain vision transformers, as re-ID and self-supervised projects write them."""
