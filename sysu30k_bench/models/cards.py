@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterator
 from functools import cache
 from importlib import metadata, resources
@@ -69,8 +70,11 @@ def find_card(name_or_path: str) -> AdapterCard:
         return read_card(Path(name_or_path))
     cards = all_cards()
     if name_or_path not in cards:
-        close = difflib.get_close_matches(name_or_path, cards, n=3)
-        hint = f"did you mean {', '.join(close)}?" if close else f"there are {', '.join(cards)}; or give a file.toml"
+        plain = re.sub(r"[\s-]+", "_", name_or_path.strip().casefold())
+        close = [plain] if plain in cards else difflib.get_close_matches(plain, cards, n=3)
+        hint = "`sysu30k-bench adapters list` shows them all; or give a file.toml"
+        if close:
+            hint = f"did you mean {', '.join(close)}?"
         raise UsageError(f"there is no adapter {name_or_path!r}", hint=hint)
     return cards[name_or_path]
 

@@ -24,7 +24,16 @@ from sysu30k_bench.models.transformers_folder import (
     transformers_files,
     transformers_input,
 )
+from sysu30k_bench.words import count, with_article
 
+TITLES = {
+    "onnx": "ONNX",
+    "openvino": "OpenVINO",
+    "torchscript": "TorchScript",
+    "torchexport": "torch.export",
+    "hf": "transformers",
+}
+"""What people call each of `WHOLE_MODELS`."""
 SOURCES = {kind: f"{kind}:checkpoint" for kind in WHOLE_MODELS}
 
 
@@ -100,7 +109,7 @@ def load_exported(path: Path, kind: str, device: torch.device, *, bf16: bool = F
     if not path.exists():
         raise DataError(f"there is no file {path}", hint="give the path of a model file")
     if bf16 and kind != "openvino":
-        raise UsageError(f"a {kind} model has its own arithmetic", hint="leave --compute bf16 away")
+        raise UsageError(f"{with_article(TITLES[kind])} model has its own arithmetic", hint="leave --compute bf16 away")
     try:
         if kind == "openvino":
             return _openvino(path, bf16=bf16)
@@ -116,7 +125,7 @@ def load_exported(path: Path, kind: str, device: torch.device, *, bf16: bool = F
     except Exception as error:
         said = str(error).strip().splitlines()
         raise IntegrityError(
-            f"{path} is damaged or no {kind} model: {said[0] if said else type(error).__name__}",
+            f"{path} is damaged or no {TITLES[kind]} model: {said[0] if said else type(error).__name__}",
             hint="export the model again, and look at the file with its own tools",
         ) from error
 
@@ -137,7 +146,7 @@ def exported_card(path: Path, kind: str, network: ExportedNetwork) -> AdapterCar
     height, width = network.size or (256, 128)
     return AdapterCard(
         name=f"{kind}-model",
-        title=f"{path.resolve().name} ({kind})",
+        title=f"{path.resolve().name} ({TITLES[kind]})",
         network=Network(source=SOURCES[kind]),
         input=transformers_input(path, network.size) if kind == "hf" else Input(height=height, width=width),
     )
@@ -169,7 +178,7 @@ def _onnx(path: Path) -> ExportedNetwork:
 
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     if len(session.get_inputs()) != 1:
-        raise ValueError(f"it has {len(session.get_inputs())} inputs, not one")
+        raise ValueError(f"it has {count(len(session.get_inputs()), 'input')}, not one")
     source = session.get_inputs()[0]
     batch, size = _shape([item if isinstance(item, int) and item > 0 else None for item in source.shape])
     output = session.get_outputs()[0].name
@@ -182,7 +191,7 @@ def _openvino(path: Path, *, bf16: bool) -> ExportedNetwork:
     core: Any = openvino.Core()
     model = core.read_model(path)
     if len(model.inputs) != 1:
-        raise ValueError(f"it has {len(model.inputs)} inputs, not one")
+        raise ValueError(f"it has {count(len(model.inputs), 'input')}, not one")
     dimensions = [item.get_length() if item.is_static else None for item in model.inputs[0].partial_shape]
     batch, size = _shape(dimensions)
     # its default is bf16 where the processor has it; a run recorded as fp32 must be that

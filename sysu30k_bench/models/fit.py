@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 import torch
@@ -19,6 +19,9 @@ from sysu30k_bench.models.leftovers import other_copies, unexplained
 from sysu30k_bench.models.roles import chosen_by, rank_of
 from sysu30k_bench.models.sources import own_input, structure_reader
 from sysu30k_bench.models.tensors import FlatTensors
+
+_SHOWN_PARTS = 6
+_MOST_PLACES = 32
 
 
 @dataclass(frozen=True)
@@ -120,7 +123,7 @@ def _fits(card: AdapterCard, checkpoint: CheckpointFile, weights: str | None, *,
         if weights is not None:
             allowed = set(chosen_by(weights, (prefix + layout.take for layout, prefix in places)))
             places = [(layout, prefix) for layout, prefix in places if prefix + layout.take in allowed]
-        for layout, prefix in sorted(places, key=lambda place: rank_of(place[1])):
+        for layout, prefix in sorted(places, key=lambda place: rank_of(place[1]))[:_MOST_PLACES]:
             fit = _fit(variant, checkpoint, layout, prefix, chosen=weights is not None)
             if fit is not None:
                 yield fit if number == 0 else _with_own_size(fit)
@@ -158,11 +161,19 @@ def _fit(card: AdapterCard, checkpoint: CheckpointFile, layout: Layout, prefix: 
     used = [origin[name] for name in matched]
     removed = {file_name for name, file_name in origin.items() if _is_removed(name, renamed[name], blueprint.removed)}
     removed |= {origin[name] for name in (*BOTTLENECK, *LOGITS) if name in origin and name != origin[name]}
-    foreign, unused = unexplained(flat, layout, prefix, used, removed=removed, chosen=chosen)
+    foreign, unused, guessed = unexplained(flat, layout, prefix, used, removed=removed, chosen=chosen)
     digest = sha256_of_text(f"{prefix} {layout.model_dump_json()}")
     coverage = Coverage(layout.name, digest, len(matched), missing, wrong, unused, foreign)
     copies = other_copies(flat, prefix, used) if coverage.complete else []
-    return Fit(card, layout, prefix, matched, coverage, [*notes, *told], copies)
+    return Fit(card, layout, prefix, matched, coverage, [*notes, *told, *_said_of(guessed)], copies)
+
+
+def _said_of(guessed: Mapping[str, int]) -> list[str]:
+    if not guessed:
+        return []
+    parts = ", ".join(f"{part} ({count} tensors)" for part, count in list(guessed.items())[:_SHOWN_PARTS])
+    more = f" and {len(guessed) - _SHOWN_PARTS} more" if len(guessed) > _SHOWN_PARTS else ""
+    return [f"left aside as parts that training alone uses, by their names: {parts}{more}"]
 
 
 def _compare(

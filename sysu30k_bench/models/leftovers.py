@@ -8,7 +8,8 @@ of the same network; anything else stops the run.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 
 import torch
@@ -19,16 +20,21 @@ from sysu30k_bench.models.roles import is_known_pair
 from sysu30k_bench.models.tensors import FlatTensors
 
 _BOOKKEEPING = re.compile(
-    r"(?i)(.*\.)?(num_batches_tracked|n_averaged|num_updates|total_ops|total_params|relative_position_index|attn_mask|"
-    r"relative_coords_table|position_ids|logit_scale|queue\w*|ptr|\w+_ptr|epoch|step|global_step|iter)"
+    r"(?i)(.*\.)?(num_batches_tracked|relative_position_index|attn_mask|relative_coords_table|position_ids|mask_token|"
+    r"queue\w*)"
+)
+_COUNTS = re.compile(
+    r"(?i)(.*\.)?(n_averaged|num_updates|total_ops|total_params|logit_scale|ptr|\w+_ptr|epoch|step|global_step|iter)"
 )
 _TRAINING_PARTS = re.compile(
-    r"(?i)(.*\.)?("
-    r"\w*projector\w*|(projection|prediction)_(head|mlp)\w*|proj_head|\w*predictor\w*|prototypes\w*|"
-    r"dino_head|ibot_head|mask_head|decoder\w*|mask_token|\w*loss\w*|criterion\w*|centers?|memory(_bank)?|queue\w*|"
-    r"online_classifier|linear_probe|aux\w*|momentum_classifier|discriminator\w*|arcface|margin"
-    r")(\..*)?"
+    r"(?i)(?P<part>(?P<parent>.*\.)?(?:"
+    r"\w*projector\w*|(?:projection|prediction)_(?:head|mlp)\w*|proj_head|\w*predictor\w*|prototypes\w*|"
+    r"dino_head|ibot_head|mask_head|decoder\w*|(?P<loss>\w*loss\w*|criterion\w*|centers?|memory(?:_bank)?|arcface|margin)|"
+    r"online_classifier|linear_probe|aux(?:iliary)?_?(?:heads?|logits|classifiers?)?\d*|momentum_classifier|"
+    r"discriminator\w*"
+    r"))(?:\..*)?"
 )
+_STATISTICS = ("running_mean", "running_var")
 _HEAD = re.compile(r"(?i)(\w*classifiers?\w*|fc|heads?|cls|logits|linear|last_linear|online_head|id_fc|fc_query)")
 _FRACTION_OF_A_COPY = 0.8
 
@@ -41,7 +47,7 @@ def unexplained(
     *,
     removed: AbstractSet[str] = frozenset(),
     chosen: bool = False,
-) -> tuple[list[str], list[str]]:
+) -> tuple[list[str], list[str], dict[str, int]]:
     """Sorts what remains of a file.
 
     Args:
@@ -54,18 +60,24 @@ def unexplained(
         chosen: Whether the user chose this copy among several.
 
     Returns:
-        Names, without the prefix where they have it, of tensors that nothing explains, and of those that are explained.
+        Names, without the prefix where they have it, of tensors that nothing explains; of those that are explained; and
+        the parts among these, with their numbers of tensors, that nothing but their own names explains.
     """
     taken = {prefix + name for name in used}
     rest = [name for name in flat.tensors if name not in taken]
     aside = {prefix + name for name in removed}
     open_ones = {name: flat.tensors[name] for name in rest if name not in aside and not name.endswith(COUNTER)}
-    linear = _linear_heads(open_ones) if layout.heads else set()
+    linear = _linear_heads(open_ones) if layout.heads else {}
     ignored = [re.compile(pattern) for pattern in layout.ignores]
     inner = _common(used)
     copies = [copy for copy in other_copies(flat, prefix, used) if chosen or is_known_pair(prefix + inner, copy)]
+    here = {name: own for name in rest if (own := _in_a_copy(name, copies, inner)) is not None}
+    here = {name: here.get(name, name.removeprefix(prefix)) for name in rest}
+    parts = _training_parts(here.values(), used, inner)
+    marks = [name for name in here.values() if any(re.fullmatch(mark, name) for mark in layout.requires)]
     strange: list[str] = []
     explained: list[str] = []
+    guessed: Counter[str] = Counter()
     home = flat.folder_of(prefix + used[0]) if used else ""
     for name in rest:
         inside = name[len(prefix) :] if name.startswith(prefix) else None
@@ -76,12 +88,14 @@ def unexplained(
             or (relative is not None and any(pattern.fullmatch(relative) for pattern in ignored))
             or (relative is not None and relative in removed)
             or _BOOKKEEPING.fullmatch(name)
-            or _TRAINING_PARTS.fullmatch(name if inside is None else inside)
-            or name in linear
+            or (_COUNTS.fullmatch(name) and flat.tensors[name].numel() <= 1)
             or _is_beside(name, flat.folder_of(name), home)
         )
-        (explained if known else strange).append(name if inside is None else inside)
-    return strange, explained
+        guess = None if known else linear.get(name, parts.get(here[name]))
+        (strange if not known and guess is None else explained).append(name if inside is None else inside)
+        if guess and not any(mark.startswith(f"{guess}.") for mark in marks):
+            guessed[guess] += 1
+    return strange, explained, dict(guessed)
 
 
 def other_copies(flat: FlatTensors, prefix: str, used: Sequence[str]) -> list[str]:
@@ -133,10 +147,31 @@ def _in_a_copy(name: str, copies: Sequence[str], inner: str) -> str | None:
     return None
 
 
-def _linear_heads(tensors: Mapping[str, torch.Tensor]) -> set[str]:
+def _training_parts(names: Iterable[str], used: Sequence[str], inner: str) -> dict[str, str]:
+    """The tensors of parts that, by their names, training alone uses, each with its part.
+
+    What lies inside a module that the network takes is none, and neither is a loss that normalises with statistics.
+    """
+    inside = tuple({inner + name[len(inner) :].partition(".")[0] + "." for name in used if "." in name[len(inner) :]})
+    found: dict[str, str] = {}
+    no_loss: set[str] = set()
+    for name in names:
+        match = _TRAINING_PARTS.fullmatch(name)
+        if match and not match["part"].startswith(inside):
+            found[name] = match["part"]
+            if match["loss"] and name.endswith(_STATISTICS):
+                no_loss.add(match["part"])
+    return {name: part for name, part in found.items() if part not in no_loss}
+
+
+def _linear_heads(tensors: Mapping[str, torch.Tensor]) -> dict[str, str]:
     """Names of plain classifiers: `fc.weight`, `classifier.2.bias`, with nothing but linear layers below that name.
 
-    Layers below it that the network has taken do not count: what follows them is a classifier for that.
+    Layers below it that the network has taken do not count: what follows them is a classifier for that. A layer of
+    whose output another classifier is made is an embedding and none itself.
+
+    Returns:
+        Names, each with its head where that has several layers of which one continues another, else with nothing.
     """
     groups: dict[str, list[str]] = {}
     for name in tensors:
@@ -144,7 +179,19 @@ def _linear_heads(tensors: Mapping[str, torch.Tensor]) -> set[str]:
         at = next((position for position, part in enumerate(parts) if _HEAD.fullmatch(part)), None)
         if at is not None:
             groups.setdefault(".".join(parts[: at + 1]), []).append(name)
-    return {name for members in groups.values() if _all_linear(tensors, members) for name in members}
+    heads = {head: members for head, members in groups.items() if _all_linear(tensors, members)}
+    shapes = {head: [tuple(tensors[name].shape) for name in members if tensors[name].dim() == 2] for head, members in heads.items()}
+    found: dict[str, str] = {}
+    for head, members in heads.items():
+        if any(_continues(shapes[head], shapes[other]) for other in heads if other != head):
+            continue
+        found |= dict.fromkeys(members, head if _continues(shapes[head], shapes[head]) else "")
+    return found
+
+
+def _continues(one: Sequence[tuple[int, ...]], other: Sequence[tuple[int, ...]]) -> bool:
+    """Whether a layer of the second kind takes what one of the first kind gives, and the first changes the width."""
+    return any(out == taken and out != width for out, width in one for _, taken in other)
 
 
 def _all_linear(tensors: Mapping[str, torch.Tensor], names: Sequence[str]) -> bool:

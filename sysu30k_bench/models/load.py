@@ -62,6 +62,7 @@ def load_embedder(
     _refuse_expanded(checkpoint, fit.tensors)
     _refuse_non_finite(checkpoint, fit.tensors)
     trunk = seeded_trunk(card)
+    _refuse_other_numbers(checkpoint, fit.tensors, trunk)
     blueprint = Blueprint.of(card, trunk)
     refused = trunk.load_state_dict(
         {name: value for name, value in fit.tensors.items() if name in blueprint.trunk}, strict=False
@@ -145,12 +146,32 @@ def random_embedder(card: AdapterCard, like: Embedder) -> Embedder:
 
 
 def _refuse_non_finite(checkpoint: CheckpointFile, tensors: Mapping[str, torch.Tensor]) -> None:
-    bad = [name for name, value in tensors.items() if value.is_floating_point() and not torch.isfinite(value).all()]
+    bad = [name for name, value in tensors.items() if value.is_floating_point() and not _is_sound(name, value.float())]
     if bad:
         raise IntegrityError(
-            f"{checkpoint.path} holds NaN or infinite weights in {len(bad)} tensors",
+            f"{checkpoint.path} holds NaN or infinite weights, or negative variances, in {len(bad)} tensors",
             details=bad,
             hint="the training run diverged, or the file is damaged: take an earlier checkpoint",
+        )
+
+
+def _is_sound(name: str, value: torch.Tensor) -> bool:
+    return bool(torch.isfinite(value).all()) and not (name.endswith("running_var") and bool((value < 0).any()))
+
+
+def _refuse_other_numbers(checkpoint: CheckpointFile, tensors: Mapping[str, torch.Tensor], trunk: nn.Module) -> None:
+    """Quantised weights are integers that mean others by a scale; copied as they are, they would be nonsense."""
+    whole = {name for name, value in trunk.state_dict().items() if not value.is_floating_point()}
+    bad = [
+        f"{name}: {str(value.dtype).removeprefix('torch.')}"
+        for name, value in tensors.items()
+        if not value.is_floating_point() and name not in whole
+    ]
+    if bad:
+        raise IntegrityError(
+            f"{checkpoint.path} holds no floating-point numbers in {len(bad)} tensors that are weights",
+            details=bad,
+            hint="a quantised model must be saved again with its weights in floating point",
         )
 
 

@@ -12,9 +12,6 @@ from collections.abc import Iterable
 _AVERAGED = frozenset({"ema", "swa", "averaged", "shadow"})
 _TEACHER = frozenset({"teacher"})
 _SLOW = frozenset({"momentum", "target", "student", "k", "key", "old", "slow", "mom"})
-_TRAINED = frozenset({"online", "q", "query"})
-
-_FIRST, _PLAIN, _LAST = 0, 1, 2
 
 
 def words_of(prefix: str) -> set[str]:
@@ -23,17 +20,14 @@ def words_of(prefix: str) -> set[str]:
 
 
 def rank_of(prefix: str) -> int:
-    """Returns how far back a prefix stands when several hold the same network: 0 is taken before 1 and 2."""
+    """Returns how far back a prefix stands when several hold the same network: of two, the lower is taken."""
     words = words_of(prefix)
-    if words & (_AVERAGED | _TEACHER):
-        return _FIRST
-    return _LAST if words & _SLOW else _PLAIN
+    return len(words & _SLOW) - len(words & (_AVERAGED | _TEACHER))
 
 
 def is_known_pair(one: str, other: str) -> bool:
-    """Returns whether two prefixes are told apart by words of such roles, so that one may stand for both."""
-    differ = words_of(one) ^ words_of(other)
-    return bool(differ & (_AVERAGED | _TEACHER | _SLOW | _TRAINED))
+    """Returns whether words of such roles tell two prefixes apart, so that one may stand for both."""
+    return rank_of(one) != rank_of(other)
 
 
 def chosen_by(word: str, prefixes: Iterable[str]) -> list[str]:

@@ -12,16 +12,20 @@ from functools import cached_property
 import numpy as np
 import torch
 
+from sysu30k_bench.errors import IntegrityError
 from sysu30k_bench.models.formats.standin import StandIn
 
 WRAPPING = frozenset({"module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"})
 """Components that DataParallel, torch.compile, FSDP and checkpointing put into keys; dropped wherever they stand."""
 
 _BESIDE_WEIGHTS = re.compile(
-    r"(?i)(optim.*|opt|opts|.*_?schedulers?|lr_schedulers?|.*scaler.*|amp|callbacks|loops|hyper_parameters|hparams.*|rng.*|"
+    r"(?i)(optim(?!al|um).*|opt|opts|.*_?schedulers?|lr_schedulers?|.*scaler.*|amp|callbacks|loops|hyper_parameters|hparams.*|rng.*|"
     r"message_hub|args|cfg|config|meta|trainer|history|datamodule_.*)"
 )
 _LAST_LETTER = chr(0x10FFFF)
+_WEIGHTS = frozenset({"weight", "bias", "running_mean"})
+_LONGEST_NAME = 500
+_MOST_TENSORS = 20_000
 _MOST_PARTS = 12
 _MOST_TEXTS = 16
 _LITERAL = re.compile(r"(?:\w|\\[.\-])+")
@@ -143,6 +147,9 @@ def flatten(content: object) -> FlatTensors:
 
     Args:
         content: What the reader gave: nested mappings, sequences, tensors, stand-ins.
+
+    Raises:
+        IntegrityError: There are more tensors, or longer names, than any model has.
     """
     collector = _Collector()
     collector.walk(content, ())
@@ -184,7 +191,12 @@ class _Collector:
             waiting += [(child, (*path, name)) for name, child in reversed(children)]
 
     def _put(self, into: dict[str, torch.Tensor], path: tuple[str, ...], value: torch.Tensor) -> None:
-        name, written = _joined(path[:-1], path[-1] if path else "tensor"), ".".join(path)
+        written = ".".join(path)
+        if len(into) >= _MOST_TENSORS:
+            raise IntegrityError(f"the file holds more than {_MOST_TENSORS} tensors, which no model does")
+        if len(written) > _LONGEST_NAME:
+            raise IntegrityError(f"the file names a tensor with {len(written)} characters: {written[:60]}...")
+        name = _joined(path[:-1], path[-1] if path else "tensor")
         if name in into and (into[name] is value or into[name].data_ptr() == value.data_ptr()):
             return
         if name in into and written == name:  # the other one had a wrapper's name in its path, and keeps it
@@ -201,11 +213,20 @@ def _children(value: object, path: tuple[str, ...]) -> Iterator[tuple[str, objec
     if isinstance(value, Mapping):
         outside = not any(isinstance(item, torch.Tensor) for item in value.values())
         for name, child in value.items():
-            if not (outside and _BESIDE_WEIGHTS.fullmatch(str(name)) and not isinstance(child, torch.Tensor)):
+            if not (outside and _BESIDE_WEIGHTS.fullmatch(str(name)) and not _is_weights(child)):
                 yield str(name), child
     elif isinstance(value, Sequence) and not isinstance(value, str | bytes | bytearray) and path:
         for number, child in enumerate(value):
             yield str(number), child
+
+
+def _is_weights(value: object) -> bool:
+    """Whether this is a tensor, or a state dict whatever its name."""
+    if isinstance(value, Mapping):
+        return any(
+            isinstance(item, torch.Tensor) and str(name).rpartition(".")[2] in _WEIGHTS for name, item in value.items()
+        )
+    return isinstance(value, torch.Tensor)
 
 
 def _module_parts(module: StandIn) -> dict[str, object]:

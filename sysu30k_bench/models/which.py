@@ -10,7 +10,7 @@ from sysu30k_bench.errors import UsageError
 from sysu30k_bench.models.card import Feature, Input, Network
 from sysu30k_bench.models.checkpoint import CheckpointFile, digest_caution
 from sysu30k_bench.models.detect import detect_card, explain
-from sysu30k_bench.models.exported import exported_kind
+from sysu30k_bench.models.exported import TITLES, exported_kind
 from sysu30k_bench.models.fit import Fit
 
 _GROUPS = 8
@@ -101,7 +101,10 @@ def require_weights_file(path: Path) -> None:
     """
     kind = exported_kind(path)
     if kind is not None:
-        raise UsageError(f"{path} is a whole model ({kind}), which holds its own network", hint="evaluate it as it is")
+        raise UsageError(
+            f"{path} is a whole model ({TITLES[kind]}), which holds its own network",
+            hint="`sysu30k-bench eval` runs it as it is, and says which input it assumes",
+        )
 
 
 def _notes(fit: Fit) -> list[str]:
@@ -110,4 +113,4 @@ def _notes(fit: Fit) -> list[str]:
 
 
 def _place(prefix: str) -> str:
-    return prefix.strip(".") or "the file's own level"
+    return prefix.strip(".") or "the top of the file"

@@ -97,7 +97,7 @@ def test_card_and_model_must_agree(tmp_path: Path) -> None:
     path = write(tmp_path, "onnx")
     ready = ready_model(ExportRequest(path), CPU)
     assert (ready.card.input.height, ready.card.input.width) == (32, 16)
-    assert "taken for granted" in ready.cautions[0]
+    assert "--height" in ready.cautions[0]
     card = tmp_path / "c.toml"
     text = 'name = "c"\ntitle = "C"\n[network]\nsource = "onnx:checkpoint"\n[input]\nheight = 32\nwidth = 16\n'
     card.write_text(text)

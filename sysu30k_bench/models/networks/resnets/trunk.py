@@ -57,6 +57,9 @@ class ResNetTrunk(nn.Module):
         embedding_bias: Whether it has a bias.
         neck: Whether a batch norm ends the network.
         neck_relu: Whether a ReLU follows.
+
+    Raises:
+        ValueError: `last_stride` is neither 1 nor 2.
     """
 
     def __init__(
@@ -95,6 +98,8 @@ class ResNetTrunk(nn.Module):
         neck_relu: bool = False,
     ) -> None:
         super().__init__()
+        if last_stride not in {1, 2}:
+            raise ValueError(f"last_stride is 1 or 2, not {last_stride}")
         build = {"basic": BasicBlock, "bottleneck": Bottleneck}[block]
         instance = {**dict.fromkeys(ibn_a, "a"), **dict.fromkeys(ibn_b, "b")}
         self.stages = len(blocks)
