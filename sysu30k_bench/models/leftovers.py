@@ -180,7 +180,10 @@ def _linear_heads(tensors: Mapping[str, torch.Tensor]) -> dict[str, str]:
         if at is not None:
             groups.setdefault(".".join(parts[: at + 1]), []).append(name)
     heads = {head: members for head, members in groups.items() if _all_linear(tensors, members)}
-    shapes = {head: [tuple(tensors[name].shape) for name in members if tensors[name].dim() == 2] for head, members in heads.items()}
+    shapes = {
+        head: [tuple(tensors[name].shape) for name in members if tensors[name].dim() == 2]
+        for head, members in heads.items()
+    }
     found: dict[str, str] = {}
     for head, members in heads.items():
         if any(_continues(shapes[head], shapes[other]) for other in heads if other != head):

@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import nn
 
+from sysu30k_bench.models.networks.fastreid.mgn import FastReidMGN
 from sysu30k_bench.models.networks.mgn import MGN
-from sysu30k_bench.models.networks.resnets.fastreid_mgn import FastReidMGN
 from sysu30k_bench.models.networks.resnets.norms import InstanceBatchNorm
 from sysu30k_bench.models.networks.resnets.pools import GeneralisedMean
 from tests.models.checkpoints import R50, State, found_by, lively, parameters

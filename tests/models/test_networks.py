@@ -12,8 +12,8 @@ from sysu30k_bench.models.card import Feature, Input
 from sysu30k_bench.models.cards import find_card
 from sysu30k_bench.models.embedder import Embedder
 from sysu30k_bench.models.load import load_embedder, require_fit
+from sysu30k_bench.models.networks.branches.pcb import PCB
 from sysu30k_bench.models.networks.resnets.densenet import DenseNetTrunk
-from sysu30k_bench.models.networks.resnets.pcb import PCB
 from sysu30k_bench.models.networks.resnets.trunk import ResNetTrunk
 from sysu30k_bench.models.networks.resnets.unsupervised_aibn import AdaptiveInstanceBatchNorm, AdaptiveResNet
 from sysu30k_bench.models.sources import build_trunk

@@ -9,7 +9,9 @@ import pytest
 import torch
 from torch import nn
 
-from sysu30k_bench.models.networks.resnets.fastreid import (
+from sysu30k_bench.models.networks.fastreid.luperson import LUPerson, LUPersonAGW, LUPersonMGN
+from sysu30k_bench.models.networks.fastreid.mgn import FastReidMGN
+from sysu30k_bench.models.networks.fastreid.network import (
     FORK_NOTE,
     POOL_NOTE,
     STEM_NOTE,
@@ -17,8 +19,6 @@ from sysu30k_bench.models.networks.resnets.fastreid import (
     FastReid,
     FastReidAGW,
 )
-from sysu30k_bench.models.networks.resnets.fastreid_mgn import FastReidMGN
-from sysu30k_bench.models.networks.resnets.luperson import LUPerson, LUPersonAGW, LUPersonMGN
 from sysu30k_bench.models.networks.vits.vit import VisionTransformer
 from tests.models.networks.test_resnets import BASIC, TINY, lively
 

@@ -9,18 +9,18 @@ import pytest
 import torch
 from torch import nn
 
-from sysu30k_bench.models.networks.resnets.abd_net import ABDNet
-from sysu30k_bench.models.networks.resnets.attention_dual import ChannelAttention, PositionAttention
-from sysu30k_bench.models.networks.resnets.bdb import BatchDropBlock
+from sysu30k_bench.models.networks.branches.abd_net import ABDNet
+from sysu30k_bench.models.networks.branches.attention_dual import ChannelAttention, PositionAttention
+from sysu30k_bench.models.networks.branches.bdb import BatchDropBlock
+from sysu30k_bench.models.networks.branches.dgnet import DGNet
+from sysu30k_bench.models.networks.branches.light_reid import LightReID
+from sysu30k_bench.models.networks.branches.pcb import PCB
+from sysu30k_bench.models.networks.branches.rga_net import RGANet
+from sysu30k_bench.models.networks.branches.unsupervised_branches import AsymmetricBranches
 from sysu30k_bench.models.networks.resnets.densenet import DenseNetTrunk, TorchreidDenseNet
-from sysu30k_bench.models.networks.resnets.dgnet import DGNet
 from sysu30k_bench.models.networks.resnets.layumi_resnet import LayumiResNet, Salience
-from sysu30k_bench.models.networks.resnets.light_reid import LightReID
-from sysu30k_bench.models.networks.resnets.pcb import PCB
-from sysu30k_bench.models.networks.resnets.rga_net import RGANet
 from sysu30k_bench.models.networks.resnets.torchreid_resnet import TorchreidResNet, TorchreidResNetMid
 from sysu30k_bench.models.networks.resnets.unsupervised_aibn import AdaptiveInstanceBatchNorm, AdaptiveResNet
-from sysu30k_bench.models.networks.resnets.unsupervised_branches import AsymmetricBranches
 
 Shape = dict[str, Any]
 SMALL: Shape = {

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from sysu30k_bench.models.networks.resnets.attention_relation import RelationAttention
+from sysu30k_bench.models.networks.branches.attention_relation import RelationAttention
 from sysu30k_bench.models.networks.resnets.trunk import ResNetTrunk
 from sysu30k_bench.models.structure import Structure
 

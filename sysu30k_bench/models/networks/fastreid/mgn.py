@@ -8,8 +8,8 @@ from collections.abc import Mapping
 import torch
 from torch import nn
 
-from sysu30k_bench.models.networks.resnets.fastreid import STEM_NOTE, residual_options, with_statistics
-from sysu30k_bench.models.networks.resnets.fastreid_head import FastReidHead, head_options
+from sysu30k_bench.models.networks.fastreid.head import FastReidHead, head_options
+from sysu30k_bench.models.networks.fastreid.network import STEM_NOTE, residual_options, with_statistics
 from sysu30k_bench.models.networks.resnets.trunk import ResNetTrunk
 from sysu30k_bench.models.structure import Structure
 

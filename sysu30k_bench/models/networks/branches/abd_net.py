@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from sysu30k_bench.models.networks.resnets.abd_branches import branch_of
-from sysu30k_bench.models.networks.resnets.attention_dual import ChannelAttention
+from sysu30k_bench.models.networks.branches.abd_branches import branch_of
+from sysu30k_bench.models.networks.branches.attention_dual import ChannelAttention
 from sysu30k_bench.models.networks.resnets.trunk import ResNetTrunk
 from sysu30k_bench.models.structure import Structure
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 import torch
 
-from sysu30k_bench.models.networks.resnets.fastreid import POOL_NOTE, STEM_NOTE, FastReid, FastReidAGW
-from sysu30k_bench.models.networks.resnets.fastreid_mgn import FastReidMGN
+from sysu30k_bench.models.networks.fastreid.mgn import FastReidMGN
+from sysu30k_bench.models.networks.fastreid.network import POOL_NOTE, STEM_NOTE, FastReid, FastReidAGW
 from sysu30k_bench.models.structure import Structure
 
 FORK_NOTE = (

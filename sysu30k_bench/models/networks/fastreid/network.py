@@ -9,12 +9,12 @@ import torch
 from torch import nn
 
 from sysu30k_bench.models.networks.cnn.osnet import OSNetTrunk
+from sysu30k_bench.models.networks.fastreid.head import FastReidHead, head_options, pixel_statistics
+from sysu30k_bench.models.networks.fastreid.mobilenets import MobileNetV2, MobileNetV3
+from sysu30k_bench.models.networks.fastreid.pycls import EfficientNet, RegNet
+from sysu30k_bench.models.networks.fastreid.repvgg import RepVGG
+from sysu30k_bench.models.networks.fastreid.shufflenet import ShuffleNet
 from sysu30k_bench.models.networks.resnets import reading
-from sysu30k_bench.models.networks.resnets.fastreid_head import FastReidHead, head_options, pixel_statistics
-from sysu30k_bench.models.networks.resnets.mobilenets import MobileNetV2, MobileNetV3
-from sysu30k_bench.models.networks.resnets.pycls import EfficientNet, RegNet
-from sysu30k_bench.models.networks.resnets.repvgg import RepVGG
-from sysu30k_bench.models.networks.resnets.shufflenet import ShuffleNet
 from sysu30k_bench.models.networks.resnets.trunk import ResNetTrunk
 from sysu30k_bench.models.networks.vits.vit import VisionTransformer
 from sysu30k_bench.models.structure import Structure

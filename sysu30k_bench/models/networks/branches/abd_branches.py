@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from sysu30k_bench.models.networks.resnets.attention_dual import AttentionHead, attention
+from sysu30k_bench.models.networks.branches.attention_dual import AttentionHead, attention
 
 
 def branch_of(

@@ -1,0 +1,1 @@
+"""Residual networks that are read out in parts, branches or with attention."""
