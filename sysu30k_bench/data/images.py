@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import io
-import warnings
 from collections.abc import Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-PREPROCESSING_VERSION = 1
+from sysu30k_bench.data.depth import eight_bits
+from sysu30k_bench.data.quiet import pillow_is_quiet
+
+PREPROCESSING_VERSION = 2
 """Part of every store's identity: raise it when the pixels of `decode` change."""
 
 FORMATS = ("JPEG", "PNG", "BMP", "PPM", "TIFF", "WEBP")
@@ -50,7 +52,7 @@ def decode(content: bytes, height: int, width: int, interpolation: str) -> np.nd
     """Decodes an image and resizes it without keeping the aspect, as the reference scripts do.
 
     Pillow reads the file, converts it to RGB and resizes it with its own antialiasing: torchvision's `Resize` on a PIL
-    image does the same, to the last bit.
+    image does the same, to the last bit. Greyscale of 16 bits is scaled to 8 first, where Pillow would clip it.
 
     Args:
         content: The bytes of a JPEG, PNG, BMP, PPM, TIFF or WebP file.
@@ -62,17 +64,28 @@ def decode(content: bytes, height: int, width: int, interpolation: str) -> np.nd
         (3, height, width) uint8, RGB.
 
     Raises:
-        DamagedImageError: The bytes are no image, are cut off, or decode to over 64 million pixels.
+        DamagedImageError: The bytes are no image, are cut off, decode to over 64 million pixels, or to floats or
+            integers whose range the file does not tell.
     """
-    rgb, _ = _decoded(content)
-    resized = rgb.resize((width, height), _FILTERS[interpolation])
+    resized = _decoded(content)[0].resize((width, height), _FILTERS[interpolation])
     return np.ascontiguousarray(np.asarray(resized).transpose(2, 0, 1))
 
 
-def check_image(content: bytes) -> bool:
-    """Decodes an image as `decode` does, and says whether its EXIF data asks for a rotation.
+class Remarks(NamedTuple):
+    """What is unusual about an image that decodes.
 
-    The protocol's pixels are those of the file: the reference does not rotate, and neither does `decode`.
+    Attributes:
+        rotated: Its EXIF data ask for a rotation. The protocol's pixels are those of the file: the reference does not
+            rotate, and neither does `decode`.
+        scaled: It has 16 bits a pixel, which were scaled to 8.
+    """
+
+    rotated: bool
+    scaled: bool
+
+
+def check_image(content: bytes) -> Remarks:
+    """Decodes an image as `decode` does, and says what is unusual about it.
 
     Args:
         content: The file's bytes.
@@ -83,14 +96,13 @@ def check_image(content: bytes) -> bool:
     return _decoded(content, look=True)[1]
 
 
-def _decoded(content: bytes, *, look: bool = False) -> tuple[Image.Image, bool]:
+def _decoded(content: bytes, *, look: bool = False) -> tuple[Image.Image, Remarks]:
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(io.BytesIO(content), formats=FORMATS) as image:
-                if image.width * image.height > MAX_PIXELS:
-                    raise DamagedImageError(f"{image.width} x {image.height} pixels: refused before decoding")
-                return image.convert("RGB"), look and _rotated(image)
+        with pillow_is_quiet(), Image.open(io.BytesIO(content), formats=FORMATS) as image:
+            if image.width * image.height > MAX_PIXELS:
+                raise DamagedImageError(f"{image.width} x {image.height} pixels: refused before decoding")
+            narrow = eight_bits(image)
+            return narrow.convert("RGB"), Remarks(look and _rotated(image), narrow is not image)
     except DamagedImageError:
         raise
     except UnidentifiedImageError as error:
@@ -101,7 +113,6 @@ def _decoded(content: bytes, *, look: bool = False) -> tuple[Image.Image, bool]:
 
 def _rotated(image: Image.Image) -> bool:
     try:
-        warnings.simplefilter("ignore")
         return bool(image.getexif().get(_ORIENTATION, 1) != 1)
     except Exception:  # noqa: BLE001  whatever is wrong with data that is not used is no fault of the image
         return False

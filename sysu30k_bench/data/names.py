@@ -1,4 +1,8 @@
-"""Identity and camera, as the file names of each benchmark give them."""
+"""Identity and camera, as the file names of each benchmark give them.
+
+Labels below 0 are nobody's, in every benchmark; no naming rule gives a person one. From 0 on a label is a person's, but
+where a benchmark says that it is a distractor's (`Benchmark.distractors`).
+"""
 
 from __future__ import annotations
 
@@ -13,6 +17,9 @@ MARKET1501_DISTRACTOR = 0
 
 JUNK = -1
 """Label of images that are taken out of every ranking."""
+
+NOT_ASKED_FOR = -2
+"""Label of a query that shows nobody, where the benchmark's own label for that would be a person's elsewhere."""
 
 _SYSU30K = re.compile(r"(?P<person>[^_]+)_c(?P<camera>[0-9]{1,9})(?![0-9])")
 _MARKET1501 = re.compile(r"(?P<person>-1|[0-9]{1,18})_c(?P<camera>[0-9]{1,9})(?![0-9])")

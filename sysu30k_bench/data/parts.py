@@ -80,7 +80,8 @@ def thin_distractors(test_set: TestSet, count: int) -> TestSet:
         UsageError: There are no more than that.
     """
     gallery = test_set.gallery
-    kept_people = np.append(test_set.query.person_ids, JUNK)
+    asked = test_set.query.person_ids
+    kept_people = np.append(asked[asked >= 0], JUNK)
     distractors = np.flatnonzero(~np.isin(gallery.person_ids, kept_people))
     if count >= len(distractors):
         raise UsageError(

@@ -6,9 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sysu30k_bench.data.names import JUNK, MARKET1501_DISTRACTOR, SYSU30K_DISTRACTOR
-
-NOBODY = (JUNK, SYSU30K_DISTRACTOR, MARKET1501_DISTRACTOR)
+from sysu30k_bench.data.names import JUNK
 
 
 @dataclass(frozen=True)
@@ -51,10 +49,11 @@ def relevance(
     """Finds each query's matches and junk.
 
     A match is the same person seen by another camera. Junk is the same person seen by the same camera, and any image
-    with the label -1. Distractors (-1000 on SYSU-30k, 0 on Market-1501) are neither: they stay in every ranking.
+    with the label -1. Distractors are neither: they stay in every ranking. Labels below 0 are nobody's; 0 is a person
+    like any other. (Market-1501's distractors have the label 0, and its reader gives no query that one.)
 
     Args:
-        query_persons: (Q,) integer identities.
+        query_persons: (Q,) integer identities; below 0 for queries that show nobody, and have no match.
         query_cameras: (Q,) integer cameras.
         gallery_persons: (G,) integer identities.
         gallery_cameras: (G,) integer cameras.
@@ -66,7 +65,7 @@ def relevance(
     in_order = gallery_persons[order]
     first = np.searchsorted(in_order, query_persons, side="left")
     counts = np.searchsorted(in_order, query_persons, side="right") - first
-    counts[np.isin(query_persons, NOBODY)] = 0
+    counts[query_persons < 0] = 0
     query = np.repeat(np.arange(len(query_persons)), counts)
     offsets = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
     position = order[np.repeat(first, counts) + offsets]

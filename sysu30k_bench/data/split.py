@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
@@ -27,10 +28,12 @@ class Split:
         role: What the images are for.
         table: One row an image: `key` (path below the data set's root, with forward slashes), `person_id` (int64),
             `camera_id` (int64), `role`.
+        distractors: Labels that stand for nobody in this benchmark, and are ranked.
     """
 
     role: Role
     table: pd.DataFrame
+    distractors: frozenset[int] = frozenset()
 
     @classmethod
     def of(cls, role: Role, keys: Sequence[str], labels: Sequence[Labels]) -> Split:
@@ -43,9 +46,9 @@ class Split:
     def __len__(self) -> int:
         return len(self.table)
 
-    @property
+    @cached_property
     def keys(self) -> list[str]:
-        """The images' keys, in order."""
+        """The images' keys, in order; made once, and not to be changed."""
         return list(self.table["key"])
 
     @property
@@ -58,7 +61,7 @@ class Split:
         """Camera labels, (N,) int64."""
         return self.table["camera_id"].to_numpy(np.int64)
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """SHA-256 of the rows in order, in hex: equal exactly when keys, labels, role and order are equal."""
         return rows_fingerprint(self.role, self.keys, self.person_ids, self.camera_ids)

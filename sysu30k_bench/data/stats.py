@@ -7,13 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from sysu30k_bench.data.names import JUNK, MARKET1501_DISTRACTOR, SYSU30K_DISTRACTOR
+from sysu30k_bench.data.names import JUNK
 from sysu30k_bench.data.published import Whole, published_counts
 from sysu30k_bench.data.split import Split
 from sysu30k_bench.data.weak.bags import Bags
 from sysu30k_bench.data.weak.training_list import TrainingList
-
-_NO_IDENTITY = (JUNK, SYSU30K_DISTRACTOR, MARKET1501_DISTRACTOR)
 
 
 class _Model(BaseModel):
@@ -87,14 +85,15 @@ class Stats(_Model):
 
 
 def part_of(split: Split) -> Part:
-    """Counts a split."""
+    """Counts a split; which labels are distractors', its benchmark has said."""
     people, cameras = split.person_ids, split.camera_ids
+    distractors = np.isin(people, sorted(split.distractors)) | ((people < 0) & (people != JUNK))
     return Part(
         role=split.role,
         images=len(split),
-        identities=len(np.setdiff1d(people, _NO_IDENTITY)),
+        identities=len(np.unique(people[~distractors & (people >= 0)])),
         cameras=len(np.unique(cameras)),
-        distractors=int(np.isin(people, (SYSU30K_DISTRACTOR, MARKET1501_DISTRACTOR)).sum()),
+        distractors=int(distractors.sum()),
         junk=int((people == JUNK).sum()),
     )
 

@@ -6,7 +6,7 @@ import io
 from typing import Any
 
 from sysu30k_bench.data.stats import Stats
-from sysu30k_bench.errors import DataError
+from sysu30k_bench.extras import missing_package
 
 _OWN, _OTHER = "#c0392b", "#7f8c8d"
 
@@ -24,7 +24,7 @@ def draw_stats(stats: Stats, form: str) -> bytes:
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
-        raise DataError("pictures need matplotlib", hint="pip install 'sysu30k-bench[plot]'") from error
+        raise missing_package("pictures need matplotlib", "matplotlib") from error
     panels = 3 if stats.bags else 2
     figure = Figure(figsize=(5 * panels, 4), layout="constrained")
     axes = figure.subplots(1, panels)

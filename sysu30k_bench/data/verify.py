@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-from sysu30k_bench.data.images import DamagedImageError, ImageSource, check_image
+from sysu30k_bench.data.images import DamagedImageError, ImageSource, Remarks, check_image
 from sysu30k_bench.data.trees.open import archives_in, check_root, open_index
 from sysu30k_bench.data.trees.tar import TarIndex
 from sysu30k_bench.errors import DataError
+from sysu30k_bench.processors import usable_processors
 from sysu30k_bench.progress import Progress
 
 _AT_ONCE = 256
@@ -26,6 +26,7 @@ class ArchiveReport(BaseModel):
         bytes: Of its file.
         members: Files in it that can be reached.
         faults: What cannot, and why.
+        notes: What is unusual, and no fault.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -34,6 +35,7 @@ class ArchiveReport(BaseModel):
     bytes: int
     members: int
     faults: list[str]
+    notes: list[str] = []
 
 
 class ImagesReport(BaseModel):
@@ -43,6 +45,7 @@ class ImagesReport(BaseModel):
         images: How many there are.
         damaged: Those that do not decode, each with the reason.
         rotated: How many carry an EXIF orientation other than upright, which the protocol ignores.
+        scaled: How many have 16 bits a pixel, which are scaled to 8.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -50,6 +53,7 @@ class ImagesReport(BaseModel):
     images: int
     damaged: dict[str, str]
     rotated: int
+    scaled: int = 0
 
 
 def verify_archives(root: Path, progress: Progress) -> list[ArchiveReport]:
@@ -73,7 +77,8 @@ def verify_archives(root: Path, progress: Progress) -> list[ArchiveReport]:
             continue
         faults = [str(fault) for fault in index.faults()] if isinstance(index, TarIndex) else index.complaints()
         members = index.count() if isinstance(index, TarIndex) else sum(1 for _ in index.below(""))
-        reports.append(ArchiveReport(name=path.name, bytes=size, members=members, faults=faults))
+        report = ArchiveReport(name=path.name, bytes=size, members=members, faults=faults, notes=index.remarks())
+        reports.append(report)
     return reports
 
 
@@ -87,9 +92,9 @@ def verify_images(source: ImageSource, keys: Sequence[str], title: str, progress
         progress: Told of images done.
     """
     damaged: dict[str, str] = {}
-    rotated = 0
+    rotated = scaled = 0
     progress.begin(f"decode {title}", len(keys), "images")
-    with ThreadPoolExecutor(os.cpu_count()) as pool:  # Pillow decodes without holding the interpreter's lock
+    with ThreadPoolExecutor(usable_processors()) as pool:  # Pillow decodes without holding the interpreter's lock
         for start in range(0, len(keys), _AT_ONCE):
             part = keys[start : start + _AT_ONCE]
             source.expect(part)
@@ -97,13 +102,14 @@ def verify_images(source: ImageSource, keys: Sequence[str], title: str, progress
                 if isinstance(outcome, str):
                     damaged[key] = outcome
                 else:
-                    rotated += outcome
+                    rotated += outcome.rotated
+                    scaled += outcome.scaled
             progress.advance(len(part))
     progress.end()
-    return ImagesReport(images=len(keys), damaged=damaged, rotated=rotated)
+    return ImagesReport(images=len(keys), damaged=damaged, rotated=rotated, scaled=scaled)
 
 
-def _look(source: ImageSource, key: str) -> str | bool:
+def _look(source: ImageSource, key: str) -> str | Remarks:
     try:
         return check_image(source.read(key))
     except DamagedImageError as error:

@@ -214,6 +214,7 @@ class _Run:
     ) -> None:
         self._split = split
         self._keys = split.keys
+        self._cameras = split.camera_ids
         self._source = source
         self._embedder = embedder
         self._folder = folder
@@ -256,7 +257,8 @@ class _Run:
     def _embed(self, images: torch.Tensor, positions: list[int]) -> np.ndarray:
         if not positions:
             return np.empty((0, self._manifest.dimension), np.float32)
-        vectors = _forward(self._embedder, images.to(self._settings.device)).cpu().numpy()
+        cameras = torch.from_numpy(self._cameras[positions])
+        vectors = _forward(self._embedder, images.to(self._settings.device), cameras).cpu().numpy()
         finite = np.isfinite(vectors).all(axis=1)
         if not finite.all():
             bad = [self._keys[positions[row]] for row in np.flatnonzero(~finite)]
@@ -287,12 +289,13 @@ def _cut(span: range, size: int) -> list[range]:
     return [span[start : start + size] for start in range(0, len(span), size)]
 
 
-def _forward(embedder: Embedder, images: torch.Tensor) -> torch.Tensor:
+def _forward(embedder: Embedder, images: torch.Tensor, cameras: torch.Tensor) -> torch.Tensor:
     try:
-        return embedder(images)  # type: ignore[no-any-return]
+        return embedder(images, cameras)  # type: ignore[no-any-return]
     except torch.OutOfMemoryError as error:
         if len(images) == 1:
             raise DataError("the device has no memory for a single image", hint="use --device cpu") from error
     half = len(images) // 2
     torch.cuda.empty_cache()
-    return torch.cat([_forward(embedder, images[:half]), _forward(embedder, images[half:])])
+    halves = ((images[:half], cameras[:half]), (images[half:], cameras[half:]))
+    return torch.cat([_forward(embedder, *part) for part in halves])

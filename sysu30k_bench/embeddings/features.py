@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import h5py
 import numpy as np
-import pandas as pd
 
+from sysu30k_bench.embeddings.features_hdf5 import read_hdf5
+from sysu30k_bench.embeddings.features_keys import read_keys
+from sysu30k_bench.embeddings.features_mat import read_mat
+from sysu30k_bench.embeddings.features_numpy import read_npy, read_npz
+from sysu30k_bench.embeddings.features_parquet import read_parquet
+from sysu30k_bench.embeddings.stored import Stored
 from sysu30k_bench.errors import BenchError, DataError, IntegrityError, UsageError
 
 MAX_BYTES = 1 << 40
@@ -35,11 +38,11 @@ class Features:
     """What a features file holds.
 
     Attributes:
-        embedding: (N, D) floating point, for files with keys.
+        embedding: (N, D) floating point, for files with keys; left in the file where it can be.
         key: N keys.
     """
 
-    embedding: np.ndarray
+    embedding: np.ndarray | Stored
     key: list[str]
 
 
@@ -48,11 +51,11 @@ class LabelledFeatures:
     """What a `.mat` file of layumi's scripts holds: embeddings and labels of both roles, and no keys.
 
     Attributes:
-        embedding: (N, D) by role.
+        embedding: (N, D) by role, left in the file.
         labels: By role.
     """
 
-    embedding: dict[str, np.ndarray]
+    embedding: dict[str, np.ndarray | Stored]
     labels: dict[str, OwnLabels]
 
 
@@ -65,8 +68,9 @@ def read_features(path: Path) -> Features | LabelledFeatures:
     """Reads a features file; nothing in it is run, and keys decide what a row is of.
 
     Layouts: HDF5 and npz with `embedding` (N, D) and `key` (N); `X.npy` (N, D) with `X.csv` beside it, whose column
-    `key` names the rows; parquet with columns `key` and `embedding`; `.mat` with `query_f`, `query_label`, `query_cam`
-    and the same of `gallery`, as layumi's test.py writes it.
+    `key` names the rows; parquet with columns `key` and `embedding`; `.mat`, up to version 7.3, with `query_f`,
+    `query_label`, `query_cam` and the same of `gallery`, as layumi's test.py writes it. There, too, 0 is a person like
+    any other, labels below 0 are nobody's, and -1 is junk.
 
     Args:
         path: The file.
@@ -98,62 +102,52 @@ def read_features(path: Path) -> Features | LabelledFeatures:
     return found
 
 
-def _check_matrix(path: Path, embedding: np.ndarray) -> None:
+def _check_matrix(path: Path, embedding: np.ndarray | Stored) -> None:
     if embedding.ndim != 2 or embedding.dtype.kind != "f" or not 1 <= embedding.shape[1] <= _MAX_DIMENSION:
         raise IntegrityError(f"{path}: embeddings are {embedding.dtype} of shape {embedding.shape}, not floats (N, D)")
 
 
 def _hdf5(path: Path) -> Features:
-    with h5py.File(path, "r") as file:
-        data = {}
-        for name in ("embedding", "key"):
-            if not isinstance(file.get(name, getlink=True), h5py.HardLink) or not isinstance(file[name], h5py.Dataset):
-                raise ValueError(f"`{name}` is missing or a link")
-            data[name] = file[name]
-            if data[name].is_virtual or data[name].external:
-                raise ValueError(f"`{name}` is not stored in this file")
-            if data[name].nbytes > 64 * path.stat().st_size:
-                raise ValueError(f"`{name}` claims {data[name].nbytes:,} bytes")
-        return Features(data["embedding"][:], _texts(data["key"][:]))
+    embedding, key = read_hdf5(path)
+    return Features(embedding, _texts(key))
 
 
 def _npz(path: Path) -> Features:
-    with np.load(path, allow_pickle=False) as arrays:
-        return Features(arrays["embedding"], _texts(arrays["key"]))
+    embedding, key = read_npz(path)
+    return Features(embedding, _texts(key))
 
 
 def _npy(path: Path) -> Features:
     table = path.with_suffix(".csv")
     if not table.is_file():
         raise ValueError(f"{table.name}, whose column `key` names the rows, is not beside it")
-    keys = pd.read_csv(table, dtype=str, keep_default_na=False)["key"]
-    return Features(np.load(path, allow_pickle=False), list(keys))
+    return Features(read_npy(path), read_keys(table))
 
 
 def _parquet(path: Path) -> Features:
-    try:
-        table = pd.read_parquet(path, columns=["key", "embedding"])
-    except ImportError as error:
-        raise DataError("reading parquet needs pyarrow", hint="pip install 'sysu30k-bench[parquet]'") from error
-    return Features(np.stack(list(table["embedding"])), [str(key) for key in table["key"]])
+    embedding, key = read_parquet(path)
+    return Features(embedding, [str(name) for name in key])
 
 
 def _mat(path: Path) -> LabelledFeatures:
-    from scipy.io import loadmat
-
-    content: dict[str, Any] = loadmat(path)
+    roles = ("query", "gallery")
+    content = read_mat(path, [f"{role}_{what}" for role in roles for what in ("f", "label", "cam")])
     labels = {
-        role: OwnLabels(
-            np.asarray(content[f"{role}_label"]).ravel().astype(np.int64),
-            np.asarray(content[f"{role}_cam"]).ravel().astype(np.int64),
-        )
-        for role in ("query", "gallery")
+        role: OwnLabels(*(_whole_numbers(f"{role}_{what}", content[f"{role}_{what}"]) for what in ("label", "cam")))
+        for role in roles
     }
-    embedding = {role: np.asarray(content[f"{role}_f"]) for role in ("query", "gallery")}
+    embedding: dict[str, np.ndarray | Stored] = {role: content[f"{role}_f"] for role in roles}
     for role, matrix in embedding.items():
         if not len(matrix) == len(labels[role].person_id) == len(labels[role].camera_id):
             raise ValueError(f"{role}_f, {role}_label and {role}_cam have different lengths")
     return LabelledFeatures(embedding, labels)
+
+
+def _whole_numbers(name: str, stored: Stored) -> np.ndarray:
+    values = np.asarray(stored)
+    if not (np.isfinite(values).all() and np.array_equal(values, np.rint(values))):
+        raise ValueError(f"`{name}` holds numbers that are not whole")
+    return values.ravel().astype(np.int64)
 
 
 _READERS: dict[str, Callable[[Path], Features | LabelledFeatures]] = {

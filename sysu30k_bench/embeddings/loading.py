@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -12,7 +11,9 @@ from torch.utils.data import DataLoader, Dataset
 
 from sysu30k_bench.data.images import DamagedImageError, ImageSource, decode
 from sysu30k_bench.errors import DataError
+from sysu30k_bench.interrupts import end_with_parent, put_off
 from sysu30k_bench.models.card import Input
+from sysu30k_bench.processors import usable_processors
 
 _WORTH_WORKERS = 512
 _MAX_WORKERS = 8
@@ -71,10 +72,12 @@ def load_batches(
     """
     if workers is None:
         images = sum(len(span) for span in spans)
-        workers = min(_MAX_WORKERS, os.cpu_count() or 1) if images >= _WORTH_WORKERS else 0
+        workers = min(_MAX_WORKERS, usable_processors()) if images >= _WORTH_WORKERS else 0
     batches = _Batches(source, keys, spans, image_input)
     try:
-        yield from DataLoader(batches, batch_size=None, num_workers=workers)
+        with put_off():
+            decoded = iter(DataLoader(batches, batch_size=None, num_workers=workers, worker_init_fn=end_with_parent))
+        yield from decoded
     except RuntimeError as error:
         if "DataLoader worker" not in str(error):
             raise

@@ -8,10 +8,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from sysu30k_bench.embeddings.identity import StoreIdentity
 from sysu30k_bench.errors import DataError, IntegrityError, UsageError
-from sysu30k_bench.files import write_atomically
+from sysu30k_bench.sealed import SealedDocument, document_fault
 
 MANIFEST_NAME = "manifest.json"
 _MAX_BYTES = 64 << 20
+_AGAIN = "delete that file and export again: the shards that fit are kept"
 
 
 class ShardEntry(BaseModel):
@@ -26,7 +27,7 @@ class ShardEntry(BaseModel):
     damaged: int = Field(0, ge=0)
 
 
-class Manifest(BaseModel):
+class Manifest(SealedDocument):
     """A store's description; it stands from the start and lists the shards once all are there.
 
     Attributes:
@@ -39,15 +40,13 @@ class Manifest(BaseModel):
         shards: The shards, in order; empty until the store is complete.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
     format_version: int = 1
     identity: StoreIdentity
     rows: int = Field(ge=1, le=10**9)
     dimension: int = Field(ge=1, le=10**6)
     shard_rows: int = Field(ge=1, le=10**9)
     complete: bool = False
-    shards: list[ShardEntry] = []
+    shards: list[ShardEntry] = Field([])
 
     @property
     def shard_count(self) -> int:
@@ -55,8 +54,8 @@ class Manifest(BaseModel):
         return -(-self.rows // self.shard_rows)
 
     def write(self, folder: Path) -> None:
-        """Writes the manifest into a store's folder, whole."""
-        write_atomically(folder / MANIFEST_NAME, (self.model_dump_json(indent=1) + "\n").encode())
+        """Writes the manifest into a store's folder, sealed and whole."""
+        self.write_to(folder / MANIFEST_NAME)
 
 
 def refuse_other(folder: Path, existing: Manifest | None, identity: StoreIdentity) -> None:
@@ -88,7 +87,8 @@ def read_manifest(folder: Path) -> Manifest | None:
         The manifest, or None where the folder has none.
 
     Raises:
-        IntegrityError: The file is there and is not a manifest.
+        IntegrityError: The file is there and is not a manifest, or its digest does not fit. One without a digest, as
+            earlier versions wrote it, is taken as it is: every shard is checked against it.
         DataError: The file cannot be read.
     """
     path = folder / MANIFEST_NAME
@@ -97,12 +97,17 @@ def read_manifest(folder: Path) -> Manifest | None:
     try:
         if path.stat().st_size > _MAX_BYTES:
             raise IntegrityError(f"{path} is too large for a manifest")
-        return Manifest.model_validate_json(path.read_bytes())
+        raw = path.read_bytes()
+        manifest = Manifest.model_validate_json(raw)
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror}") from error
     except ValidationError as error:
         fault = error.errors()[0]
         raise IntegrityError(
             f"{path} is not a store's manifest: {'.'.join(map(str, fault['loc']))}: {fault['msg']}",
-            hint="delete the folder and export again, or name another --output",
+            hint=_AGAIN,
         ) from error
+    changed = document_fault(raw)
+    if changed:
+        raise IntegrityError(f"{path} {changed}", hint=_AGAIN)
+    return manifest

@@ -11,12 +11,24 @@ from sysu30k_bench.embeddings.export import default_shard_rows
 from sysu30k_bench.embeddings.identity import StoreIdentity
 from sysu30k_bench.embeddings.manifest import Manifest, ShardEntry, read_manifest, refuse_other
 from sysu30k_bench.embeddings.shard import Shard, encode_shard, shard_name
+from sysu30k_bench.embeddings.stored import RowsOnDisk
 from sysu30k_bench.errors import IntegrityError
 from sysu30k_bench.files import write_atomically
+from sysu30k_bench.progress import Progress, Silent
+
+_ROWS_AT_ONCE = 128
+"""So many rows of some thousand numbers stay in the cache."""
 
 
-def write_store(folder: Path, split: Split, embedding: np.ndarray, rows: np.ndarray, identity: StoreIdentity) -> None:
-    """Writes embeddings that were made elsewhere, scaled to unit length, as a store.
+def write_store(
+    folder: Path,
+    split: Split,
+    embedding: np.ndarray | RowsOnDisk,
+    rows: np.ndarray,
+    identity: StoreIdentity,
+    progress: Progress | None = None,
+) -> None:
+    """Writes embeddings that were made elsewhere, scaled to unit length, as a store; in memory for one shard.
 
     Args:
         folder: The store's folder.
@@ -24,10 +36,11 @@ def write_store(folder: Path, split: Split, embedding: np.ndarray, rows: np.ndar
         embedding: (M, D) floating point.
         rows: (N,) int64, the row of `embedding` for each row of the split; -1 where there is none.
         identity: What the embeddings are of.
+        progress: Told of rows written.
 
     Raises:
         UsageError: The folder holds embeddings of something else.
-        IntegrityError: Some embeddings are zero, NaN or infinite; the images are named.
+        IntegrityError: Some embeddings are zero, NaN or infinite; the images are named. Or the file ends too early.
         DataError: The folder cannot be written.
     """
     existing = read_manifest(folder)
@@ -37,6 +50,8 @@ def write_store(folder: Path, split: Split, embedding: np.ndarray, rows: np.ndar
     manifest = Manifest(identity=identity, rows=len(split), dimension=dimension, shard_rows=shard_rows)
     manifest.write(folder)
     entries = []
+    progress = progress or Silent()
+    progress.begin(f"import {identity.role}", len(split), "rows")
     for index, first in enumerate(range(0, len(split), shard_rows)):
         span = range(first, min(first + shard_rows, len(split)))
         shard = _shard(split, embedding, rows, span, identity)
@@ -50,17 +65,18 @@ def write_store(folder: Path, split: Split, embedding: np.ndarray, rows: np.ndar
                 damaged=len(shard.damaged),
             )
         )
+        progress.advance(len(span))
+    progress.end()
     manifest.model_copy(update={"complete": True, "shards": entries}).write(folder)
 
 
-def _shard(split: Split, embedding: np.ndarray, rows: np.ndarray, span: range, identity: StoreIdentity) -> Shard:
-    positions = np.asarray(span)
+def _shard(
+    split: Split, embedding: np.ndarray | RowsOnDisk, rows: np.ndarray, span: range, identity: StoreIdentity
+) -> Shard:
+    positions, names = np.asarray(span), split.keys
     there = rows[positions] >= 0
-    vectors = embedding[rows[positions[there]]].astype(np.float64)
-    with np.errstate(over="ignore", invalid="ignore"):
-        norms = np.linalg.norm(vectors, axis=1)
-    bad = ~(np.isfinite(norms) & (norms > 0))
-    keys = [split.keys[position] for position in positions[there].tolist()]
+    unit, bad = _to_unit_length(embedding[rows[positions[there]]], identity.dtype)
+    keys = [names[position] for position in positions[there].tolist()]
     if bad.any():
         raise IntegrityError(
             f"{int(bad.sum())} embeddings are zero, NaN or infinite",
@@ -70,9 +86,21 @@ def _shard(split: Split, embedding: np.ndarray, rows: np.ndarray, span: range, i
     return Shard(
         first=span.start,
         span=len(span),
-        embedding=(vectors / norms[:, None]).astype(identity.dtype),
+        embedding=unit,
         key=keys,
         person_id=split.person_ids[positions[there]],
         camera_id=split.camera_ids[positions[there]],
-        damaged={split.keys[position]: "not in the features file" for position in positions[~there].tolist()},
+        damaged={names[position]: "not in the features file" for position in positions[~there].tolist()},
     )
+
+
+def _to_unit_length(vectors: np.ndarray, dtype: str) -> tuple[np.ndarray, np.ndarray]:
+    """Scales rows in float64, some at a time; returns (n, D), and (n,) which of them cannot be scaled."""
+    unit, norms = np.empty(vectors.shape, dtype), np.empty(len(vectors))
+    with np.errstate(all="ignore"):
+        for start in range(0, len(vectors), _ROWS_AT_ONCE):
+            part = slice(start, start + _ROWS_AT_ONCE)
+            wide = vectors[part].astype(np.float64)
+            norms[part] = np.linalg.norm(wide, axis=1)
+            unit[part] = wide / norms[part, None]
+    return unit, ~(np.isfinite(norms) & (norms > 0))

@@ -10,7 +10,7 @@ def naive(qp: np.ndarray, qc: np.ndarray, gp: np.ndarray, gc: np.ndarray) -> tup
     matches, junk = [], []
     for q in range(len(qp)):
         for g in range(len(gp)):
-            same = qp[q] == gp[g] and qp[q] not in (-1, 0, -1000)
+            same = qp[q] == gp[g] and qp[q] >= 0  # below 0 is nobody; 0 is a person
             if same and qc[q] != gc[g]:
                 matches.append((q, g))
             elif same:

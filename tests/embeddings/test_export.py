@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from sysu30k_bench.data.open import open_test_set
+from sysu30k_bench.data.synth.twin import TwinRequest, write_twin
 from sysu30k_bench.embeddings.export import ExportReport, ExportSettings, default_shard_rows, export_split
 from sysu30k_bench.embeddings.identity import StoreIdentity
 from sysu30k_bench.embeddings.store import Store
@@ -36,7 +37,13 @@ class Talker(Silent):
 
 
 def run(
-    root: Path, folder: Path, *, trunk: torch.nn.Module | None = None, progress: Any = None, **identity: Any
+    root: Path,
+    folder: Path,
+    *,
+    trunk: torch.nn.Module | None = None,
+    progress: Any = None,
+    shard_rows: int = 5,
+    **identity: Any,
 ) -> ExportReport:
     test_set = open_test_set(root)
     embedder = Embedder(trunk or ColourStripes(), Feature(), INPUT)
@@ -48,7 +55,7 @@ def run(
         "dataset": "sysu30k",
         "role": "gallery",
     }
-    settings = ExportSettings(torch.device("cpu"), batch_size=3, workers=0, shard_rows=5)
+    settings = ExportSettings(torch.device("cpu"), batch_size=3, workers=0, shard_rows=shard_rows)
     return export_split(
         test_set.gallery,
         test_set.images,
@@ -160,6 +167,26 @@ def test_damaged_images_are_collected_and_retried_once_they_are_restored(own_twi
     assert not mended.damaged
     assert mended.images == 5
     assert Store.open(tmp_path / "s").labels().key == open_test_set(own_twin).gallery.keys
+
+
+def test_a_restored_image_that_no_probe_looks_at_is_tried_again(tmp_path: Path) -> None:
+    """Of equal size and beyond the sixteen that are read whole: only trying it tells that it decodes now."""
+    root, folder = tmp_path / "twin", tmp_path / "s"
+    write_twin(root, TwinRequest(identities=6, distractors=34, difficulty="easy"), Silent())
+    test_set = open_test_set(root)
+    key = test_set.gallery.keys[1]
+    assert len(test_set.gallery.keys) == 40
+    victim = root / "sysu_test_set_all" / key
+    content = victim.read_bytes()
+    victim.write_bytes(b"x" * len(content))
+    assert list(run(root, folder, shard_rows=40).damaged) == [key]
+    before = digests(folder)
+    assert run(root, folder, shard_rows=40).images == 0
+    assert digests(folder) == before
+    victim.write_bytes(content)
+    mended = run(root, folder, shard_rows=40)
+    assert (mended.images, mended.damaged) == (40, {})
+    assert Store.open(folder).labels().key == test_set.gallery.keys
 
 
 @pytest.mark.parametrize("change", ["size", "content"])

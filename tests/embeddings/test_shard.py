@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -179,6 +181,64 @@ def test_a_listed_shard_is_checked_by_the_fast_checksum(path: Path) -> None:
         path.write_bytes(bytes(damaged))
         with pytest.raises(IntegrityError, match="changed or damaged"):
             read_shard(path, content=listed)
+
+
+def test_the_right_numbers_in_another_file_are_refused(path: Path, tmp_path: Path) -> None:
+    """The content fits every digest; whoever opens the file would still be led out of it."""
+    (tmp_path / "outside.bin").write_bytes(SHARD.embedding.tobytes())
+    with h5py.File(path, "a") as file:
+        del file["embedding"]
+        file.create_dataset(
+            "embedding", SHARD.embedding.shape, "f4", external=[(str(tmp_path / "outside.bin"), 0, h5py.h5f.UNLIMITED)]
+        )
+        assert np.array_equal(file["embedding"][:], SHARD.embedding)
+        assert path.stat().st_size > SHARD.embedding.nbytes
+    with pytest.raises(IntegrityError, match="`embedding` is not stored plainly in this file"):
+        read_shard(path)
+
+
+@pytest.mark.parametrize("rows", [0, 5])
+def test_virtual_data_sets_are_refused_even_where_there_is_nothing_to_read(tmp_path: Path, rows: int) -> None:
+    none = np.empty(0, np.int64)
+    empty = Shard(0, 2, np.empty((0, 8), np.float32), [], none, none, {"a": "x", "b": "y"})
+    path = tmp_path / "s.h5"
+    path.write_bytes(encode_shard(SHARD if rows else empty, "i"))
+    with h5py.File(path, "a") as file:
+        file["plain"] = file["embedding"][:]
+        del file["embedding"]
+        layout = h5py.VirtualLayout((rows, 8), "f4")
+        if rows:
+            layout[:] = h5py.VirtualSource(".", "plain", (rows, 8))
+        file.create_virtual_dataset("embedding", layout)
+    with pytest.raises(IntegrityError, match="`embedding` is not stored plainly in this file"):
+        read_shard(path)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"first": 15},
+        {"span": 7},
+        {"key": ["gallery/a.jpg", "gallery/é ü.jpg", "gallery/c.jpg", "d", "gallery/eeeeeeef.jpg"]},
+        {"person_id": np.array([1, -1000, 3, 2**40, 1])},
+        {"camera_id": np.array([1, 2, 12, 1, 2])},
+        {"damaged": {"gallery/x.jpg": "Truncated"}},
+        {"damaged": {"gallery/y.jpg": "truncated"}},
+        {"damaged": {}},
+        {"images": "0" * 64},
+    ],
+)
+def test_both_digests_are_over_everything_in_a_shard(path: Path, change: dict[str, Any]) -> None:
+    other = replace(SHARD, **change)
+    assert other.content_digest != SHARD.content_digest
+    assert other.checksum != SHARD.checksum
+    path.write_bytes(encode_shard(other, "identity"))
+    with h5py.File(path, "a") as file:  # the content of one with the digests of the other
+        file.attrs["content_sha256"] = np.bytes_(SHARD.content_digest)
+        file.attrs["checksum"] = np.bytes_(SHARD.checksum)
+    for content in (None, SHARD.content_digest):
+        with pytest.raises(IntegrityError, match="does not fit its digest"):
+            read_shard(path, content=content)
 
 
 @pytest.mark.parametrize("room", [4, 5, 9])

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +9,7 @@ from sysu30k_bench.embeddings.store import Store
 from sysu30k_bench.errors import DataError, IntegrityError
 from tests.conftest import unit_rows
 from tests.embeddings.stores import write_store
+from tests.sealing import reseal
 
 
 @pytest.fixture
@@ -33,8 +33,7 @@ def test_stream_rows_and_labels_agree(folder: Path) -> None:
 def test_missing_and_unfinished(tmp_path: Path, folder: Path) -> None:
     with pytest.raises(DataError, match="no embedding store"):
         Store.open(tmp_path / "nowhere")
-    manifest = json.loads((folder / "manifest.json").read_text())
-    (folder / "manifest.json").write_text(json.dumps({**manifest, "complete": False}))
+    reseal(folder / "manifest.json", complete=False)
     with pytest.raises(DataError, match="not finished"):
         Store.open(folder)
 
@@ -71,8 +70,7 @@ def test_swapped_shards_are_noticed(folder: Path) -> None:
     ],
 )
 def test_hostile_manifests_are_refused(folder: Path, change: dict[str, object]) -> None:
-    manifest = json.loads((folder / "manifest.json").read_text())
-    (folder / "manifest.json").write_text(json.dumps({**manifest, **change}))
+    reseal(folder / "manifest.json", **change)
     with pytest.raises(IntegrityError):
         Store.open(folder)
 

@@ -8,16 +8,19 @@ from pathlib import Path
 import click
 
 from sysu30k_bench.cli.console import stdout_console, terminal_progress
+from sysu30k_bench.cli.early import judge_data
 from sysu30k_bench.cli.options import id_offset_option, json_option
+from sysu30k_bench.cli.paths import TypedPath
 
 
 @click.command("bags")
-@click.argument("root", type=click.Path(path_type=Path))
+@click.argument("root", type=TypedPath())
 @id_offset_option
-@click.option("--table", type=click.Path(path_type=Path), show_envvar=True, help="Write the bags as CSV, too.")
+@click.option("--table", type=TypedPath(), show_envvar=True, help="Write the bags as CSV, too.")
 @json_option
 def bags(root: Path, id_offset: int | None, table: Path | None, as_json: bool) -> None:
     """Read the bags of the training set at ROOT, and hold both readings of their labels against the folders."""
+    judge_data(root)
     from sysu30k_bench.data.weak.bags import bags_by_rule, equal_bags
     from sysu30k_bench.data.weak.open import open_training_set
     from sysu30k_bench.files import write_atomically

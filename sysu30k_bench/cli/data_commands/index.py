@@ -8,17 +8,20 @@ from pathlib import Path
 import click
 
 from sysu30k_bench.cli.console import stdout_console, terminal_progress
+from sysu30k_bench.cli.early import judge_data
 from sysu30k_bench.cli.options import json_option
+from sysu30k_bench.cli.paths import TypedPath
 
 
 @click.command("index")
-@click.argument("root", type=click.Path(path_type=Path))
+@click.argument("root", type=TypedPath())
 @json_option
 def index(root: Path, as_json: bool) -> None:
     """Index every tar at ROOT, a tar or a folder of them. Interrupted, the same command goes on.
 
     Every other command does this by itself where it has to; nothing is unpacked.
     """
+    judge_data(root)
     from sysu30k_bench.data.verify import verify_archives
 
     with terminal_progress(quiet=as_json) as progress:
@@ -27,6 +30,7 @@ def index(root: Path, as_json: bool) -> None:
         click.echo(json.dumps([report.model_dump(exclude={"faults"}) for report in reports], indent=1))
         return
     for report in reports:
-        stdout_console().print(f"{report.name}: {report.members:,} files", markup=False, soft_wrap=True)
+        lines = [f"{report.name}: {report.members:,} files", *(f"  note: {note}" for note in report.notes)]
+        stdout_console().print("\n".join(lines), markup=False, soft_wrap=True)
     if not reports:
         stdout_console().print(f"there is no tar or zip in {root}", markup=False, soft_wrap=True)

@@ -7,20 +7,20 @@ from pathlib import Path
 import click
 
 from sysu30k_bench.cli.console import stderr_console, stdout_console, terminal_progress
+from sysu30k_bench.cli.early import judge_data
 from sysu30k_bench.cli.options import dataset_option, id_offset_option
+from sysu30k_bench.cli.paths import TypedPath
 
 
 @click.command("show")
-@click.argument("root", type=click.Path(path_type=Path))
+@click.argument("root", type=TypedPath())
 @dataset_option
 @id_offset_option
 @click.option("--by", type=click.Choice(["bag", "identity"]), show_envvar=True, help="What a row has in common.")
 @click.option("--rows", type=click.IntRange(1, 100), default=8, show_default=True, show_envvar=True)
 @click.option("--columns", type=click.IntRange(1, 50), default=12, show_default=True, show_envvar=True)
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, show_envvar=True, help="Of the drawing.")
-@click.option(
-    "--output", type=click.Path(path_type=Path), default=Path("sheet.png"), show_default=True, show_envvar=True
-)
+@click.option("--output", type=TypedPath(), default=Path("sheet.png"), show_default=True, show_envvar=True)
 def show(
     root: Path,
     dataset: str | None,
@@ -32,6 +32,8 @@ def show(
     output: Path,
 ) -> None:
     """Draw samples from ROOT as one picture: a row for each bag of the training set, or each identity of the test."""
+    judge_data(root)
+    from sysu30k_bench.data.benchmarks.sysu30k import is_drawn
     from sysu30k_bench.data.contact_sheet import draw_sheet
     from sysu30k_bench.data.survey import sheet_of_bags, sheet_of_people, survey
     from sysu30k_bench.errors import DataError
@@ -51,4 +53,6 @@ def show(
             content = draw_sheet(test_images, sheet_of_people(found.parts(), rows, columns, seed))
     write_atomically(output, content)
     stdout_console().print(str(output), markup=False, soft_wrap=True)
-    stderr_console().print("real people: for this machine only, see the data agreement", markup=False)
+    trees = [found.place, found.training.images if found.training is not None else None]
+    if not any(is_drawn(tree) for tree in trees if tree is not None):
+        stderr_console().print("real people: for this machine only, see the data agreement", markup=False)

@@ -8,27 +8,28 @@ from typing import TYPE_CHECKING
 import click
 
 from sysu30k_bench.cli.console import stdout_console, terminal_progress
+from sysu30k_bench.cli.early import judge_data
 from sysu30k_bench.cli.options import dataset_option, id_offset_option, json_option, split_option
+from sysu30k_bench.cli.paths import TypedPath
+from sysu30k_bench.cli.tables import Column, print_table
+from sysu30k_bench.words import count
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from sysu30k_bench.data.stats import BagStats, Stats
 
 
 @click.command("stats")
-@click.argument("root", type=click.Path(path_type=Path))
+@click.argument("root", type=TypedPath())
 @dataset_option
 @split_option
 @id_offset_option
-@click.option(
-    "--picture", type=click.Path(path_type=Path), show_envvar=True, help="Draw it, too: a .png, .svg or .pdf file."
-)
+@click.option("--picture", type=TypedPath(), show_envvar=True, help="Draw it, too: a .png, .svg or .pdf file.")
 @json_option
 def stats(
     root: Path, dataset: str | None, split: int | None, id_offset: int | None, picture: Path | None, as_json: bool
 ) -> None:
     """Count images, identities, cameras and bags at ROOT, and put them into the published table of comparison."""
+    judge_data(root)
     from sysu30k_bench.data.stats_picture import draw_stats
     from sysu30k_bench.data.survey import stats_of, survey
     from sysu30k_bench.errors import UsageError
@@ -45,51 +46,58 @@ def stats(
         return
     console = stdout_console()
     console.print(f"{counted.dataset} in {counted.root}", markup=False, soft_wrap=True)
-    console.print(_parts(counted))
-    console.print("as published, and on this disk")
-    console.print(_comparison(counted))
+    _print_parts(counted)
+    console.print("\nas published, and on this disk")
+    _print_comparison(counted)
     if counted.bags is not None:
-        console.print(f"{counted.bags.bags:,} bags by number of images")
-        console.print(_bags(counted.bags))
+        console.print(f"\n{count(counted.bags.bags, 'bag')} by number of images")
+        _print_bags(counted.bags)
     for note in counted.notes:
         console.print(f"note: {note}", markup=False, soft_wrap=True)
 
 
-def _parts(counted: Stats) -> Table:
-    from rich.table import Table
+_PARTS = (
+    Column("part", "name"),
+    Column("images", "number"),
+    Column("identities", "number"),
+    Column("cameras", "number", goes=1),
+    Column("distractors", "number", goes=2),
+    Column("junk", "number", goes=3),
+)
+_PUBLISHED = (
+    Column("data set", "name"),
+    Column("identities", "number"),
+    Column("images", "number"),
+    Column("cameras", "number", goes=1),
+    Column("scene", goes=3),
+    Column("annotation", goes=2),
+)
 
-    table = Table()
-    for column in ("part", "images", "identities", "cameras", "distractors", "junk"):
-        table.add_column(column, justify="left" if column == "part" else "right")
+
+def _print_parts(counted: Stats) -> None:
+    rows = []
     for part in counted.parts:
         cameras = "unknown" if part.cameras is None else f"{part.cameras:,}"
         numbers = (f"{part.images:,}", f"{part.identities:,}", cameras, f"{part.distractors:,}", f"{part.junk:,}")
-        table.add_row(part.role, *numbers)
-    return table
+        rows.append((part.role, *numbers))
+    print_table(_PARTS, rows)
 
 
-def _comparison(counted: Stats) -> Table:
-    from rich.table import Table
-
-    table = Table()
-    for column in ("data set", "identities", "images", "cameras", "scene", "annotation"):
-        table.add_column(column, justify="right" if column in {"identities", "images", "cameras"} else "left")
-    rows = dict(counted.others)
+def _print_comparison(counted: Stats) -> None:
+    rows = []
+    published = dict(counted.others)
     if counted.published is not None:
-        rows[counted.dataset] = counted.published
-    for title, whole in rows.items():
+        published[counted.dataset] = counted.published
+    for title, whole in published.items():
         cameras = "countless" if whole.cameras is None else f"{whole.cameras:,}"
-        table.add_row(title, f"{whole.identities:,}", f"{whole.images:,}", cameras, whole.scene, whole.annotation)
-    table.add_row("on this disk", "", f"{counted.images:,}", style="bold")
-    return table
+        rows.append((title, f"{whole.identities:,}", f"{whole.images:,}", cameras, whole.scene, whole.annotation))
+    rows.append(("on this disk", "", f"{counted.images:,}", "", "", ""))
+    print_table(_PUBLISHED, rows, bold=(len(rows) - 1,))
 
 
-def _bags(bags: BagStats) -> Table:
-    from rich.table import Table
-
-    table = Table()
-    table.add_column("images", justify="right")
-    table.add_column("bags", justify="right")
-    for low, high, count in zip(bags.edges, bags.edges[1:], bags.by_images, strict=False):
-        table.add_row(f"{low:,}" if high == low + 1 else f"{low:,} to {high - 1:,}", f"{count:,}")
-    return table
+def _print_bags(bags: BagStats) -> None:
+    rows = [
+        (f"{low:,}" if high == low + 1 else f"{low:,} to {high - 1:,}", f"{number:,}")
+        for low, high, number in zip(bags.edges, bags.edges[1:], bags.by_images, strict=False)
+    ]
+    print_table((Column("images", "number"), Column("bags", "number")), rows)

@@ -7,10 +7,11 @@ from pathlib import Path
 import click
 
 from sysu30k_bench.cli.console import stdout_console, terminal_progress
+from sysu30k_bench.cli.paths import TypedPath
 
 
 @click.command("synth")
-@click.argument("root", type=click.Path(path_type=Path))
+@click.argument("root", type=TypedPath())
 @click.option(
     "--identities",
     type=click.IntRange(1, 1_000_000),

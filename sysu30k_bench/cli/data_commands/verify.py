@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 import click
 
 from sysu30k_bench.cli.console import stdout_console, terminal_progress
+from sysu30k_bench.cli.early import judge_data
 from sysu30k_bench.cli.options import dataset_option, json_option
+from sysu30k_bench.cli.paths import TypedPath
 
 if TYPE_CHECKING:
     from sysu30k_bench.data.verify import ArchiveReport, ImagesReport
@@ -19,7 +21,7 @@ _SHOWN = 20
 
 
 @click.command("verify")
-@click.argument("root", type=click.Path(path_type=Path))
+@click.argument("root", type=TypedPath())
 @dataset_option
 @click.option("--quick", is_flag=True, show_envvar=True, help="Look at archives and lists; decode no image.")
 @json_option
@@ -28,6 +30,7 @@ def verify(root: Path, dataset: str | None, quick: bool, as_json: bool) -> None:
 
     Leaves with 4 where something is damaged or missing.
     """
+    judge_data(root)
     from sysu30k_bench.data.verify import verify_archives
 
     with terminal_progress(quiet=as_json) as progress:
@@ -97,6 +100,7 @@ def _contents(
 
 def _archive(report: ArchiveReport) -> list[str]:
     lines = [f"{report.name}: {report.bytes:,} bytes, {report.members:,} files can be reached"]
+    lines += [f"  note: {note}" for note in report.notes]
     lines += [f"  {fault}" for fault in report.faults[:_SHOWN]]
     if len(report.faults) > _SHOWN:
         lines.append(f"  ... and {len(report.faults) - _SHOWN} more")
@@ -112,4 +116,6 @@ def _images(name: str, report: ImagesReport, *, quick: bool) -> list[str]:
         lines.append(f"  ... and {len(report.damaged) - _SHOWN} more")
     if report.rotated:
         lines.append(f"  {report.rotated:,} carry an EXIF rotation, which the protocol ignores")
+    if report.scaled:
+        lines.append(f"  {report.scaled:,} have 16 bits a pixel, which are scaled to 8")
     return lines

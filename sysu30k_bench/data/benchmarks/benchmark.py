@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
 
 from sysu30k_bench.data.images import ImageSource
 from sysu30k_bench.data.labelling import label_files
-from sysu30k_bench.data.names import Labels
+from sysu30k_bench.data.names import NOT_ASKED_FOR, Labels
 from sysu30k_bench.data.split import Role, Split
 from sysu30k_bench.data.trees.tree import Tree
 from sysu30k_bench.errors import DataError
@@ -26,16 +27,22 @@ class Benchmark(ABC):
         needs: The folders or files that it is known by, for messages.
         splits: How many standard splits there are; 1 where the authors' lists are fixed.
         note: Something that every user should know.
+        distractors: Labels of images that show nobody, and are ranked; every other label from 0 on is a person.
     """
 
     name: ClassVar[str]
     needs: ClassVar[str]
     splits: ClassVar[int] = 1
     note: ClassVar[str] = ""
+    distractors: ClassVar[frozenset[int]] = frozenset()
 
     @abstractmethod
     def find(self, tree: Tree) -> str | None:
         """Returns the folder of the tree in which the layout begins, or None where it is not there."""
+
+    def fits(self, tree: Tree, place: str) -> bool:  # noqa: ARG002
+        """Whether it is this benchmark and no other with the same folders, where nobody has said which it is."""
+        return True
 
     @abstractmethod
     def read(self, place: Tree, role: Role, split: int) -> Split:
@@ -59,16 +66,26 @@ class Benchmark(ABC):
         return [], []
 
 
+def places_with(tree: Tree, below: Sequence[str], *folders: str) -> Iterator[str]:
+    """Returns those of some places that hold all of some folders."""
+    for place in below:
+        if all(tree.has_folder(inside(place, folder)) for folder in folders):
+            yield place
+
+
 def first_with(tree: Tree, below: Sequence[str], *folders: str) -> str | None:
     """Returns the first of some places that holds all of some folders."""
-    for place in below:
-        prefix = f"{place}/" if place else ""
-        if all(tree.has_folder(prefix + folder) for folder in folders):
-            return place
-    return None
+    return next(places_with(tree, below, *folders), None)
 
 
-def read_folder(place: Tree, role: Role, folder: str, parse: Parse, example: str) -> Split:
+def inside(place: str, folder: str) -> str:
+    """Joins two keys, either of which may be empty."""
+    return f"{place}/{folder}".strip("/")
+
+
+def read_folder(
+    place: Tree, role: Role, folder: str, parse: Parse, example: str, distractors: frozenset[int] = frozenset()
+) -> Split:
     """Reads a part whose images say who they are by their names.
 
     Args:
@@ -77,6 +94,7 @@ def read_folder(place: Tree, role: Role, folder: str, parse: Parse, example: str
         folder: Where they are.
         parse: The naming rule.
         example: A name that follows it, for messages.
+        distractors: Labels of images that show nobody; a query with one of them has no match.
 
     Raises:
         DataError: There is no image, or names do not parse.
@@ -89,7 +107,11 @@ def read_folder(place: Tree, role: Role, folder: str, parse: Parse, example: str
         )
     labels = label_files(place.path / folder, files, parse, example)
     prefix = f"{folder}/" if folder else ""
-    return Split.of(role, [prefix + file for file in files], labels)
+    split = replace(Split.of(role, [prefix + file for file in files], labels), distractors=distractors)
+    nobody = np.isin(split.person_ids, [label for label in distractors if label >= 0])
+    if role != "query" or not nobody.any():
+        return split
+    return replace(split, table=split.table.assign(person_id=np.where(nobody, NOT_ASKED_FOR, split.person_ids)))
 
 
 def take_people(split: Split, people: np.ndarray, role: Role, camera: int | None = None) -> Split:

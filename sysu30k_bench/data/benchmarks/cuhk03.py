@@ -1,7 +1,7 @@
 """CUHK03 (Li et al., CVPR 2014): boxes drawn by hand or found by a detector, new and classic protocol.
 
-Two layouts: the folders of the new protocol (`cuhk03-np/labeled/query/0003_c1_21.png`, Zhong et al., CVPR 2017), and
-the authors' `cuhk-03.mat`, in which the pixels themselves are, with the new protocol's
+Two layouts: the folders of the new protocol (`cuhk03-np/labeled/query/0003_c1_21.png`, Zhong et al., CVPR 2017), both
+kinds of boxes or one, and the authors' `cuhk-03.mat`, in which the pixels themselves are, with the new protocol's
 `cuhk03_new_protocol_config_*.mat`.
 """
 
@@ -13,9 +13,15 @@ from typing import ClassVar
 import numpy as np
 from scipy.io import loadmat
 
-from sysu30k_bench.data.benchmarks.benchmark import Benchmark, first_with, read_folder
+from sysu30k_bench.data.benchmarks.benchmark import Benchmark, inside, read_folder
+from sysu30k_bench.data.benchmarks.cuhk03_boxes import boxes_of
 from sysu30k_bench.data.benchmarks.cuhk03_mat import MAT, Cuhk03Mat
-from sysu30k_bench.data.benchmarks.market1501 import FOLDERS
+from sysu30k_bench.data.benchmarks.market_layout import (
+    folder_of,
+    market_places,
+    query_namings,
+    remarks_on_layout,
+)
 from sysu30k_bench.data.images import DamagedImageError, ImageSource
 from sysu30k_bench.data.names import Labels, parse_cuhk03_np
 from sysu30k_bench.data.split import Role, Split
@@ -31,20 +37,26 @@ class Cuhk03(Benchmark):
     boxes: ClassVar[str]
 
     def find(self, tree: Tree) -> str | None:
-        """See `Benchmark`."""
-        place = first_with(tree, [f"{below}/{self.boxes}".strip("/") for below in _BELOW], "query", "bounding_box_test")
-        if place is not None:
-            return place
+        """See `Benchmark`; `fits` says which boxes they are where no folder of the layout is called after them."""
+        named = [inside(below, self.boxes) for below in _BELOW]
+        for place in market_places(tree, [*named, *_BELOW]):
+            namings = query_namings(tree, place)
+            if "cuhk03" in namings or (not namings and place in named):
+                return place
         for below in _BELOW:
             prefix = f"{below}/" if below else ""
             if tree.size(prefix + MAT) >= 0 and self._config_key(tree, prefix) is not None:
                 return below
         return None
 
+    def fits(self, tree: Tree, place: str) -> bool:
+        """See `Benchmark`; where nothing tells the boxes, both kinds fit, and the user is asked."""
+        return tree.size(inside(place, MAT)) >= 0 or boxes_of(tree, place) in {self.boxes, None}
+
     def read(self, place: Tree, role: Role, split: int) -> Split:  # noqa: ARG002
         """See `Benchmark`."""
         if place.size(MAT) < 0:
-            return read_folder(place, role, FOLDERS[role], parse_cuhk03_np, "0003_c1_21.png")
+            return read_folder(place, role, folder_of(place, role), parse_cuhk03_np, "0003_c1_21.png")
         key = self._config_key(place, "") or f"cuhk03_new_protocol_config_{self.boxes}.mat"
         config = _load(place, key)
         try:
@@ -60,6 +72,14 @@ class Cuhk03(Benchmark):
     def images(self, place: Tree) -> ImageSource:
         """See `Benchmark`."""
         return place if place.size(MAT) < 0 else Cuhk03Mat(place.path / MAT, self.boxes)
+
+    def remarks(self, place: Tree, query: Split, gallery: Split) -> tuple[list[str], list[str]]:  # noqa: ARG002
+        """See `Benchmark`."""
+        if place.size(MAT) >= 0:
+            return [], []
+        boxes = boxes_of(place, "")
+        other = boxes is not None and boxes != self.boxes
+        return remarks_on_layout(place), [f"folder or counts say that the boxes are {boxes}"] if other else []
 
     def _config_key(self, tree: Tree, prefix: str) -> str | None:
         name = f"cuhk03_new_protocol_config_{self.boxes}.mat"

@@ -1,61 +1,27 @@
-"""Benchmarks in the layout that Market-1501 set: `query/`, `bounding_box_test/`, `bounding_box_train/`."""
+"""Market-1501, with and without its 500,000 distractors, and DukeMTMC-reID."""
 
 from __future__ import annotations
 
-from abc import abstractmethod
-from typing import ClassVar
+from dataclasses import replace
 
 import pandas as pd
 
-from sysu30k_bench.data.benchmarks.benchmark import Benchmark, Parse, first_with, read_folder
-from sysu30k_bench.data.names import (
-    MARKET1501_DISTRACTOR,
-    Labels,
-    parse_cuhk03_np,
-    parse_dukemtmc,
-    parse_market1501,
-)
+from sysu30k_bench.data.benchmarks.benchmark import inside, read_folder
+from sysu30k_bench.data.benchmarks.market_layout import MarketLayout
+from sysu30k_bench.data.names import MARKET1501_DISTRACTOR, Labels, parse_dukemtmc, parse_market1501
 from sysu30k_bench.data.split import Role, Split
 from sysu30k_bench.data.trees.tree import Tree
 
-FOLDERS: dict[Role, str] = {"query": "query", "gallery": "bounding_box_test", "train": "bounding_box_train"}
 _DISTRACTORS = ("distractors_500k", "distractors", "images")
-
-
-class MarketLayout(Benchmark):
-    """A benchmark in that layout; which one it is, the names say."""
-
-    needs = "query/ and bounding_box_test/"
-    below: ClassVar[tuple[str, ...]]
-    others: ClassVar[tuple[Parse, ...]] = ()
-    example: ClassVar[str]
-
-    @staticmethod
-    @abstractmethod
-    def parse(name: str) -> Labels | None:
-        """The naming rule."""
-
-    def find(self, tree: Tree) -> str | None:
-        """See `Benchmark`."""
-        place = first_with(tree, self.below, FOLDERS["query"], FOLDERS["gallery"])
-        if place is None:
-            return None
-        files = tree.images(f"{place}/query".strip("/"))
-        name = files[0].rpartition("/")[2] if files else ""
-        fits = self.parse(name) is not None if not self.others else not any(other(name) for other in self.others)
-        return place if fits else None
-
-    def read(self, place: Tree, role: Role, split: int) -> Split:  # noqa: ARG002
-        """See `Benchmark`."""
-        return read_folder(place, role, FOLDERS[role], self.parse, self.example)
 
 
 class Market1501(MarketLayout):
     """`0000` images are distractors and ranked, `-1` images are junk (Zheng et al., ICCV 2015)."""
 
-    name = "market1501"
+    name = naming = "market1501"
+    needs = "query/ and bounding_box_test/ with names such as 0002_c1s1_000451_03.jpg, or gallery/ in layumi's layout"
+    distractors = frozenset({MARKET1501_DISTRACTOR})
     below = ("", "Market-1501-v15.09.15", "market1501", "market1501/Market-1501-v15.09.15")
-    others = (parse_dukemtmc, parse_cuhk03_np)
     example = "0002_c1s1_000451_03.jpg"
 
     @staticmethod
@@ -82,11 +48,11 @@ class Market1501With500k(Market1501):
         if role != "gallery" or folder is None:
             return part
         more = read_folder(place, role, folder, _distractor, self.example)
-        return Split(role, pd.concat([part.table, more.table], ignore_index=True))
+        return replace(part, table=pd.concat([part.table, more.table], ignore_index=True))
 
     @staticmethod
     def _distractors(tree: Tree, place: str) -> str | None:
-        folders = [f"{place}/{folder}".strip("/") for folder in _DISTRACTORS]
+        folders = [inside(place, folder) for folder in _DISTRACTORS]
         return next((folder for folder in folders if tree.has_folder(folder)), None)
 
 
@@ -99,7 +65,7 @@ def _distractor(name: str) -> Labels:
 class DukeMTMC(MarketLayout):
     """DukeMTMC-reID (Zheng et al., ICCV 2017); other identities without a query are its distractors."""
 
-    name = "dukemtmc"
+    name = naming = "dukemtmc"
     needs = "query/ and bounding_box_test/ with names such as 0005_c2_f0046985.jpg"
     note = "DukeMTMC was withdrawn by its authors in 2019: many venues no longer accept results on it"
     below = ("", "DukeMTMC-reID", "dukemtmc-reid", "dukemtmc-reid/DukeMTMC-reID")

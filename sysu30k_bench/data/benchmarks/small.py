@@ -12,7 +12,14 @@ from typing import ClassVar
 import numpy as np
 import pandas as pd
 
-from sysu30k_bench.data.benchmarks.benchmark import Benchmark, drawn_people, first_with, read_folder, take_people
+from sysu30k_bench.data.benchmarks.benchmark import (
+    Benchmark,
+    drawn_people,
+    first_with,
+    inside,
+    read_folder,
+    take_people,
+)
 from sysu30k_bench.data.names import Labels, parse_cam_folder, parse_caviar, parse_cuhk01, parse_prid2011
 from sysu30k_bench.data.split import Role, Split
 from sysu30k_bench.data.trees.tree import Tree
@@ -31,6 +38,16 @@ class TwoCameras(Benchmark):
     def find(self, tree: Tree) -> str | None:
         """See `Benchmark`."""
         return first_with(tree, self.below, *self.folders)
+
+    def fits(self, tree: Tree, place: str) -> bool:
+        """See `Benchmark`: some image is called as this benchmark's are."""
+        files = tree.images(inside(place, self.folders[0]))
+        return any(self.parse(file.rpartition("/")[2]) is not None for file in files)
+
+    @staticmethod
+    @abstractmethod
+    def parse(name: str) -> Labels | None:
+        """The naming rule."""
 
     @abstractmethod
     def everything(self, place: Tree) -> Split:
@@ -58,11 +75,6 @@ class TwoCameras(Benchmark):
 
 class CameraFolders(TwoCameras):
     """Each camera has a folder of its own, and names say who alone."""
-
-    @staticmethod
-    @abstractmethod
-    def parse(name: str) -> Labels | None:
-        """The naming rule."""
 
     def everything(self, place: Tree) -> Split:
         """See `TwoCameras`."""
@@ -123,9 +135,14 @@ class Cuhk01(TwoCameras):
     folders = ("campus",)
     example = "0001001.png"
 
+    @staticmethod
+    def parse(name: str) -> Labels | None:
+        """See `parse_cuhk01`."""
+        return parse_cuhk01(name)
+
     def everything(self, place: Tree) -> Split:
         """See `TwoCameras`."""
-        return read_folder(place, "gallery", "campus", parse_cuhk01, self.example)
+        return read_folder(place, "gallery", "campus", self.parse, self.example)
 
 
 class Caviar4Reid(TwoCameras):
@@ -141,9 +158,14 @@ class Caviar4Reid(TwoCameras):
     folders = ("CAVIAR4REID",)
     example = "0001001.jpg"
 
+    @staticmethod
+    def parse(name: str) -> Labels | None:
+        """See `parse_caviar`."""
+        return parse_caviar(name)
+
     def everything(self, place: Tree) -> Split:
         """See `TwoCameras`."""
-        return read_folder(place, "gallery", "CAVIAR4REID", parse_caviar, self.example)
+        return read_folder(place, "gallery", "CAVIAR4REID", self.parse, self.example)
 
     def read(self, place: Tree, role: Role, split: int) -> Split:
         """See `Benchmark`."""

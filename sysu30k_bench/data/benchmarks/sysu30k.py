@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 
-from sysu30k_bench.data.benchmarks.benchmark import Benchmark, first_with, read_folder
+from sysu30k_bench.data.benchmarks.benchmark import Benchmark, inside, places_with, read_folder
 from sysu30k_bench.data.meta_lists import compare_with_meta_list
-from sysu30k_bench.data.names import parse_sysu30k
+from sysu30k_bench.data.names import SYSU30K_DISTRACTOR, parse_sysu30k
+from sysu30k_bench.data.namings import count_others, namings_of
 from sysu30k_bench.data.split import ROLES, Role, Split
 from sysu30k_bench.data.trees.tree import Tree
 from sysu30k_bench.errors import DataError
@@ -28,11 +29,20 @@ class Sysu30k(Benchmark):
     """
 
     name = "sysu30k"
-    needs = "query/ and gallery/"
+    needs = "query/ and gallery/ with names such as 000028311_c1_1.jpg"
+    distractors = frozenset({SYSU30K_DISTRACTOR})
 
     def find(self, tree: Tree) -> str | None:
-        """See `Benchmark`."""
-        return first_with(tree, ["", *_TEST], "query", "gallery")
+        """See `Benchmark`; a place whose queries have the names of another benchmark is passed over."""
+        for place in places_with(tree, ["", *_TEST], "query", "gallery"):
+            namings = namings_of(tree.images(inside(place, "query")))
+            if self.name in namings or not namings:
+                return place
+        return None
+
+    def fits(self, tree: Tree, place: str) -> bool:
+        """See `Benchmark`; other data sets, too, are sorted into `query/` and `gallery/`."""
+        return self.name in namings_of(tree.images(inside(place, "query")))
 
     def read(self, place: Tree, role: Role, split: int) -> Split:  # noqa: ARG002
         """See `Benchmark`; the training set has no labels of images, and is read by `data.training`."""
@@ -40,7 +50,8 @@ class Sysu30k(Benchmark):
             raise DataError(
                 "the training set of SYSU-30k has labels of bags alone", hint="see `data stats` and `train`"
             )
-        return read_folder(place, role, role, parse_sysu30k, "000028311_c1_1.jpg or 0000others_c1_17.jpg")
+        example = "000028311_c1_1.jpg or 0000others_c1_17.jpg"
+        return read_folder(place, role, role, parse_sysu30k, example, self.distractors)
 
     def remarks(self, place: Tree, query: Split, gallery: Split) -> tuple[list[str], list[str]]:
         """See `Benchmark`."""
@@ -54,6 +65,8 @@ class Sysu30k(Benchmark):
                     f"{len(strays)} {role} images lie in the folder of another identity; the file name decides, "
                     f"as in the reference (first: {strays[0]})"
                 )
+            if others := count_others(files, self.name):
+                reasons.append(f"{others:,} {role} images are not named as SYSU-30k's (such as 000028311_c1_1.jpg)")
             reasons += compare_with_meta_list(place, role, files)
         if is_drawn(place):
             reasons.append("the images were drawn by `data synth`")

@@ -29,8 +29,8 @@ class Index(Protocol):
     def below(self, prefix: str, limit: int | None = None) -> Iterable[str]:
         """Names that start with a prefix, sorted by their UTF-8 bytes."""
 
-    def roots(self) -> list[str]:
-        """First parts of all names; those of folders end in a slash."""
+    def roots(self, prefix: str = "") -> list[str]:
+        """First parts of all names, or of what follows a prefix in them; those of folders end in a slash."""
 
     def read(self, key: str, member: Member) -> bytes:
         """Reads a member's bytes, or raises `DamagedImageError`."""
@@ -40,6 +40,9 @@ class Index(Protocol):
 
     def complaints(self) -> list[str]:
         """What is wrong with the archive."""
+
+    def remarks(self) -> list[str]:
+        """What is unusual about the archive, and no fault."""
 
 
 class ArchiveTree:
@@ -53,12 +56,12 @@ class ArchiveTree:
     def __init__(self, path: Path, indexes: Sequence[Index]) -> None:
         self.path = path
         self._indexes = indexes
-        self.notes: list[str] = []
+        self.notes = [remark for index in indexes for remark in index.remarks()]
         self.faults = [complaint for index in indexes for complaint in index.complaints()]
 
-    def entries(self) -> list[str]:
+    def entries(self, below: str = "") -> list[str]:
         """See `Tree`."""
-        return sorted({root for index in self._indexes for root in index.roots()})
+        return sorted({root for index in self._indexes for root in index.roots(f"{below}/" if below else "")})
 
     def images(self, below: str) -> list[str]:
         """See `Tree`.
@@ -122,12 +125,12 @@ def clean_name(name: str) -> tuple[str, str | None]:
         The key, and why it is refused, if it is: absolute paths and `..` could lead anywhere.
     """
     key = "/".join(part for part in name.split("/") if part not in {"", "."})
+    printable = is_printable(key)
+    shown = key if printable else ascii(key)
     if name.startswith("/"):
-        return key, "an absolute path"
+        return shown, "an absolute path"
     if not key:
         return ascii(name), "no name"
     if ".." in key.split("/"):
-        return key, "a path with `..`"
-    if not is_printable(key):
-        return ascii(key), "a name that is not printable UTF-8"
-    return key, None
+        return shown, "a path with `..`"
+    return shown, None if printable else "a name that is not printable UTF-8"

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sysu30k_bench.data.images import DamagedImageError
+from sysu30k_bench.data.trees.pax import PAX_HEAD, is_pax_header, passed_over
 from sysu30k_bench.data.trees.tree import is_image, refuse_size, refuse_unprintable
 from sysu30k_bench.errors import DataError
 
@@ -23,9 +24,9 @@ class FolderTree:
         self.notes: list[str] = []
         self.faults: list[str] = []
 
-    def entries(self) -> list[str]:
+    def entries(self, below: str = "") -> list[str]:
         """See `Tree`."""
-        visible = [entry for entry in self.path.iterdir() if entry.name[0] != "."]
+        visible = [entry for entry in (self.path / below).iterdir() if entry.name[0] != "."]
         return sorted(entry.name + ("/" if _is_folder(entry) else "") for entry in visible)
 
     def images(self, below: str) -> list[str]:
@@ -36,10 +37,12 @@ class FolderTree:
         """
         walk = _Walk(self.path / below if below else self.path)
         refuse_unprintable(walk.root, walk.found)
+        notes = []
         if walk.outside:
-            note = f"{len(walk.outside)} links below {walk.root} lead out of it (first: {walk.outside[0]})"
-            if note not in self.notes:
-                self.notes.append(note)
+            notes.append(f"{len(walk.outside)} links below {walk.root} lead out of it (first: {walk.outside[0]})")
+        if walk.passed_over:
+            notes.append(f"{walk.root}: {passed_over(walk.passed_over)}")
+        self.notes += [note for note in notes if note not in self.notes]
         return walk.found
 
     def has_folder(self, key: str) -> bool:
@@ -71,6 +74,7 @@ class _Walk:
         self.root = root
         self.found: list[str] = []
         self.outside: list[str] = []
+        self.passed_over = 0
         self._real_root = os.path.realpath(root)
         self._visited: set[str] = set()
         self._enter("")
@@ -95,7 +99,10 @@ class _Walk:
             if entry.is_dir():
                 folders.append(entry.name)
             elif is_image(entry.name):
-                self.found.append(prefix + entry.name)
+                if is_pax_header(prefix + entry.name, _head, entry.path):
+                    self.passed_over += 1
+                else:
+                    self.found.append(prefix + entry.name)
         for name in folders:
             self._enter(f"{prefix}{name}/")
 
@@ -103,6 +110,14 @@ class _Walk:
         real = os.path.realpath(self.root / link)
         if os.path.commonpath([real, self._real_root]) != self._real_root:
             self.outside.append(f"{link} -> {real}")
+
+
+def _head(path: str) -> bytes:
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123  a path of scandir's
+            return file.read(PAX_HEAD)
+    except OSError:
+        return b""
 
 
 def _is_folder(path: Path) -> bool:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from sysu30k_bench.data.images import DamagedImageError
 from sysu30k_bench.data.trees.archive import Member
+from sysu30k_bench.data.trees.pax import passed_over
 from sysu30k_bench.data.trees.tar_index import connect
+from sysu30k_bench.errors import IntegrityError
 
 _PAGE = 50_000
 
@@ -45,30 +48,39 @@ class TarIndex:
 
     def find(self, key: str) -> Member | None:
         """See `Index`."""
-        row = self._rows("select offset, size from member where key = ?", key).fetchone()
-        return None if row is None else Member(*row)
+        rows = self._rows("select offset, size from member where key = ?", key)
+        return Member(*rows[0]) if rows else None
 
     def below(self, prefix: str, limit: int | None = None) -> Iterator[str]:
         """See `Index`."""
         end = prefix[:-1] + chr(ord(prefix[-1]) + 1) if prefix else chr(0x10FFFF)
-        rows = self._rows("select key from member where key >= ? and key < ? limit ?", prefix, end, limit or -1)
-        while page := rows.fetchmany(_PAGE):
-            for (key,) in page:
-                yield key
+        with self._named():
+            rows = self._open()[0].execute(
+                "select key from member where key >= ? and key < ? limit ?", (prefix, end, limit or -1)
+            )
+            while page := rows.fetchmany(_PAGE):
+                for (key,) in page:
+                    yield key
 
-    def roots(self) -> list[str]:
+    def roots(self, prefix: str = "") -> list[str]:
         """See `Index`; one look-up for each."""
         found: list[str] = []
-        after = ""
-        while (row := self._rows("select key from member where key >= ? limit 1", after).fetchone()) is not None:
-            first, slash, _ = row[0].partition("/")
+        after = prefix
+        while rows := self._rows("select key from member where key >= ? limit 1", after):
+            if not rows[0][0].startswith(prefix):
+                break
+            first, slash, _ = rows[0][0][len(prefix) :].partition("/")
             found.append(first + slash)
-            after = first + (chr(ord("/") + 1) if slash else "\0")
+            after = prefix + first + (chr(ord("/") + 1) if slash else "\0")
         return found
 
     def count(self) -> int:
         """Returns how many members there are."""
-        return int(self._rows("select count(*) from member").fetchone()[0])
+        return int(self._rows("select count(*) from member")[0][0])
+
+    def passed_over(self) -> int:
+        """Returns how many entries are no members, but another program's headers of members."""
+        return int(self._rows("select value from state where name = 'passed_over'")[0][0])
 
     def faults(self) -> list[Fault]:
         """Returns everything that cannot be read."""
@@ -80,6 +92,11 @@ class TarIndex:
         if not faults:
             return []
         return [f"{self.path.name}: {len(faults)} places cannot be read (first: {faults[0]})"]
+
+    def remarks(self) -> list[str]:
+        """See `Index`."""
+        count = self.passed_over()
+        return [f"{self.path.name}: {passed_over(count)}"] if count else []
 
     def read(self, key: str, member: Member) -> bytes:  # noqa: ARG002
         """See `Index`."""
@@ -99,8 +116,20 @@ class TarIndex:
         for member in sorted(members):
             os.posix_fadvise(file, member.offset, member.size, os.POSIX_FADV_WILLNEED)
 
-    def _rows(self, query: str, *values: object) -> sqlite3.Cursor:
-        return self._open()[0].execute(query, values)
+    def _rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
+        with self._named():
+            return self._open()[0].execute(query, values).fetchall()
+
+    @contextmanager
+    def _named(self) -> Iterator[None]:
+        """The index was whole when it was opened: what is wrong with it now happened since."""
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise IntegrityError(
+                f"{self._index} was damaged or removed while it was in use: {error}",
+                hint="run the same command again: the index is made anew",
+            ) from error
 
     def _open(self) -> tuple[sqlite3.Connection, int]:
         """Opens index and tar; a forked child must not share its parent's connection."""

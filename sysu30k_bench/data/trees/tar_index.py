@@ -11,26 +11,32 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from sysu30k_bench.data.trees.tar_scan import Found, modified, scan
+from sysu30k_bench.data.trees.tar_rows import TABLES, added, insert_fault, insert_member
+from sysu30k_bench.data.trees.tar_scan import PASSED_OVER, Found, scan
+from sysu30k_bench.data.trees.tar_state import (
+    State,
+    is_intact,
+    is_sealed,
+    read_state,
+    seal,
+    sign,
+    state_of_tar,
+    unseal,
+)
 from sysu30k_bench.errors import DataError
 from sysu30k_bench.files import unwritable
 from sysu30k_bench.progress import Progress
 
-FORMAT = 1
+FORMAT = 2
 SUFFIX = ".index.sqlite"
 _AT_ONCE = 20_000
-_TABLES = """
-create table member (key text primary key, offset integer not null, size integer not null) without rowid;
-create table fault (key text, offset integer, size integer, reason text, unique (key, offset, reason));
-create table state (name text primary key, value integer not null);
-"""
 
 
 def ready_index(tar: Path, progress: Progress) -> Path:
     """Returns the index of a tar, and makes it, or what is missing of it, where need be.
 
     The index lies beside the tar, or in the user's cache folder where that cannot be written. It belongs to the tar's
-    size and time of change.
+    size, time of change and samples of its bytes. One that was touched, or is another's, is made anew.
 
     Args:
         tar: An uncompressed tar.
@@ -49,7 +55,7 @@ def ready_index(tar: Path, progress: Progress) -> Path:
             with FileLock(place.with_name(f"{place.name}.lock")):
                 if not is_current(place, tar):
                     _make_or_begin_again(tar, place, progress)
-        except (OSError, sqlite3.OperationalError) as error:
+        except (OSError, sqlite3.Error) as error:
             refusals.append(str(unwritable(place, error if isinstance(error, OSError) else OSError(str(error)))))
             continue
         return place
@@ -57,16 +63,15 @@ def ready_index(tar: Path, progress: Progress) -> Path:
 
 
 def is_current(place: Path, tar: Path) -> bool:
-    """Whether there is a whole index of the tar as it is now."""
-    if not place.is_file():
+    """Whether there is a whole index of the tar as it is now, as it was written."""
+    if not place.is_file() or not is_sealed(place):
         return False
     try:
         with closing(connect(place)) as index:
-            state = dict(index.execute("select name, value from state"))
-    except sqlite3.DatabaseError:
+            state = read_state(index)
+    except sqlite3.Error:
         return False
-    size, changed = modified(tar)
-    return (state.get("format"), state.get("size"), state.get("changed")) == (FORMAT, size, changed)
+    return {"format": FORMAT, **state_of_tar(tar)}.items() <= state.items()
 
 
 def connect(place: Path) -> sqlite3.Connection:
@@ -82,53 +87,71 @@ def _places(tar: Path) -> Iterator[Path]:
 
 
 def _make_or_begin_again(tar: Path, place: Path, progress: Progress) -> None:
-    """Begins from nothing where what an interruption left is no data base."""
+    """Begins from nothing where what an interruption left turns out to be damaged after all."""
     try:
         _make(tar, place, progress)
     except sqlite3.OperationalError:
         raise
     except sqlite3.DatabaseError:
-        place.with_name(f"{place.name}.partial").unlink(missing_ok=True)
+        _discard(_partial(place))
         _make(tar, place, progress)
 
 
 def _make(tar: Path, place: Path, progress: Progress) -> None:
     """Goes on with `place.partial`, or begins it, and gives it its name when it is whole."""
-    partial = place.with_name(f"{place.name}.partial")
-    size, changed = modified(tar)
+    partial = _partial(place)
+    own = state_of_tar(tar)
+    size = int(own["size"])
+    if not _can_go_on(partial, own):
+        _discard(partial)
+        _begin(partial, own)
     with closing(sqlite3.connect(partial)) as index:
         index.execute("pragma cache_size = -262144")
-        at = _resumed(index, size, changed)
+        at = int(read_state(index)["next"])
         progress.begin(f"index {tar.name}", (size - at) >> 20, "MB")
         told = at
         try:
             for batch, following in _batches(scan(tar, at)):
                 _insert(index, batch)
                 index.execute("insert or replace into state values ('next', ?)", (following,))
+                sign(index)
                 index.commit()
                 progress.advance((following >> 20) - (told >> 20))
                 told = following
         finally:
             progress.end()
-        index.execute("insert or replace into state values ('format', ?)", (FORMAT,))
-        index.commit()
+    seal(partial)
     partial.replace(place)
 
 
-def _resumed(index: sqlite3.Connection, size: int, changed: int) -> int:
-    """Returns the offset to go on from; empties an index that was begun on another file."""
+def _partial(place: Path) -> Path:
+    return place.with_name(f"{place.name}.partial")
+
+
+def _discard(partial: Path) -> None:
+    for companion in ("", "-journal", "-wal", "-shm"):
+        partial.with_name(partial.name + companion).unlink(missing_ok=True)
+
+
+def _can_go_on(partial: Path, own: State) -> bool:
+    """Whether there is a beginning of this tar's index, as it was committed."""
+    if not partial.is_file():
+        return False
+    unseal(partial)
     try:
-        state = dict(index.execute("select name, value from state"))
-    except sqlite3.DatabaseError:
-        state = {}
-    if (state.get("size"), state.get("changed")) == (size, changed):
-        return int(state["next"])
-    for table in ("member", "fault", "state"):
-        index.execute(f"drop table if exists {table}")
-    index.executescript(_TABLES)
-    index.executemany("insert into state values (?, ?)", [("size", size), ("changed", changed), ("next", 0)])
-    index.commit()
-    return 0
+        with closing(sqlite3.connect(partial)) as index:
+            return is_intact(index) and {"format": FORMAT, **own}.items() <= read_state(index).items()
+    except sqlite3.Error:
+        return False
+
+
+def _begin(partial: Path, own: State) -> None:
+    with closing(sqlite3.connect(partial)) as index:
+        index.executescript(TABLES)
+        state: State = {"format": FORMAT, **own, "next": 0, "rows": "0", "passed_over": 0}
+        index.executemany("insert into state values (?, ?)", state.items())
+        sign(index)
+        index.commit()
 
 
 def _batches(found: Iterator[Found]) -> Iterator[tuple[list[Found], int]]:
@@ -144,17 +167,20 @@ def _batches(found: Iterator[Found]) -> Iterator[tuple[list[Found], int]]:
 
 def _insert(index: sqlite3.Connection, batch: list[Found]) -> None:
     """Adds members, in order: of two with one name the later counts, as when a tar is unpacked."""
+    more = 0
     for one in batch:
-        if one.fault is not None:
+        if one.fault == PASSED_OVER:
+            index.execute("update state set value = value + 1 where name = 'passed_over'")
+        elif one.fault is not None:
             if one.fault:  # folders are passed over, and no fault
-                index.execute(
-                    "insert or ignore into fault values (?, ?, ?, ?)", (one.key, one.offset, one.size, one.fault)
-                )
+                more += insert_fault(index, one.key, one.offset, one.size, one.fault)
         elif one.target is None:
-            index.execute("insert or replace into member values (?, ?, ?)", (one.key, one.offset, one.size))
-        elif not index.execute(
-            "insert or replace into member select ?, offset, size from member where key = ?", (one.key, one.target)
-        ).rowcount:
-            index.execute(
-                "insert or ignore into fault values (?, 0, 0, 'a link to a file that is not there')", (one.key,)
-            )
+            more += insert_member(index, one.key, one.offset, one.size)
+        else:
+            target = index.execute("select offset, size from member where key = ?", (one.target,)).fetchone()
+            if target is None:
+                more += insert_fault(index, one.key, 0, 0, "a link to a file that is not there")
+            else:
+                more += insert_member(index, one.key, *target)
+    total = added(str(read_state(index)["rows"]), more)
+    index.execute("update state set value = ? where name = 'rows'", (total,))

@@ -8,9 +8,13 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from sysu30k_bench.data.trees.archive import clean_name
+from sysu30k_bench.data.trees.pax import PAX_HEAD, is_pax_header
 from sysu30k_bench.errors import DataError
 
 BLOCK = 512
+PASSED_OVER = "another program's header of a member"
+"""Fault of an entry that is neither a member nor damage, and is counted."""
+
 _LOOK_AHEAD = 1 << 20
 
 
@@ -45,7 +49,7 @@ def scan(path: Path, start: int = 0) -> Iterator[Found]:
         start: Offset of a header to begin with.
 
     Yields:
-        Regular files and hard links; members that are refused; damage.
+        Regular files and hard links; members that are refused or passed over; damage.
 
     Raises:
         DataError: It is no tar.
@@ -74,7 +78,9 @@ def _run(file: BinaryIO, at: int, length: int, path: Path) -> Generator[Found, N
             while (info := tar.next()) is not None:
                 tar.__dict__["members"].clear()  # it would keep all of them in memory
                 stopped = tar.offset
-                yield _found(info, stopped, length)
+                found = _found(info, stopped, length)
+                pax = found.fault is None and is_pax_header(found.key, _head, file, found)
+                yield found._replace(fault=PASSED_OVER) if pax else found
     except (tarfile.TarError, ValueError, OverflowError, EOFError) as error:
         if stopped == 0:
             raise DataError(
@@ -97,6 +103,11 @@ def _run(file: BinaryIO, at: int, length: int, path: Path) -> Generator[Found, N
         fault = f"zeros where a header should be: {size:,} bytes up to the next member"
     yield Found("", stopped, size, None, fault, stopped + size)
     return again
+
+
+def _head(file: BinaryIO, found: Found) -> bytes:
+    file.seek(found.offset)  # tarfile seeks before it reads the next header
+    return file.read(min(found.size, PAX_HEAD))
 
 
 def _without_end(length: int) -> Found:
@@ -150,9 +161,3 @@ def first_names(path: Path, count: int) -> list[str]:
     except (DataError, OSError):
         return []
     return names
-
-
-def modified(path: Path) -> tuple[int, int]:
-    """Returns a file's size and time of change: what says that an index is still its own."""
-    status = path.stat()
-    return status.st_size, status.st_mtime_ns

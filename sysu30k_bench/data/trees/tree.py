@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 from typing import Protocol
 
 from sysu30k_bench.data.images import MAX_BYTES, DamagedImageError
+from sysu30k_bench.data.trees.text import text_of
 from sysu30k_bench.errors import DataError
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
@@ -28,8 +29,8 @@ class Tree(Protocol):
     def faults(self) -> list[str]:
         """What cannot be read of them: a result on the rest is not one on the published files."""
 
-    def entries(self) -> list[str]:
-        """Names of what lies directly in the root; those of folders end in a slash."""
+    def entries(self, below: str = "") -> list[str]:
+        """Names of what lies directly in the root, or in a folder; those of folders end in a slash."""
 
     def images(self, below: str) -> list[str]:
         """Image files below a folder, sub-folders included, relative to it, in the order of `walk_order`."""
@@ -74,9 +75,9 @@ class Below:
         """See `Tree`."""
         return self._tree.faults
 
-    def entries(self) -> list[str]:
-        """See `Tree`; only roots are listed to people."""
-        return self._tree.entries()
+    def entries(self, below: str = "") -> list[str]:
+        """See `Tree`."""
+        return self._tree.entries(_join(self._prefix, below))
 
     def images(self, below: str) -> list[str]:
         """See `Tree`."""
@@ -111,7 +112,7 @@ def _join(prefix: str, key: str) -> str:
 
 
 def read_list(tree: Tree, key: str) -> list[str] | None:
-    """Reads the lines of a text file of a tree; None where there is no such file.
+    """Reads the lines of a text file of a tree, without a byte order mark; None where there is no such file.
 
     Raises:
         DataError: It is there and cannot be read.
@@ -119,7 +120,7 @@ def read_list(tree: Tree, key: str) -> list[str] | None:
     if tree.size(key) < 0:
         return None
     try:
-        return tree.read(key).decode("utf-8", errors="replace").splitlines()
+        return text_of(tree.read(key)).splitlines()
     except DamagedImageError as error:
         raise DataError(f"cannot read {tree.path / key}: {error}") from error
 

@@ -14,7 +14,10 @@ from typing import Any
 
 from sysu30k_bench.data.images import DamagedImageError
 from sysu30k_bench.data.trees.archive import Member, clean_name
+from sysu30k_bench.data.trees.pax import PAX_HEAD, is_pax_header, passed_over
 from sysu30k_bench.errors import DataError
+
+_UNREADABLE = (zipfile.BadZipFile, zlib.error, OSError, EOFError, ValueError, RuntimeError, struct.error)
 
 
 class ZipIndex:
@@ -32,6 +35,7 @@ class ZipIndex:
         self._opened: tuple[int, zipfile.ZipFile] | None = None
         self._members: dict[str, tuple[str, Member]] = {}
         self._refused: list[str] = []
+        self._passed_over = 0
         try:
             infos = self._open().infolist()
         except (zipfile.BadZipFile, OSError, ValueError, RuntimeError, struct.error) as error:
@@ -46,6 +50,8 @@ class ZipIndex:
                 fault = "a compression that cannot be read piece by piece"
             if fault:
                 self._refused.append(f"{key}: {fault}")
+            elif is_pax_header(key, self._head, info):
+                self._passed_over += 1
             else:
                 self._members[key] = (info.filename, Member(info.header_offset, info.file_size))
         self._keys = sorted(self._members)
@@ -64,9 +70,10 @@ class ZipIndex:
         last = len(self._keys) if limit is None else first + limit
         yield from takewhile(lambda key: key.startswith(prefix), islice(self._keys, first, last))
 
-    def roots(self) -> list[str]:
+    def roots(self, prefix: str = "") -> list[str]:
         """See `Index`."""
-        return sorted({first + slash for first, slash, _ in (key.partition("/") for key in self._keys)})
+        parts = (key[len(prefix) :].partition("/") for key in self.below(prefix))
+        return sorted({first + slash for first, slash, _ in parts})
 
     def complaints(self) -> list[str]:
         """See `Index`."""
@@ -74,12 +81,23 @@ class ZipIndex:
             return []
         return [f"{self.path.name}: {len(self._refused)} members are refused (first: {self._refused[0]})"]
 
+    def remarks(self) -> list[str]:
+        """See `Index`."""
+        return [f"{self.path.name}: {passed_over(self._passed_over)}"] if self._passed_over else []
+
     def read(self, key: str, member: Member) -> bytes:  # noqa: ARG002
         """See `Index`."""
         try:
             return self._open().read(self._members[key][0])
-        except (zipfile.BadZipFile, zlib.error, OSError, EOFError, ValueError, RuntimeError, struct.error) as error:
+        except _UNREADABLE as error:
             raise DamagedImageError(str(error) or type(error).__name__) from error
+
+    def _head(self, info: zipfile.ZipInfo) -> bytes:
+        try:
+            with self._open().open(info) as file:
+                return file.read(PAX_HEAD)
+        except _UNREADABLE:
+            return b""
 
     def expect(self, members: Sequence[Member]) -> None:
         """See `Index`; a zip of these sizes is read soon enough."""

@@ -9,6 +9,7 @@ from typing import Annotated
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from sysu30k_bench.data.trees.text import text_of
 from sysu30k_bench.data.weak.bags import Bags
 from sysu30k_bench.errors import DataError, IntegrityError
 
@@ -89,9 +90,11 @@ def read_bag_file(path: Path) -> BagFile:
     try:
         if path.stat().st_size > _MAX_BYTES:
             raise IntegrityError(f"{path} has {path.stat().st_size:,} bytes; the published file has a few million")
-        entries = TypeAdapter(list[_Entry]).validate_json(path.read_bytes())
+        entries = TypeAdapter(list[_Entry]).validate_json(text_of(path.read_bytes(), errors="strict"))
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise IntegrityError(f"{path} is not a list of bags: {error}", hint="download it again") from error
     except ValidationError as error:
         raise IntegrityError(
             f"{path} is not a list of bags: {error.error_count():,} faults",

@@ -11,8 +11,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from sysu30k_bench.data.trees.text import MARK_BYTES, encoding_of
 from sysu30k_bench.data.trees.tree import Tree
 from sysu30k_bench.errors import DataError, IntegrityError
+from sysu30k_bench.extras import missing_package
 
 _BLOCK_BYTES = 32 << 20
 _KEYS_AT_ONCE = 1 << 20
@@ -72,6 +74,8 @@ class TrainingList:
 def read_train_txt(path: Path) -> TrainingList:
     """Reads `train.txt`: one `<10-digit folder>/<file>` a line; folders before that, and backslashes, are taken off.
 
+    It is UTF-8, or what its byte order mark says.
+
     Args:
         path: The file.
 
@@ -81,9 +85,15 @@ def read_train_txt(path: Path) -> TrainingList:
     """
     csv = _arrow("csv")
     try:
+        with path.open("rb") as file:
+            encoding = encoding_of(file.read(MARK_BYTES))
         reader = csv.open_csv(
             path,
-            read_options=csv.ReadOptions(column_names=["path"], block_size=_BLOCK_BYTES),
+            read_options=csv.ReadOptions(
+                column_names=["path"],
+                block_size=_BLOCK_BYTES,
+                encoding="utf8" if encoding == "utf-8-sig" else encoding,  # Arrow takes that mark off itself
+            ),
             parse_options=csv.ParseOptions(delimiter="\x01", quote_char=False, escape_char=False),
             convert_options=csv.ConvertOptions(column_types={"path": _arrow().string()}),
         )
@@ -91,7 +101,7 @@ def read_train_txt(path: Path) -> TrainingList:
         return _build(batches, str(path))
     except OSError as error:
         raise DataError(f"cannot read {path}: {error}") from error
-    except _arrow().ArrowInvalid as error:
+    except (_arrow().ArrowInvalid, UnicodeError) as error:
         raise IntegrityError(f"{path} is not a list of paths: {error}", hint="download it again") from error
 
 
@@ -186,4 +196,4 @@ def _arrow(module: str | None = None) -> Any:  # noqa: ANN401  Arrow has no type
     try:
         return importlib.import_module("pyarrow" if module is None else f"pyarrow.{module}")
     except ImportError as error:
-        raise DataError("the training set's table needs pyarrow", hint="pip install 'sysu30k-bench[train]'") from error
+        raise missing_package("the training set's table needs pyarrow", "pyarrow") from error
