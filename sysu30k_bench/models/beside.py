@@ -33,6 +33,7 @@ def with_files_beside(card: AdapterCard, checkpoint: Path) -> tuple[AdapterCard,
             said.append(f"no {beside.file} beside the checkpoint: {', '.join(beside.read)} assumed as the card says")
             continue
         found = _values(path, beside)
+        silent = [key for key in beside.read if key not in found]
         try:
             network, size = dict(card.network.options), card.input.model_dump()
             for key, value in found.items():
@@ -47,6 +48,8 @@ def with_files_beside(card: AdapterCard, checkpoint: Path) -> tuple[AdapterCard,
         card = card.model_copy(update=update)
         if found:
             said.append(f"{', '.join(f'{key} {value}' for key, value in found.items())} as {beside.file} says")
+        if silent:
+            said.append(f"{beside.file} has no number for {', '.join(silent)}: assumed as the card says")
     return card, said
 
 

@@ -108,14 +108,31 @@ def _unknown(checkpoint: CheckpointFile, candidates: list[AdapterCard], weights:
         fits, key=lambda item: (-item[1].coverage.loaded / max(1, item[1].wanted), len(item[1].coverage.faults))
     )
     near = near[:_NEAREST]
+    if not checkpoint.flat.tensors:
+        entries = ", ".join(sorted(checkpoint.flat.entries)[:_SHOWN_GROUPS]) or "nothing"
+        return UsageError(
+            f"{checkpoint.path} holds no weights ({entries})",
+            hint="give the file that holds the state dict",
+        )
     lines = [
         f"nearest: {card.name}, {fit.coverage.loaded} of {fit.wanted} tensors{_first_fault(fit)}" for card, fit in near
     ]
     return UsageError(
         f"no adapter knows {checkpoint.path} ({len(checkpoint.flat.tensors)} tensors)",
         details=[*groups, *lines],
-        hint="name its network with --model torchvision:NAME or timm:NAME, or write a card (docs/adapters.md)",
+        hint=_what_to_do(near),
     )
+
+
+def _what_to_do(near: list[tuple[AdapterCard, Fit]]) -> str:
+    """A file that fills a card's network and holds more is of a network with a part that the card's lacks."""
+    more = next((fit for _, fit in near if not fit.coverage.missing and not fit.coverage.wrong_shape), None)
+    if more is not None:
+        return (
+            f"the network of {more.card.name} has no place for {more.coverage.foreign[0]}: write a card whose network "
+            "has (docs/adapters.md), or evaluate without it: --adapter NAME --allow-partial, which is never official"
+        )
+    return "name its network with --model torchvision:NAME or timm:NAME, or write a card (docs/adapters.md)"
 
 
 def _first_fault(fit: Fit) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from sysu30k_bench.arithmetic import full_float32
 from sysu30k_bench.errors import IntegrityError, UsageError
 from sysu30k_bench.models.card import Feature, Input
 from sysu30k_bench.models.logits import LogitEmbedding
@@ -107,7 +108,7 @@ class Embedder(nn.Module):
 
     def _pooled(self, pixels: torch.Tensor, cameras: torch.Tensor | None) -> torch.Tensor:
         with (
-            torch.backends.cudnn.flags(enabled=True, allow_tf32=self.bf16),
+            full_float32(),
             torch.autocast(pixels.device.type, torch.bfloat16, enabled=self.bf16),
         ):
             pooled = self.trunk(pixels) if cameras is None else self.trunk(pixels, cameras)

@@ -50,7 +50,7 @@ def layout_prefixes(layout: Layout, flat: FlatTensors) -> list[str]:
     """
     marks = [pattern for pattern in layout.requires if pattern.startswith("@")]
     patterns = [pattern for pattern in layout.requires if not pattern.startswith("@")]
-    if not all(any(re.fullmatch(mark[1:], entry) for entry in flat.entries) for mark in marks):
+    if not all(flat.has_entry(mark[1:]) for mark in marks):
         return []
     if layout.wrapper:
         prefixes = [f"{layout.wrapper}."]

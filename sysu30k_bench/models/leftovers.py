@@ -11,6 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from functools import lru_cache
 
 import torch
 
@@ -71,31 +72,33 @@ def unexplained(
     ignored = [re.compile(pattern) for pattern in layout.ignores]
     inner = _common(used)
     copies = [copy for copy in other_copies(flat, prefix, used) if chosen or is_known_pair(prefix + inner, copy)]
-    here = {name: own for name in rest if (own := _in_a_copy(name, copies, inner)) is not None}
-    here = {name: here.get(name, name.removeprefix(prefix)) for name in rest}
+    owns = {name: _in_a_copy(name, copies, inner) for name in rest}
+    here = {name: own if own is not None else name.removeprefix(prefix) for name, own in owns.items()}
     parts = _training_parts(here.values(), used, inner)
-    marks = [name for name in here.values() if any(re.fullmatch(mark, name) for mark in layout.requires)]
     strange: list[str] = []
     explained: list[str] = []
     guessed: Counter[str] = Counter()
     home = flat.folder_of(prefix + used[0]) if used else ""
     for name in rest:
         inside = name[len(prefix) :] if name.startswith(prefix) else None
-        own = _in_a_copy(name, copies, inner)
+        own = owns[name]
         relative = own if own is not None else inside
         known = (
             (own is not None and (prefix + own in taken or prefix + own in linear))
             or (relative is not None and any(pattern.fullmatch(relative) for pattern in ignored))
             or (relative is not None and relative in removed)
-            or _BOOKKEEPING.fullmatch(name)
-            or (_COUNTS.fullmatch(name) and flat.tensors[name].numel() <= 1)
+            or _is_bookkeeping(name)
+            or (_is_count(name) and flat.tensors[name].numel() <= 1)
             or _is_beside(name, flat.folder_of(name), home)
         )
         guess = None if known else linear.get(name, parts.get(here[name]))
         (strange if not known and guess is None else explained).append(name if inside is None else inside)
-        if guess and not any(mark.startswith(f"{guess}.") for mark in marks):
+        if guess:
             guessed[guess] += 1
-    return strange, explained, dict(guessed)
+    patterns = [re.compile(pattern) for pattern in layout.requires] if guessed else []
+    marks = {name for name in here.values() if any(pattern.fullmatch(name) for pattern in patterns)}
+    told = {part for part in guessed if any(mark.startswith(f"{part}.") for mark in marks)}
+    return strange, explained, {part: count for part, count in guessed.items() if part not in told}
 
 
 def other_copies(flat: FlatTensors, prefix: str, used: Sequence[str]) -> list[str]:
@@ -147,6 +150,21 @@ def _in_a_copy(name: str, copies: Sequence[str], inner: str) -> str | None:
     return None
 
 
+@lru_cache(maxsize=1 << 15)
+def _training_part(name: str) -> re.Match[str] | None:
+    return _TRAINING_PARTS.fullmatch(name)
+
+
+@lru_cache(maxsize=1 << 15)
+def _is_bookkeeping(name: str) -> bool:
+    return _BOOKKEEPING.fullmatch(name) is not None
+
+
+@lru_cache(maxsize=1 << 15)
+def _is_count(name: str) -> bool:
+    return _COUNTS.fullmatch(name) is not None
+
+
 def _training_parts(names: Iterable[str], used: Sequence[str], inner: str) -> dict[str, str]:
     """The tensors of parts that, by their names, training alone uses, each with its part.
 
@@ -156,7 +174,7 @@ def _training_parts(names: Iterable[str], used: Sequence[str], inner: str) -> di
     found: dict[str, str] = {}
     no_loss: set[str] = set()
     for name in names:
-        match = _TRAINING_PARTS.fullmatch(name)
+        match = _training_part(name)
         if match and not match["part"].startswith(inside):
             found[name] = match["part"]
             if match["loss"] and name.endswith(_STATISTICS):
@@ -180,21 +198,21 @@ def _linear_heads(tensors: Mapping[str, torch.Tensor]) -> dict[str, str]:
         if at is not None:
             groups.setdefault(".".join(parts[: at + 1]), []).append(name)
     heads = {head: members for head, members in groups.items() if _all_linear(tensors, members)}
-    shapes = {
-        head: [tuple(tensors[name].shape) for name in members if tensors[name].dim() == 2]
-        for head, members in heads.items()
-    }
+    takers: dict[int, set[str]] = {}
+    for head, members in heads.items():
+        for _, width in _shapes(tensors, members):
+            takers.setdefault(width, set()).add(head)
     found: dict[str, str] = {}
     for head, members in heads.items():
-        if any(_continues(shapes[head], shapes[other]) for other in heads if other != head):
-            continue
-        found |= dict.fromkeys(members, head if _continues(shapes[head], shapes[head]) else "")
+        followed = [takers.get(out, set()) for out, width in _shapes(tensors, members) if out != width]
+        if not any(len(heads_after) > (head in heads_after) for heads_after in followed):
+            within = any(head in heads_after for heads_after in followed)
+            found |= dict.fromkeys(members, head if within else "")
     return found
 
 
-def _continues(one: Sequence[tuple[int, ...]], other: Sequence[tuple[int, ...]]) -> bool:
-    """Whether a layer of the second kind takes what one of the first kind gives, and the first changes the width."""
-    return any(out == taken and out != width for out, width in one for _, taken in other)
+def _shapes(tensors: Mapping[str, torch.Tensor], names: Sequence[str]) -> list[tuple[int, ...]]:
+    return [tuple(tensors[name].shape) for name in names if tensors[name].dim() == 2]
 
 
 def _all_linear(tensors: Mapping[str, torch.Tensor], names: Sequence[str]) -> bool:

@@ -14,7 +14,7 @@ from sysu30k_bench.models.checkpoint import CheckpointFile
 from sysu30k_bench.models.embedder import Embedder
 from sysu30k_bench.models.fit import Coverage, Fit, best_fit
 from sysu30k_bench.models.logits import LogitEmbedding
-from sysu30k_bench.models.sources import build_trunk
+from sysu30k_bench.models.sources import build_trunk, require_source
 
 INIT_SEED = 0
 """Seeds the weights that no file fills: those of `--allow-partial` and of the random control."""
@@ -28,6 +28,7 @@ def require_fit(card: AdapterCard, checkpoint: CheckpointFile, weights: str | No
     """
     fit = best_fit(card, checkpoint, weights)
     if fit is None:
+        require_source(card.network)
         groups = ", ".join(f"{name} ({count} tensors)" for name, count in checkpoint.flat.groups()[:6])
         among = f" among the weights {weights!r}" if weights else ""
         raise IntegrityError(

@@ -57,6 +57,20 @@ def build_trunk(network: Network) -> nn.Module:
     return builder(name, network.options).eval()
 
 
+def require_source(network: Network) -> None:
+    """Refuses a network whose code cannot be found.
+
+    Raises:
+        UsageError: There is no network of that name.
+        DataError: The package or module that has it is not there.
+    """
+    kind, _, name = network.source.partition(":")
+    if kind == "python":
+        _python_object(name)
+    elif kind == "timm":
+        build_trunk(network)
+
+
 def structure_reader(network: Network) -> Callable[[Mapping[str, torch.Tensor]], Structure | None] | None:
     """Returns the function by which a network's class reads its options off a file; None for networks without one."""
     kind, _, name = network.source.partition(":")

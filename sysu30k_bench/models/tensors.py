@@ -98,6 +98,16 @@ class FlatTensors:
     def _names_below(self, prefix: str) -> list[str]:
         return self._sorted[bisect_left(self._sorted, prefix) : bisect_left(self._sorted, prefix + _LAST_LETTER)]
 
+    def has_entry(self, pattern: str) -> bool:
+        """Returns whether the name of some top-level entry matches a regular expression in full."""
+        if pattern not in self._entered:
+            self._entered[pattern] = any(map(re.compile(pattern).fullmatch, self.entries))
+        return self._entered[pattern]
+
+    @cached_property
+    def _entered(self) -> dict[str, bool]:
+        return {}
+
     def has_below(self, prefix: str) -> bool:
         """Returns whether any tensor lies under a prefix."""
         return bool(self._names_below(prefix))

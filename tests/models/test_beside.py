@@ -45,8 +45,8 @@ def test_without_the_file_the_card_stays_and_says_what_it_assumes(tmp_path: Path
 
 
 @pytest.mark.parametrize("text", ["stride: one\n", "stride: [1]\n", "stride: true\n", "- stride\n", "", "other: 1\n"])
-def test_what_is_no_number_is_not_taken(tmp_path: Path, text: str) -> None:
-    assert beside(tmp_path, text) == (CARD, [])
+def test_what_is_no_number_is_not_taken_and_said(tmp_path: Path, text: str) -> None:
+    assert beside(tmp_path, text) == (CARD, ["opts.yaml has no number for stride, h: assumed as the card says"])
 
 
 @pytest.mark.parametrize(

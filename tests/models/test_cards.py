@@ -65,6 +65,9 @@ def test_wrong_name_gets_a_suggestion() -> None:
         (MINIMAL + '[network.options]\nweights = "DEFAULT"\n', "checkpoint alone"),
         (MINIMAL + '[network.options]\ncheckpoint_path = "/etc/passwd"\n', "checkpoint alone"),
         ("name = ", "not TOML"),
+        ("name = " + "[" * 50_000, "nested too deeply"),
+        (MINIMAL + "[input]\nheight = " + "9" * 10_000, "too many digits"),
+        (MINIMAL + "[network.options]\nwidth = 0x" + "f" * 10_000, "more than 64 bits"),
         ("", "title"),
     ],
 )

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
@@ -117,3 +119,29 @@ def test_bf16_is_close_and_not_equal() -> None:
     cosine = (exact * coarse).sum(1)
     assert (cosine > 0.999).all()
     assert not torch.equal(exact, coarse)
+
+
+@pytest.mark.parametrize("wish", ["old", "new"])
+def test_linear_layers_run_in_float32_whatever_torch_was_told(wish: str) -> None:
+    """The old switch let linear layers use TF32 (on some processors bfloat16), and the new one made torch raise."""
+    backends: Any = torch.backends
+    seen = []
+
+    class Spy(nn.Module):
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            places = (backends.cuda.matmul, backends.cudnn.conv, backends.mkldnn.matmul, backends.mkldnn.conv)
+            seen.extend(place.fp32_precision for place in places)
+            return images.mean(dim=(2, 3))
+
+    before = torch.get_float32_matmul_precision()
+    try:
+        if wish == "old":
+            torch.set_float32_matmul_precision("medium")
+        else:
+            backends.cuda.matmul.fp32_precision = backends.cudnn.conv.fp32_precision = "tf32"
+        Embedder(Spy(), Feature(flip="none"), PLAIN)(image(1, 2))
+        assert seen == ["ieee"] * 4
+        assert backends.cuda.matmul.fp32_precision == "tf32"
+    finally:
+        backends.cuda.matmul.fp32_precision = "none"
+        torch.set_float32_matmul_precision(before)

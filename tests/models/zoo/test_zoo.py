@@ -20,7 +20,8 @@ OTHER_DEFAULT = {
 """Files without a test of their own, for which this tool's default is another than the one that was compared with."""
 
 SMALL = (
-    "boxmot_osnet_x0_25_msmt17", "deepsort_ckpt_t7", "dino_vits16", "fastreid_shufflenetv2", "fastreid_bagtricks_R50-ibn",
+    "boxmot_osnet_x0_25_msmt17", "deepsort_ckpt_t7", "dino_vits16", "fastreid_shufflenetv2",
+    "fastreid_bagtricks_R50-ibn",
     "insightface_iresnet18_training", "lightly_byol_state_dict", "solo_byol_resnet18", "spcl_resnet50",
     "supcontrast_resnet18", "torchreid_osnet_ain_x0_5", "torchreid_squeezenet1_0_fc512", "transreid_ssl_vits",
 )  # fmt: skip
