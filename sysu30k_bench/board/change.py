@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
-from fnmatch import fnmatchcase
+from collections.abc import Iterable
 from pathlib import Path
 
-from sysu30k_bench.board.check import check_board, printed, read_rows
+from sysu30k_bench.board.check import FOLDERS, check_board, printed, read_rows
 from sysu30k_bench.board.confirmation import CONFIRMATIONS
-from sysu30k_bench.board.render import GENERATED, stale_files
+from sysu30k_bench.board.entries import Entry, entries_of, has_modes
+from sysu30k_bench.board.render import generated_names, stale_files
 from sysu30k_bench.board.rows import STATUSES, Row
 from sysu30k_bench.board.submit import EVIDENCE, ROWS
 from sysu30k_bench.errors import DataError
@@ -21,7 +21,8 @@ def check_change(board: Path, base: Path, *, by_maintainer: bool = False) -> lis
     Args:
         board: The folder that holds `rows/` and `evidence/`.
         base: The same folder before the change.
-        by_maintainer: Whether the change may confirm rows, and change anything that is not a row.
+        by_maintainer: Whether the change may confirm rows, and change anything that is not a row. Rows, evidence,
+            confirmations and tables are plain files whoever changes them.
 
     Returns:
         One line a fault; none where all is well.
@@ -43,7 +44,9 @@ def check_change(board: Path, base: Path, *, by_maintainer: bool = False) -> lis
     faults += _confirmations(board, base, by_maintainer=by_maintainer)
     if not faults:
         faults = [f"{name}: not what the rows give; run `leaderboard render`" for name in stale_files(board)]
-    return faults if by_maintainer else faults + _elsewhere(board, base)
+    mine, theirs, generated = entries_of(board), entries_of(base), generated_names(rows)
+    faults += _not_plain(mine, theirs, generated)
+    return faults if by_maintainer else faults + _elsewhere(mine, theirs, generated)
 
 
 def _altered(rows: dict[str, Row], before: dict[str, Row], *, by_maintainer: bool) -> list[str]:
@@ -82,26 +85,30 @@ def _confirmations(board: Path, base: Path, *, by_maintainer: bool) -> list[str]
     return faults
 
 
-def _elsewhere(board: Path, base: Path) -> list[str]:
+def _of_a_row(name: str) -> bool:
+    """Whether a file lies where rows, evidence and confirmations do: their names have checks of their own."""
+    folder, _, rest = name.partition("/")
+    return folder in {ROWS, EVIDENCE, CONFIRMATIONS} and rest != "" and "/" not in rest
+
+
+def _not_plain(mine: dict[str, Entry], theirs: dict[str, Entry], generated: Iterable[str]) -> list[str]:
+    """Names links, programs and other things among the files that a submission may bring."""
+    faults, modes = [], has_modes(theirs)
+    for name in sorted(name for name in mine if name in generated or _of_a_row(name)):
+        if mine[name].kind != "file":
+            faults.append(f"{printed(name)}: a {mine[name].kind}, not a plain file")
+        elif mine[name].runs and modes and mine[name] != theirs.get(name):
+            faults.append(f"{printed(name)}: an executable file; those of a board have the plain mode 644")
+    return faults
+
+
+def _elsewhere(mine: dict[str, Entry], theirs: dict[str, Entry], generated: Iterable[str]) -> list[str]:
     """Names whatever else was added, changed or taken away: a board's folder also holds the site's templates."""
-    before, after = _files(base), _files(board)
     return [
         f"{printed(name)}: a submission adds a row, its evidence and what `leaderboard render` makes of them"
-        for name in sorted(before.keys() | after.keys())
-        if before.get(name) != after.get(name) and not any(fnmatchcase(name, pattern) for pattern in GENERATED)
+        for name in sorted(mine.keys() | theirs.keys())
+        if mine.get(name) != theirs.get(name)
+        and not _of_a_row(name)
+        and name not in generated
+        and name.rstrip("/") not in FOLDERS
     ]
-
-
-def _files(board: Path) -> dict[str, str]:
-    """Digests of all files that are neither rows, evidence nor confirmations; of links, where they lead."""
-    found = {}
-    for folder, below, names in os.walk(board):
-        here = Path(folder)
-        linked = [name for name in below if (here / name).is_symlink()]
-        for name in [*names, *linked]:
-            path = here / name
-            key = path.relative_to(board).as_posix()
-            if key.split("/")[0] in {ROWS, EVIDENCE, CONFIRMATIONS} and key.count("/") == 1:
-                continue  # told by their own checks
-            found[key] = f"link to {path.readlink()}" if path.is_symlink() else sha256_of_file(path)
-    return found

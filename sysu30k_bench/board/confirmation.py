@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
-import unicodedata
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
+from sysu30k_bench.board.names import name_key
 from sysu30k_bench.board.rows import Fraction, Row, Sha256, Status, parse_strictly
+from sysu30k_bench.board.words import word_fault
 from sysu30k_bench.errors import UsageError
 from sysu30k_bench.files import sha256_of_text
 
@@ -35,9 +37,23 @@ class Limit(NamedTuple):
 
 LIMITS: dict[str, Limit] = {"fp32": Limit(2e-3, 1e-4), "bf16": Limit(3e-2, 1e-3)}
 
+
+def _plain(text: str) -> str:
+    if fault := word_fault(text.strip()):
+        raise ValueError(fault)
+    return text
+
+
+def _day(text: str) -> str:
+    if dt.date.fromisoformat(text).isoformat() != text:
+        raise ValueError("a day looks like 2026-01-31")
+    return text
+
+
 _Count = Annotated[int, Field(ge=0, le=10**7, strict=True)]
 _Number = Annotated[float, Field(allow_inf_nan=False)]
-_Name = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f-\x9f<>`|]+$")]
+_Name = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_plain)]
+_Day = Annotated[str, AfterValidator(_day)]
 _NAME: TypeAdapter[str] = TypeAdapter(_Name)
 
 
@@ -92,7 +108,7 @@ class _Confirmation(BaseModel):
     row: str = Field(max_length=64)
     row_sha256: Sha256
     by: _Name
-    date: str = Field(pattern=r"^\d{4}-\d{2}-\d{2}$")
+    date: _Day
     tool: _Name
     device: _Name
     nonce: Annotated[_Name, Field(min_length=8)]
@@ -188,14 +204,14 @@ def check_words(by: str, nonce: str) -> None:
 
 
 def same_person(one: str, other: str) -> bool:
-    """Whether two names are one, however they are written."""
-    first, second = (" ".join(unicodedata.normalize("NFKC", name).casefold().split()) for name in (one, other))
-    return first == second
+    """Whether two names are one to a reader, however they are written."""
+    return name_key(one) == name_key(other)
 
 
 def row_digest(row: Row) -> str:
-    """SHA-256 of everything in a row but its status, which confirmations change."""
-    return sha256_of_text(json.dumps(row.model_dump(mode="json", exclude={"status"}), sort_keys=True))
+    """SHA-256 of everything in a row but its status, which confirmations change; rows were once without dates."""
+    without = {"status"} if row.date is not None else {"status", "date"}
+    return sha256_of_text(json.dumps(row.model_dump(mode="json", exclude=without), sort_keys=True))
 
 
 def confirmation_path(board: Path, row: str, kind: str) -> Path:

@@ -14,7 +14,7 @@ from sysu30k_bench.board.check import check_board
 from sysu30k_bench.board.confirmation import confirmations_of
 from sysu30k_bench.board.model_index import model_index
 from sysu30k_bench.board.rows import Row, in_order, parse_row, row_schema
-from sysu30k_bench.board.standing import read_evidence, tie_groups
+from sysu30k_bench.board.standing import Apart, read_evidence, significance, tie_groups
 from sysu30k_bench.board.submit import EVIDENCE, ROWS, row_bytes
 from sysu30k_bench.errors import CheckFailedError
 from sysu30k_bench.files import write_atomically
@@ -24,9 +24,10 @@ from sysu30k_bench.results.ranked_run import RankedRun
 _HEAD = """# Leaderboard of SYSU-30k
 
 Made by `sysu30k-bench leaderboard render` of the files in `rows/`; do not edit it. Rank-1 with Wilson's 95 % interval
-over n queries. Rows of one group are not told from its first row (exact McNemar test where both have rankings of the
-same queries, else independent proportions, p < 0.05): their order may be chance. `reported` is somebody's word, with no
-ranking behind it.
+over n queries. Rows of one group are not told from its first row (p of 0.05 or more after Holm's correction over all
+pairs of rows; exact McNemar test where both have rankings of the same queries, else independent proportions): their
+order may be chance. `reported` is somebody's word, with no ranking behind it. The date is when a number was stated, as
+far as it is known.
 
 """
 
@@ -39,12 +40,14 @@ class Board:
         folder: The folder that holds `rows/` and `evidence/`.
         rows: Best first.
         evidence: Rankings, by id, in the same order.
+        tests: Of every pair of rows, by both ids.
         groups: Number of each row's group, by id.
     """
 
     folder: Path
     rows: list[Row]
     evidence: dict[str, RankedRun]
+    tests: dict[tuple[str, str], Apart]
     groups: dict[str, int]
 
     @classmethod
@@ -60,7 +63,8 @@ class Board:
             raise CheckFailedError(f"{len(faults)} faults: nothing was rendered", details=faults)
         rows = in_order([parse_row(path.read_bytes()) for path in (folder / ROWS).glob("*.json")])
         evidence = read_evidence(folder, rows)
-        return cls(folder, rows, evidence, tie_groups(rows, evidence))
+        tests = significance(rows, evidence)
+        return cls(folder, rows, evidence, tests, tie_groups(rows, tests))
 
 
 def render(board: Board) -> dict[str, bytes]:
@@ -101,7 +105,7 @@ def render_site(board: Board) -> dict[str, bytes]:
     files |= {f"rows/{row.id}.json": row_bytes(row) for row in rows}
     files |= {f"evidence/{name}.csv": (board.folder / EVIDENCE / f"{name}.csv").read_bytes() for name in evidence}
     confirmed = {row.id: [one.said for one in confirmations_of(board.folder, row)] for row in rows}
-    made = pages(rows, board.groups, evidence, entries, confirmed)
+    made = pages(rows, board.groups, board.tests, evidence, entries, confirmed)
     return made | {f"data/{name}": content for name, content in files.items()}
 
 
@@ -117,7 +121,7 @@ def _files(rows: list[Row], table: pd.DataFrame) -> dict[str, bytes]:
 
 
 _COLUMNS = ["group", "method", "supervision", "rank-1", "low", "high", "rank5", "rank10", "ap_standard", "ap_trapezoid",
-            "n", "status", "id"]  # fmt: skip
+            "n", "status", "date", "id"]  # fmt: skip
 
 
 def as_table(rows: list[Row], groups: Mapping[str, int]) -> pd.DataFrame:
@@ -141,13 +145,13 @@ def as_table(rows: list[Row], groups: Mapping[str, int]) -> pd.DataFrame:
         for name in ("rank5", "rank10", "ap_standard", "ap_trapezoid"):
             value = getattr(row, name)
             line[name] = None if value is None else round(value * 100, 2)
-        lines.append({**line, "n": row.n, "status": row.status, "id": row.id})
+        lines.append({**line, "n": row.n, "status": row.status, "date": row.date, "id": row.id})
     return pd.DataFrame(lines, columns=_COLUMNS)
 
 
 def _markdown(table: pd.DataFrame, rows: list[Row]) -> str:
     headings = ["group", "method", "supervision", "rank-1 %", "95 % interval", "rank-5", "rank-10"]
-    headings += ["AP (standard)", "AP (trapezoid)", "status"]
+    headings += ["AP (standard)", "AP (trapezoid)", "status", "date"]
     lines = [f"| {' | '.join(headings)} |", "|" + " --- |" * len(headings)]
     for cells, row in zip(table.to_dict("records"), rows, strict=True):
         name = _plain(row.method)
@@ -155,6 +159,7 @@ def _markdown(table: pd.DataFrame, rows: list[Row]) -> str:
         scores = [_cell(cells[name]) for name in ("rank5", "rank10", "ap_standard", "ap_trapezoid")]
         interval = f"{cells['low']:.1f} to {cells['high']:.1f}"
         words = [str(cells["group"]), method, row.supervision, f"{cells['rank-1']:.1f}", interval, *scores, row.status]
+        words.append(row.date or "")
         lines.append(f"| {' | '.join(words)} |")
     lines += ["", "Sources:", ""]
     lines += [
@@ -190,8 +195,13 @@ def _bibtex_of(row: Row) -> str:
     return f"@misc{{{row.id},\n  title = {{{{{title}}}}}{year}{link}\n}}\n"
 
 
-GENERATED = ("README.md", "row.schema.json", "leaderboard.*", "model-index/*.yml")
-"""Names of what `render` makes, as patterns."""
+_TABLES = ("README.md", "row.schema.json", *(f"leaderboard.{form}" for form in ("csv", "json", "tex", "bib")))
+
+
+def generated_names(ids: Iterable[str]) -> frozenset[str]:
+    """Names of everything that `render` makes of rows with these ids, and of nothing else."""
+    return frozenset([*_TABLES, *(f"model-index/{name}.yml" for name in ids)])
+
 
 _BOARD_PARTS = ("model-index/*.yml",)
 _SITE_PARTS = ("rows/*.html", "data/rows/*.json", "data/evidence/*.csv", "data/model-index/*.yml")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import re
 from importlib import resources
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from sysu30k_bench.board.names import name_key
+from sysu30k_bench.board.words import link_fault, word_fault
 from sysu30k_bench.models.card import Paper, Supervision
 
 Status = Literal["reported", "self-reported", "re-scored", "audited", "reproduced"]
@@ -17,6 +20,10 @@ STATUSES: tuple[Status, ...] = ("reported", "self-reported", "re-scored", "audit
 
 Fraction = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False, strict=True)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+_LINK = re.compile(r"https?://([^\s/?#(){}<>\\]+)[^\s(){}<>\\]*")
+_DEVICES = frozenset(
+    {"con", "prn", "aux", "nul", *(f"{port}{number}" for port in ("com", "lpt") for number in range(10))}
+)
 SCORES = ("rank1", "rank5", "rank10", "rank20", "ap_standard", "ap_trapezoid", "minp")
 
 
@@ -69,6 +76,8 @@ class Row(BaseModel):
         supervision: What it was trained with.
         rank1: Rank-1 as a fraction; as are all scores, where they are known.
         n: Queries.
+        date: When the number was stated, as far as it is known: a year, a month or a day (ISO 8601); of a submission,
+            when the run was scored.
         status: How far the number can be trusted; `reported` is somebody's word.
         source: Where the number stands.
         claimed_by: Whose word it is.
@@ -92,6 +101,7 @@ class Row(BaseModel):
     ap_trapezoid: Fraction | None = None
     minp: Fraction | None = None
     n: int = Field(ge=1, le=10**6, strict=True)
+    date: str | None = Field(None, pattern=r"^[0-9]{4}(-[0-9]{2}(-[0-9]{2})?)?$")
     status: Status
     source: str = Field(max_length=500)
     claimed_by: str = Field(max_length=200)
@@ -116,13 +126,35 @@ class Row(BaseModel):
             else []
         )
         for text in texts:
-            if not text.isprintable() or any(mark in text for mark in "<>`|"):
-                raise ValueError(f"text with markup or control characters: {ascii(text)[:60]}")
-            if text.startswith(("=", "+", "-", "@")):
-                raise ValueError(f"text that a spreadsheet would calculate: {ascii(text)[:60]}")
-        if self.paper and self.paper.url and not re.fullmatch(r"https?://[^\s(){}<>\\]+", self.paper.url):
-            raise ValueError("a paper's url holds no blanks, brackets or backslashes")
+            if fault := word_fault(text):
+                raise ValueError(f"{fault}: {ascii(text)[:60]}")
+        if not name_key(self.method):
+            raise ValueError("a method has a name that can be read")
+        if self.paper and self.paper.url:
+            found = _LINK.fullmatch(self.paper.url)
+            if found is None or not self.paper.url.isascii():
+                raise ValueError("a paper's url is ASCII, and holds no blanks, brackets or backslashes")
+            if link_fault(found[1]):
+                raise ValueError("a paper's url has a plain host: letters, digits, dots and dashes")
         return self
+
+    @model_validator(mode="after")
+    def _is_in_time(self) -> Row:
+        if self.date is not None:
+            try:
+                dt.date.fromisoformat((self.date + "-01-01")[:10])
+            except ValueError as error:
+                raise ValueError(f"{self.date} is no date") from error
+        if self.paper and self.paper.year is not None and not 1900 <= self.paper.year <= 2100:
+            raise ValueError("a paper's year lies between 1900 and 2100")
+        return self
+
+    @field_validator("id")
+    @classmethod
+    def _is_a_file_everywhere(cls, name: str) -> str:
+        if name in _DEVICES:
+            raise ValueError(f"{name} is the name of a device on some systems, and no file's")
+        return name
 
 
 def row_schema() -> str:
@@ -173,7 +205,7 @@ def published_rows() -> list[Row]:
 
 def in_order(rows: list[Row]) -> list[Row]:
     """Sorts rows: best rank-1 first, then by name."""
-    return sorted(rows, key=lambda row: (-row.rank1, row.method))
+    return sorted(rows, key=lambda row: (-row.rank1, row.method, row.id))
 
 
 def neighbours(rank1: float, around: int = 2) -> tuple[list[Row], list[Row]]:

@@ -22,15 +22,15 @@ def read_evidence(board: Path, rows: list[Row]) -> dict[str, RankedRun]:
     return {row.id: read_run(board / EVIDENCE / f"{row.id}.csv") for row in rows if row.evidence is not None}
 
 
-def tie_groups(rows: list[Row], evidence: Mapping[str, RankedRun]) -> dict[str, int]:
+def tie_groups(rows: list[Row], tests: Mapping[tuple[str, str], Apart]) -> dict[str, int]:
     """Puts rows into groups, best first, whose first row is not told from any other of the group.
 
-    Rows with rankings of the same queries are compared by the exact McNemar test, all others as independent
-    proportions. No correction is made for their number: a group says where order may be chance, not where it is none.
+    The rule is that of the table of pairs: two rows are told apart where p is below 0.05 after Holm's correction over
+    all pairs. A group says where order may be chance, not where it is none.
 
     Args:
         rows: The rows.
-        evidence: Rankings by id.
+        tests: What `significance` found of them.
 
     Returns:
         The number of each row's group, from 1, by id.
@@ -38,7 +38,7 @@ def tie_groups(rows: list[Row], evidence: Mapping[str, RankedRun]) -> dict[str, 
     groups: dict[str, int] = {}
     first: Row | None = None
     for row in in_order(rows):
-        if first is None or p_value(first, row, evidence).p < LEVEL:
+        if first is None or tests[first.id, row.id].told:
             first = row
             number = max(groups.values(), default=0) + 1
         groups[row.id] = number
@@ -87,6 +87,11 @@ class Apart(NamedTuple):
     p: float
     holm: float
     paired: bool
+
+    @property
+    def told(self) -> bool:
+        """Whether the two rows are told apart."""
+        return self.holm < LEVEL
 
 
 def significance(rows: list[Row], evidence: Mapping[str, RankedRun]) -> dict[tuple[str, str], Apart]:

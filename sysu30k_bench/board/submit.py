@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from sysu30k_bench.board.fresh import require_what_was_searched
 from sysu30k_bench.board.merkle import merkle_root
 from sysu30k_bench.board.rows import SCORES, Evidence, Row
 from sysu30k_bench.data.split import ROLES
@@ -16,6 +17,7 @@ from sysu30k_bench.errors import CheckFailedError, DataError, IntegrityError, Us
 from sysu30k_bench.files import sha256_of_file, write_atomically
 from sysu30k_bench.metrics.summary import summarise
 from sysu30k_bench.models.card import Paper, Supervision
+from sysu30k_bench.progress import Progress, Silent
 from sysu30k_bench.results.build import metrics_of
 from sysu30k_bench.results.record import RESULT_NAME, EvaluationRecord, read_record
 from sysu30k_bench.search.ranking import RANKING_NAME, read_ranking
@@ -84,17 +86,18 @@ def row_bytes(row: Row) -> bytes:
     return (json.dumps(row.model_dump(mode="json", exclude_none=True), indent=1, ensure_ascii=False) + "\n").encode()
 
 
-def prepare(run: Path, claim: Claim) -> Submission:
+def prepare(run: Path, claim: Claim, progress: Progress | None = None) -> Submission:
     """Makes the row of a run.
 
     Args:
-        run: A run folder.
+        run: A run folder, with all of its embeddings: they are read, and held against what was searched.
         claim: What cannot be computed.
+        progress: Told of shards read.
 
     Raises:
         CheckFailedError: The run is not official; every reason is listed.
-        DataError: Parts of the run are missing.
-        IntegrityError: Its parts do not fit each other.
+        DataError: Parts of the run are missing; shards that are not there are named.
+        IntegrityError: Its parts do not fit each other, or were changed since the search.
         UsageError: The claim is no row: too long, markup, a bad name.
     """
     record = read_record(run / RESULT_NAME)
@@ -111,12 +114,14 @@ def prepare(run: Path, claim: Claim) -> Submission:
         raise IntegrityError(
             f"{path} does not give the numbers of {RESULT_NAME}", hint="run `sysu30k-bench score` again"
         )
+    require_what_was_searched(run, record, progress or Silent())
     try:
         row = Row(
             id=claim.id,
             method=claim.method,
             supervision=claim.supervision,
             n=metrics.rank1.n,
+            date=record.created[:10],
             status="self-reported",
             source=claim.source,
             claimed_by=claim.claimed_by,

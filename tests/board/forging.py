@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -21,6 +20,7 @@ from sysu30k_bench.files import sha256_of_file
 from sysu30k_bench.progress import Silent
 from sysu30k_bench.results.record import EvaluationRecord
 from tests.conftest import Outcome
+from tests.sealing import reseal
 
 Bench = Callable[..., Outcome]
 
@@ -63,7 +63,7 @@ def forge(run: Path, change: Callable[[dict[str, list[np.ndarray]]], None]) -> N
     read = {role: [read_shard(path) for path in paths] for role, paths in shards.items()}
     embeddings = {role: [shard.embedding.copy() for shard in found] for role, found in read.items()}
     change(embeddings)
-    notes = json.loads((run / "export.json").read_text())
+    stores = {}
     for role, paths in shards.items():
         manifest = read_manifest(run / "embeddings" / role)
         assert manifest is not None
@@ -73,8 +73,8 @@ def forge(run: Path, change: Callable[[dict[str, list[np.ndarray]]], None]) -> N
             path.write_bytes(encode_shard(forged, manifest.identity.digest))
             entries.append(entry.model_copy(update={"content_sha256": forged.content_digest}))
         manifest.model_copy(update={"shards": entries}).write(run / "embeddings" / role)
-        notes["stores"][role] = sha256_of_file(run / "embeddings" / role / "manifest.json")
-    (run / "export.json").write_text(json.dumps(notes))
+        stores[role] = sha256_of_file(run / "embeddings" / role / "manifest.json")
+    reseal(run / "export.json", stores=stores)
 
 
 def scored_anew(bench: Bench, run: Path) -> None:

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from sysu30k_bench.board.render import Board, render_site
+from sysu30k_bench.models.card import Paper
+from tests.board.made import add_row, ranks_of
 from tests.board.test_site import made_site  # noqa: F401  a fixture
 
 if TYPE_CHECKING:
@@ -42,9 +45,9 @@ def column(page: Page, number: int) -> list[str]:
 
 
 def test_the_table_starts_with_the_best(page: Page) -> None:
-    assert shown(page)[:4] == ["IICS", "Alpha", "Beta", "DGL"]
+    assert shown(page)[:4] == ["IICS", "Alpha", "Beta", "W-MGN"]
     assert page.locator("th[aria-sort]").inner_text() == "rank-1"
-    assert page.locator("#shown").inner_text() == "14 of 14 rows"
+    assert page.locator("#shown").inner_text() == "16 of 16 rows"
 
 
 def test_a_click_sorts_and_a_second_turns_it_round(page: Page) -> None:
@@ -78,13 +81,13 @@ def test_status_is_sorted_by_what_it_is_worth(page: Page) -> None:
 
 def test_filters_narrow_the_table_and_say_so(page: Page) -> None:
     page.get_by_label("Supervision").select_option("self supervised")
-    assert page.locator("#shown").inner_text() == "7 of 14 rows"
+    assert page.locator("#shown").inner_text() == "8 of 16 rows"
     page.get_by_label("Status").select_option("reported")
-    assert set(shown(page)) == {"Triplet", "BYOL", "MoCo v2", "SimCLR"}
+    assert set(shown(page)) == {"Triplet", "BYOL", "MoCo v2", "SimCLR", "Unnamed self-supervised method"}
     page.get_by_label("Search").fill("moco")
     assert shown(page) == ["MoCo v2"]
     page.get_by_role("button", name="Show all").click()
-    assert len(shown(page)) == 14
+    assert len(shown(page)) == 16
     assert page.url.endswith("index.html#")
 
 
@@ -101,10 +104,10 @@ def test_every_view_has_a_link(page: Page, made_site: Path) -> None:  # noqa: F8
     assert shown(page) == []
     page.goto((made_site / "index.html").as_uri() + "#status=no+such")
     page.reload()
-    assert len(shown(page)) == 14
+    assert len(shown(page)) == 16
     page.goto((made_site / "index.html").as_uri() + "#row-dgl")
     page.reload()
-    assert len(shown(page)) == 14
+    assert len(shown(page)) == 16
 
 
 def test_links_to_places_in_the_page_keep_the_view(page: Page) -> None:
@@ -142,9 +145,9 @@ def test_a_row_and_its_strip(page: Page) -> None:
     page.locator("#strip").focus()
     page.keyboard.press("ArrowRight")
     first = page.locator("#readout").inner_text()
-    assert first.startswith("q0: rank ")
+    assert first.startswith("query/000028311/000028311_c2_2.jpg: rank ")
     page.keyboard.press("End")
-    assert page.locator("#readout").inner_text().startswith("q999: rank ")
+    assert page.locator("#readout").inner_text().startswith("query/000029310/000029310_c2_2.jpg: rank ")
     page.keyboard.press("ArrowRight")
     assert page.locator("#strip").get_attribute("aria-activedescendant") == "q999"
     page.keyboard.press("Home")
@@ -160,9 +163,45 @@ def test_a_row_and_its_strip(page: Page) -> None:
     page.locator("#strip").press("Control+Home")
     assert page.locator("#readout").inner_text() == before
     page.locator("#q42").click()
-    assert page.locator("#readout").inner_text().startswith("q42: rank ")
+    assert page.locator("#readout").inner_text().startswith("query/000028353/000028353_c2_2.jpg: rank ")
     page.get_by_role("link", name="Leaderboard").click()
     assert page.locator("h1").inner_text() == "SYSU-30k leaderboard"
+
+
+def test_dates_are_shown_and_sorted(page: Page) -> None:
+    page.get_by_role("button", name="date").click()
+    dates = column(page, 11)
+    known = [date for date in dates if date]
+    assert known == sorted(known) == ["2021"] * 11 + ["2021-09-17", "2022-05-14"]
+    assert dates == known + [""] * 3
+    page.get_by_role("button", name="date").click()
+    assert shown(page)[:2] == ["Unnamed self-supervised method", "IICS"]
+    page.goto(page.url.split("index.html")[0] + "rows/iics.html")
+    assert page.locator("time").inner_text() == "2021-09-17"
+
+
+@pytest.mark.parametrize("width", [320, 360, 800, 1250])
+def test_long_words_do_not_widen_pages(browser: Browser, tmp_path: Path, width: int) -> None:
+    """A name, a source and keys without a place to break."""
+    long = "W" * 100
+    paper = Paper(title="T" * 200, url="https://example.org/" + "u" * 400, year=2021)
+    words = {"source": "s" * 500, "claimed_by": "c" * 200, "weights": "w" * 500, "notes": "n" * 1000, "paper": paper}
+    add_row(tmp_path, "x" * 64, ranks_of(100, 1), long, date="2026-01-31", **words)
+    add_row(tmp_path, "y" * 64, ranks_of(90, 2), "Y" * 100)
+    pages = render_site(Board.open(tmp_path))
+    context = browser.new_context(viewport={"width": width, "height": 900})
+    opened = context.new_page()
+    for name, content in pages.items():
+        (tmp_path / "site" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "site" / name).write_bytes(content)
+    for name in ("index.html", "queries.html", f"rows/{'x' * 64}.html"):
+        opened.goto((tmp_path / "site" / name).as_uri())
+        assert opened.evaluate("document.documentElement.scrollWidth") <= width, name
+        wide = opened.evaluate("""() => [...document.querySelectorAll('h1, p, dd, td, th, li, .mono, input, select')]
+            .filter(one => !one.closest('.scroll') && one.getBoundingClientRect().right > innerWidth + 1)
+            .map(one => one.outerHTML.slice(0, 80))""")
+        assert wide == [], name
+    context.close()
 
 
 def test_light_and_dark_and_narrow(page: Page) -> None:
@@ -183,6 +222,6 @@ def test_without_script_the_table_is_whole(browser: Browser, made_site: Path) ->
     context = browser.new_context(java_script_enabled=False)
     opened = context.new_page()
     opened.goto((made_site / "index.html").as_uri())
-    assert len(shown(opened)) == 14
+    assert len(shown(opened)) == 16
     assert not opened.locator("#filters").is_visible()
     context.close()

@@ -9,16 +9,18 @@ from pathlib import Path
 import pytest
 
 from sysu30k_bench.board.check import check_board
-from tests.board.test_check import BAD, board, official_run  # noqa: F401  fixtures
+from tests.board.forged import ROWS
+from tests.board.test_check import CASES, board, official_run, published  # noqa: F401  fixtures
 
 GOLDEN = Path(__file__).with_name("check.golden")
 
 
-def test_every_word_of_the_check(board: Path, tmp_path: Path) -> None:  # noqa: F811
+def test_every_word_of_the_check(board: Path, published: Path, tmp_path: Path) -> None:  # noqa: F811
     said = []
-    for number, (name, change, _) in enumerate(BAD):
+    cases = [(board, *case) for case in CASES] + [(published, *case) for case in ROWS]
+    for number, (whole, name, change, _) in enumerate(cases):
         copy = tmp_path / str(number)
-        shutil.copytree(board, copy)
+        shutil.copytree(whole, copy)
         change(copy)
         said += [f"# {name}", *check_board(copy), ""]
         shutil.rmtree(copy)

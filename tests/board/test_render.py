@@ -14,7 +14,7 @@ import pytest
 
 from sysu30k_bench.board.render import Board, _markdown, as_table, render, stale_files, write_board
 from sysu30k_bench.board.rows import Row, published_rows
-from sysu30k_bench.board.standing import p_value, tie_groups
+from sysu30k_bench.board.standing import LEVEL, p_value, significance, tie_groups
 from sysu30k_bench.errors import CheckFailedError
 from sysu30k_bench.results.ranked_run import RankedRun, read_run
 from tests.conftest import Outcome
@@ -32,6 +32,7 @@ def test_every_form_holds_every_row() -> None:
     rows = published_rows()
     table = pd.read_csv(io.BytesIO(made["leaderboard.csv"]))
     assert table["id"].tolist() == [row.id for row in rows]
+    assert table["date"].tolist() == [row.date for row in rows]
     assert table["rank-1"].tolist() == pytest.approx([row.rank1 * 100 for row in rows])
     assert [Row.model_validate(row) for row in json.loads(made["leaderboard.json"])] == rows
     text = made["README.md"].decode()
@@ -39,16 +40,34 @@ def test_every_form_holds_every_row() -> None:
         assert f"{row.rank1 * 100:.1f}" in text
         assert row.method in text
         assert row.method in made["leaderboard.tex"].decode()
-        assert f"@misc{{{row.id}," in made["leaderboard.bib"].decode()
+        assert (f"@misc{{{row.id}," in made["leaderboard.bib"].decode()) == (row.paper is not None)
+        assert row.date is not None
+        assert f"| {row.status} | {row.date} |" in text
 
 
 def test_rows_that_three_points_apart_are_of_one_group() -> None:
-    groups = tie_groups(published_rows(), {})
-    assert groups["iics"] == 1
-    assert groups["dgl"] == 2
+    rows = published_rows()
+    tests = significance(rows, {})
+    groups = tie_groups(rows, tests)
+    assert groups["iics"] == groups["w_mgn"] == 1
+    assert groups["unnamed_ssl"] == groups["dgl"] == groups["mgn"] == groups["local_cnn"] == 2
     assert groups["simclr"] == groups["moco_v2"] == groups["dari"]
     numbers = [groups[row.id] for row in published_rows()]
     assert numbers == sorted(numbers)
+
+
+def test_groups_and_pairs_go_by_one_rule() -> None:
+    """DGL and Local-CNN: apart by p alone, and not after Holm's correction over all pairs, as the matrix has it."""
+    rows = published_rows()
+    tests = significance(rows, {})
+    groups = tie_groups(rows, tests)
+    assert tests["dgl", "local_cnn"].p < LEVEL <= tests["dgl", "local_cnn"].holm
+    assert groups["dgl"] == groups["local_cnn"]
+    for number in set(groups.values()):
+        first, *others = [row.id for row in rows if groups[row.id] == number]
+        assert not [other for other in others if tests[first, other].told]
+        after = [row.id for row in rows if groups[row.id] == number + 1]
+        assert not after or tests[first, after[0]].told
 
 
 def row(name: str, rank1: float) -> Row:
@@ -65,8 +84,9 @@ def test_rankings_of_the_same_queries_are_paired(tmp_path: Path) -> None:
     better, worse = row("better", 0.21), row("worse", 0.20)
     assert p_value(better, worse, {}).p > 0.4
     assert p_value(better, worse, runs) == (pytest.approx(2 / 2**10), True)
-    assert tie_groups([better, worse], runs) == {"better": 1, "worse": 2}
-    assert tie_groups([better, worse], {}) == {"better": 1, "worse": 1}
+    both = [better, worse]
+    assert tie_groups(both, significance(both, runs)) == {"better": 1, "worse": 2}
+    assert tie_groups(both, significance(both, {})) == {"better": 1, "worse": 1}
 
 
 def test_rankings_of_galleries_of_two_sizes_are_strangers(tmp_path: Path) -> None:
@@ -106,7 +126,7 @@ def test_a_board_with_faults_is_not_rendered_and_a_stale_one_is_told(
     assert "README.md is not what the rows give" in stale.out
     assert bench("leaderboard", "render", board).code == 0
     assert bench("leaderboard", "render", board, "--check").code == 0
-    assert len(write_board(board)) == 6 + 11
+    assert len(write_board(board)) == 6 + 13
     (board / "rows" / "dgl.json").write_text("{")
     with pytest.raises(CheckFailedError, match="nothing was rendered"):
         render(Board.open(board))

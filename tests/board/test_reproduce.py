@@ -16,6 +16,7 @@ from sysu30k_bench.board.confirmation import Reproduction, read_confirmation
 from sysu30k_bench.files import sha256_of_file
 from tests.board.forging import board_of, forge, scored_anew, words_for
 from tests.conftest import Outcome
+from tests.sealing import reseal, retell
 
 Bench = Callable[..., Outcome]
 
@@ -31,7 +32,7 @@ def as_official(run: Path, **changes: Any) -> Path:
             record[part][key] = value
         else:
             record[part] = value
-    path.write_text(json.dumps(record))
+    reseal(path, **record)
     return run
 
 
@@ -132,8 +133,6 @@ def test_runs_that_do_not_reproduce(
     other = "1" if cells[2] != "1" else "2"
     lines[1] = ",".join([*cells[:2], other, other, *cells[4:]])
     (flipped / "ranking.csv").write_text("\n".join(lines) + "\n")
-    notes = json.loads((flipped / "search.json").read_text())
-    notes["ranking_sha256"] = sha256_of_file(flipped / "ranking.csv")
-    (flipped / "search.json").write_text(json.dumps(notes))
+    retell(flipped)
     assert bench("score", flipped).code == 0
     assert "changed sides" in refused(as_official(flipped))

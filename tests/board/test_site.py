@@ -14,7 +14,8 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from sysu30k_bench.board.render import Board, render, render_site, write_board
-from sysu30k_bench.board.site.plot import _spread
+from sysu30k_bench.board.rows import published_rows
+from sysu30k_bench.board.site.plot import _short, _spread
 from sysu30k_bench.board.site.view import bucket_counts, pair_cells, squares
 from sysu30k_bench.board.standing import Apart, significance
 from sysu30k_bench.results.ranked_run import read_run
@@ -57,7 +58,7 @@ def links_of(text: str) -> Links:
 
 def test_every_link_of_every_page_leads_somewhere(made_site: Path) -> None:
     found_pages = list(made_site.rglob("*.html"))
-    assert len(found_pages) == 2 + 11 + 3
+    assert len(found_pages) == 2 + 13 + 3
     for page in found_pages:
         here = links_of(page.read_text())
         assert len(set(here.ids)) == len(here.ids), page
@@ -83,6 +84,29 @@ def test_pages_fetch_nothing_and_run_their_own_script_alone(made_site: Path) -> 
         assert "default-src 'none'" in policy[1]
         assert f"script-src 'sha256-{digest}'" in policy[1]
         assert text.count("<script") == 1
+
+
+def test_pages_say_when_a_number_was_stated(made_site: Path) -> None:
+    index = (made_site / "index.html").read_text()
+    dates = {row.id: row.date for row in published_rows()}
+    assert index.count("<time ") == len(dates)
+    for name, date in dates.items():
+        tag = f'<time datetime="{date}">{date}</time>'
+        assert tag in (made_site / "rows" / f"{name}.html").read_text()
+        assert f'data-date="{date}"' in next(line for line in index.splitlines() if f'id="row-{name}"' in line)
+    assert "<time" not in (made_site / "rows" / "alpha.html").read_text()
+
+
+def test_groups_of_the_table_are_those_of_the_matrix(made_site: Path) -> None:
+    text = (made_site / "index.html").read_text()
+    groups = [int(group) for group in re.findall(r'class="group-\w+".* data-group="(\d+)"', text)]
+    matrix = text[text.index('<table class="matrix">') :]
+    lines = [re.findall(r'<td class="(\w+)"', line) for line in matrix.splitlines() if line.startswith("<tr>")]
+    assert [len(line) for line in lines] == list(range(1, len(groups)))
+    first = 0
+    for number, cells in enumerate(lines, 1):  # cells[n] is the pair of this row and row n
+        assert (cells[first] == "apart") == (groups[number] != groups[first])
+        first = number if groups[number] != groups[first] else first
 
 
 def test_the_site_is_small(made_site: Path) -> None:
@@ -173,6 +197,12 @@ def test_labels_of_the_plot_keep_their_order_and_distance() -> None:
     assert placed[0] == 36.0
     assert placed[-1] == 10.3
     assert _spread([], 1.0) == []
+
+
+def test_labels_of_the_plot_are_cut_at_blanks_or_anywhere() -> None:
+    assert _short("MoCo v2") == "MoCo v2"
+    assert _short("Unnamed self-supervised method") == "Unnamed ..."
+    assert _short("W" * 100) == "W" * 18 + " ..."
 
 
 def test_the_plot_has_a_curve_for_every_ranking(made_site: Path) -> None:

@@ -17,7 +17,8 @@ from sysu30k_bench.board.render import Board, render_site, write_board
 from sysu30k_bench.board.rows import Row
 from sysu30k_bench.board.status import confirm, rescore
 from sysu30k_bench.errors import CheckFailedError, DataError, UsageError
-from tests.board.test_check import GALLERY, board, official_run, put  # noqa: F401  fixtures
+from tests.board.bad import put
+from tests.board.test_check import board, official_run  # noqa: F401  fixtures
 from tests.conftest import Outcome
 
 Bench = Callable[..., Outcome]

@@ -14,7 +14,7 @@ from sysu30k_bench.board.difficulty import CHANCE, Difficulty, difficulty
 from sysu30k_bench.board.rows import Row
 from sysu30k_bench.board.site.plot import scaling_plot
 from sysu30k_bench.board.site.view import bucket_counts, pair_cells, pairs_table, per_cent, squares, view
-from sysu30k_bench.board.standing import significance
+from sysu30k_bench.board.standing import Apart
 from sysu30k_bench.data.published import published_counts
 from sysu30k_bench.results.ranked_run import RankedRun
 from sysu30k_bench.results.titles import TITLES
@@ -31,6 +31,7 @@ _COLUMNS = [
     ("rank5", "rank-5", True),
     ("rank10", "rank-10", True),
     ("trust", "status", None),
+    ("date", "date", False),
     ("", "links", False),
 ]
 _MEANINGS = {
@@ -45,6 +46,7 @@ _MEANINGS = {
 def pages(
     rows: list[Row],
     groups: Mapping[str, int],
+    tests: Mapping[tuple[str, str], Apart],
     evidence: Mapping[str, RankedRun],
     bibtex: Mapping[str, str],
     confirmations: Mapping[str, list[str]],
@@ -54,6 +56,7 @@ def pages(
     Args:
         rows: Best first.
         groups: Number of each row's group, by id.
+        tests: Of every pair of rows, by both ids.
         evidence: Rankings, by id.
         bibtex: Entries, by id, of rows with a paper.
         confirmations: Sentences about audits and repetitions, by id.
@@ -72,7 +75,6 @@ def pages(
     published = published_counts()["sysu30k"]
     readings = sorted(reading.count for reading in published.gallery)
     gallery = readings[len(readings) // 2]
-    tests = significance(rows, evidence)
     made = {
         "index.html": environment.get_template("index.html.j2").render(
             views=views,

@@ -5,12 +5,11 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Mapping
-from textwrap import shorten
 
 import numpy as np
 
 from sysu30k_bench.board.rows import Row
-from sysu30k_bench.errors import DataError
+from sysu30k_bench.extras import missing_package
 from sysu30k_bench.metrics.intervals import wilson
 from sysu30k_bench.metrics.scaling import scaling_curve
 from sysu30k_bench.results.ranked_run import RankedRun
@@ -40,7 +39,7 @@ def scaling_plot(rows: list[Row], evidence: Mapping[str, RankedRun], gallery: in
         import matplotlib as mpl
         from matplotlib.figure import Figure
     except ImportError as error:
-        raise DataError("the site's plot needs matplotlib", hint="pip install 'sysu30k-bench[plot]'") from error
+        raise missing_package("the site's plot needs matplotlib", "matplotlib") from error
     # text stays text, and equal rows give equal bytes
     with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "sysu30k-bench", "font.size": 9}):
         figure = Figure(figsize=(8.2, 4.4), layout="constrained")
@@ -81,7 +80,7 @@ def scaling_plot(rows: list[Row], evidence: Mapping[str, RankedRun], gallery: in
         gap = _LABEL_GAP * top / 40
         for row, height in zip(rows, _spread([row.rank1 * 100 for row in rows], gap), strict=True):
             axis.annotate(
-                f"{shorten(row.method, _LONGEST, placeholder=' ...')} {row.rank1 * 100:.1f}",
+                f"{_short(row.method)} {row.rank1 * 100:.1f}",
                 (gallery, row.rank1 * 100),
                 xytext=(gallery * 1.18, height),
                 color=colours.get(row.id, _TEXT),
@@ -94,6 +93,15 @@ def scaling_plot(rows: list[Row], evidence: Mapping[str, RankedRun], gallery: in
         out = io.BytesIO()
         figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None}, transparent=True)
     return _of_page(out.getvalue().decode("utf-8"))
+
+
+def _short(name: str) -> str:
+    """Cuts a long name, at a blank where there is one."""
+    if len(name) <= _LONGEST:
+        return name
+    kept = name[: _LONGEST - 4]
+    words, blank, _ = kept.rpartition(" ")
+    return (words if blank else kept) + " ..."
 
 
 def _spread(heights: list[float], gap: float) -> list[float]:

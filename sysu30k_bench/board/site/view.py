@@ -120,6 +120,6 @@ def pairs_table(rows: list[Row], tests: Mapping[tuple[str, str], Apart]) -> pd.D
 
 
 def _cell(test: Apart) -> PairCell:
-    kind = "apart" if test.holm < LEVEL else "weak" if test.p < LEVEL else "same"
+    kind = "apart" if test.told else "weak" if test.p < LEVEL else "same"
     text = "<.001" if test.p < 0.001 else f"{test.p:.3f}".removeprefix("0") if test.p < 0.9995 else "1"
     return PairCell(kind, text + ("*" if test.paired else ""), f"after Holm {test.holm:.2g}")

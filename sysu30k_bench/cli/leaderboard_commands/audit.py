@@ -6,6 +6,8 @@ from typing import Any
 
 import click
 
+from sysu30k_bench.cli.console import loading
+from sysu30k_bench.cli.early import judge, judge_run
 from sysu30k_bench.cli.leaderboard_commands.confirming import confirm_options, run_confirmation, run_option
 
 
@@ -19,6 +21,9 @@ def audit_command(**options: Any) -> None:  # noqa: ANN401
 
     Takes the submitter's checkpoint, the card and options that the row names, and the run folder with all shards.
     """
-    from sysu30k_bench.board.confirm import audit_row, plan_row_audit
+    judge(options)
+    judge_run(options["run"], folder=True)
+    with loading():
+        from sysu30k_bench.board.confirm import audit_row, plan_row_audit
 
     run_confirmation(options, "audited", plan_row_audit, audit_row)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from sysu30k_bench.cli.console import terminal_progress
+from sysu30k_bench.cli.console import loading, terminal_progress
 from sysu30k_bench.cli.options import board_option, json_option, model_options
+from sysu30k_bench.cli.paths import TypedPath
 
 if TYPE_CHECKING:
     from sysu30k_bench.board.audit import AuditPlan
@@ -53,14 +53,14 @@ def run_confirmation(
         plan: Prepares the work.
         make: Does it.
     """
-    from sysu30k_bench.board.confirm import ConfirmRequest
-    from sysu30k_bench.board.status import confirm
-    from sysu30k_bench.evaluation.request import ExportRequest
+    with loading():
+        from sysu30k_bench.board.confirm import ConfirmRequest
+        from sysu30k_bench.board.status import confirm
+        from sysu30k_bench.cli.requests import export_request
 
     dry_run, as_json = options.pop("dry_run"), options.pop("as_json")
     named = {name: options.pop(name) for name in ("board", "row", "run", "by", "nonce", "queries", "distractors")}
-    export = ExportRequest(**{**options, "network_options": dict(options["network_options"])})
-    request = ConfirmRequest(export=export, **named)
+    request = ConfirmRequest(export=export_request(options), **named)
     with terminal_progress() as progress:
         planned = plan(request, progress)
         if dry_run:
@@ -78,5 +78,5 @@ def run_confirmation(
 
 
 run_option = click.option(
-    "--run", type=click.Path(path_type=Path), required=True, show_envvar=True, help="The submitter's run folder."
+    "--run", type=TypedPath(), required=True, show_envvar=True, help="The submitter's run folder."
 )

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from sysu30k_bench.cli.console import loading
 from sysu30k_bench.cli.options import board_option
 
 _FILES = {
@@ -24,8 +25,9 @@ _FILES = {
 @board_option
 def export(form: str, row: str | None, board: Path) -> None:
     """Print the board as FORM; model-index takes the id of a ROW."""
-    from sysu30k_bench.board.render import Board, render
-    from sysu30k_bench.errors import UsageError
+    with loading():
+        from sysu30k_bench.board.render import Board, render
+        from sysu30k_bench.errors import UsageError
 
     if (form == "model-index") != (row is not None):
         raise UsageError("model-index is of one row, and the other forms of the whole board")

@@ -7,17 +7,20 @@ from pathlib import Path
 
 import click
 
+from sysu30k_bench.cli.console import loading
 from sysu30k_bench.cli.options import json_option
+from sysu30k_bench.cli.paths import TypedPath
 
 
 @click.command("queries")
-@click.argument("board", type=click.Path(path_type=Path), default=Path("leaderboard"))
+@click.argument("board", type=TypedPath(), default=Path("leaderboard"))
 @click.option("--shown", type=click.IntRange(0), default=20, show_default=True, show_envvar=True, help="Of each list.")
 @json_option
 def queries(board: Path, shown: int, as_json: bool) -> None:
     """Say which queries no row with a ranking solves, which one alone solves, and which labels to look at."""
-    from sysu30k_bench.board.difficulty import difficulty
-    from sysu30k_bench.board.render import Board
+    with loading():
+        from sysu30k_bench.board.difficulty import difficulty
+        from sysu30k_bench.board.render import Board
 
     found = difficulty(Board.open(board).evidence)
     lists = {"solved by no row": list(found.unsolved.index), "label-noise suspects": list(found.suspects.index)}

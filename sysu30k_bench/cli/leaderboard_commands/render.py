@@ -6,14 +6,13 @@ from pathlib import Path
 
 import click
 
-from sysu30k_bench.cli.console import stdout_console
+from sysu30k_bench.cli.console import loading, stdout_console
+from sysu30k_bench.cli.paths import TypedPath
 
 
 @click.command("render")
-@click.argument("board", type=click.Path(path_type=Path), default=Path("leaderboard"))
-@click.option(
-    "--site", type=click.Path(path_type=Path), show_envvar=True, help="The site's folder; BOARD/site if not given."
-)
+@click.argument("board", type=TypedPath(), default=Path("leaderboard"))
+@click.option("--site", type=TypedPath(), show_envvar=True, help="The site's folder; BOARD/site if not given.")
 @click.option("--no-site", is_flag=True, show_envvar=True, help="Make the tables alone.")
 @click.option("--check", "only_check", is_flag=True, show_envvar=True, help="Write nothing; 1 if tables are stale.")
 def render(board: Path, site: Path | None, no_site: bool, only_check: bool) -> None:
@@ -21,7 +20,8 @@ def render(board: Path, site: Path | None, no_site: bool, only_check: bool) -> N
 
     The site needs no server: open its index.html.
     """
-    from sysu30k_bench.board.render import stale_files, write_board
+    with loading():
+        from sysu30k_bench.board.render import stale_files, write_board
 
     if only_check:
         stale = stale_files(board)

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import click
 
+from sysu30k_bench.cli.console import loading
+from sysu30k_bench.cli.early import judge, judge_run
 from sysu30k_bench.cli.leaderboard_commands.confirming import confirm_options, run_confirmation
+from sysu30k_bench.cli.paths import TypedPath
 
 
 @click.command("reproduce")
 @click.argument("row")
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("run", type=TypedPath())
 @click.option("--by", required=True, show_envvar=True, help="Who made RUN; not whoever claims the row.")
 @confirm_options
 def reproduce(**options: Any) -> None:  # noqa: ANN401
     """Audit RUN, somebody else's official run of the same weights, and hold it against ROW; 1 if they do not agree."""
-    from sysu30k_bench.board.confirm import plan_reproduction, reproduce_row
+    judge(options)
+    judge_run(options["run"], folder=True)
+    with loading():
+        from sysu30k_bench.board.confirm import plan_reproduction, reproduce_row
 
     run_confirmation(options, "reproduced", plan_reproduction, reproduce_row)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from sysu30k_bench.cli.console import loading
 from sysu30k_bench.cli.options import board_option
 
 
@@ -14,6 +15,7 @@ from sysu30k_bench.cli.options import board_option
 @board_option
 def rescore_command(row: str, board: Path) -> None:
     """Compute every number of ROW again from its ranking, and set its status to re-scored; 1 if it does not stand."""
-    from sysu30k_bench.board.status import rescore
+    with loading():
+        from sysu30k_bench.board.status import rescore
 
     click.echo(f"{row}: {rescore(board, row).status}")

@@ -8,15 +8,22 @@ import click
 
 from sysu30k_bench.cli.console import stdout_console
 from sysu30k_bench.cli.options import json_option
+from sysu30k_bench.cli.tables import Column, print_table
+
+_COLUMNS = (
+    Column("method", "name"),
+    Column("rank-1 %", "number"),
+    Column("95 % interval", "number", goes=1),
+    Column("supervision", goes=3),
+    Column("status", "name", goes=2),
+    Column("claimed by", goes=4),
+)
 
 
 @click.command("show")
 @json_option
 def show(as_json: bool) -> None:
     """Show every row with its interval, its status and its source."""
-    from rich.markup import escape
-    from rich.table import Table
-
     from sysu30k_bench.board.rows import published_rows
     from sysu30k_bench.metrics.intervals import wilson
 
@@ -24,19 +31,13 @@ def show(as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps([row.model_dump(mode="json") for row in rows], indent=1))
         return
-    table = Table(box=None, pad_edge=False)
-    table.add_column("method", no_wrap=True)
-    table.add_column("rank-1 %", justify="right")
-    table.add_column("95 % interval", justify="right", no_wrap=True)
-    for heading in ("supervision", "status", "claimed by"):
-        table.add_column(heading)
+    values = []
     for row in rows:
         interval = wilson(row.rank1 * row.n, row.n)
         bounds = f"{interval.low * 100:.1f} to {interval.high * 100:.1f}"
-        values = (row.method, f"{row.rank1 * 100:.1f}", bounds, row.supervision, row.status, row.claimed_by)
-        table.add_row(*(escape(value) for value in values))
+        values.append((row.method, f"{row.rank1 * 100:.1f}", bounds, row.supervision, row.status, row.claimed_by))
+    print_table(_COLUMNS, values)
     console = stdout_console()
-    console.print(table)
     console.print("Status `reported`: somebody's word, with no ranking behind it. Sources:", markup=False)
     for source in dict.fromkeys(row.source for row in rows):
         methods = ", ".join(row.method for row in rows if row.source == source)
