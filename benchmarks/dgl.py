@@ -6,7 +6,6 @@ term adds. Two runs at a time, one thread each.
 
 from __future__ import annotations
 
-import os
 import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor
@@ -23,6 +22,7 @@ from sysu30k_bench.data.synth.twin import TwinRequest, write_twin
 from sysu30k_bench.evaluation.environment import this_machine
 from sysu30k_bench.evaluation.evaluate import evaluate
 from sysu30k_bench.evaluation.request import EvalRequest, ExportRequest
+from sysu30k_bench.processors import usable_processors
 from sysu30k_bench.progress import Silent
 from sysu30k_bench.ranks import Ranks
 from sysu30k_bench.search.ranking import RANKING_NAME, read_ranking
@@ -134,7 +134,7 @@ def main(
         root = Path(name) / "twin"
         write_twin(root, TwinRequest(queries, distractors, training=identities, training_images=images), Silent())
         all_jobs = [job for job in jobs(tuple(int(bag) for bag in bags.split(",")), terms_at) if only in job.method]
-        with ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn")) as pool:
+        with ProcessPoolExecutor(usable_processors(), mp_context=get_context("spawn")) as pool:
             waiting = [pool.submit(run, job, root, Path(name) / "runs", epochs) for job in all_jobs]
             outcomes = [one.result() for one in waiting]
     click.echo(

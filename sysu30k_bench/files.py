@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from sysu30k_bench.errors import DataError
@@ -13,7 +15,7 @@ PARTIAL_SUFFIX = ".partial"
 _CHUNK = 1 << 22
 
 
-def write_atomically(path: Path, content: bytes, *, private: bool = False) -> None:
+def write_atomically(path: Path, content: bytes | memoryview, *, private: bool = False) -> None:
     """Writes a file so that a reader sees the old content or the new, never a part.
 
     The bytes go to a temporary name in the same folder, are flushed to the disk, and take the final name by a rename.
@@ -26,23 +28,40 @@ def write_atomically(path: Path, content: bytes, *, private: bool = False) -> No
     Raises:
         DataError: The disk is full or the folder cannot be written.
     """
+    with writing_atomically(path, len(content)) as temporary, temporary.open("wb") as file:
+        if private:
+            temporary.chmod(0o600)
+        file.write(content)
+
+
+@contextmanager
+def writing_atomically(path: Path, size: int | None = None) -> Iterator[Path]:
+    """Gives a temporary name to write to, which becomes the final one where nothing goes wrong.
+
+    Args:
+        path: The final name. Its folder is made if need be.
+        size: The bytes that will be written, where known.
+
+    Yields:
+        A name in the same folder. `remove_partials` removes what a killed process left there.
+
+    Raises:
+        DataError: The disk is full or the folder cannot be written.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}{PARTIAL_SUFFIX}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as file:
-            if private:
-                temporary.chmod(0o600)
-            file.write(content)
-            file.flush()
+        yield temporary
+        with temporary.open("rb+") as file:
             os.fsync(file.fileno())
         temporary.replace(path)
-        _sync_folder(path.parent)
     except OSError as error:
-        _remove_quietly(temporary)
-        raise unwritable(path, error, len(content)) from error
+        remove_quietly(temporary)
+        raise unwritable(path, error, size) from error
     except BaseException:
-        _remove_quietly(temporary)
+        remove_quietly(temporary)
         raise
+    _sync_folder(path.parent)
 
 
 def unwritable(path: Path, error: OSError, size: int | None = None) -> DataError:
@@ -82,19 +101,25 @@ def sha256_of_text(text: str) -> str:
 def remove_partials(folder: Path) -> None:
     """Removes what an interrupted `write_atomically` left in a folder."""
     for leftover in folder.glob(f".*{PARTIAL_SUFFIX}"):
-        _remove_quietly(leftover)
+        remove_quietly(leftover)
 
 
-def _remove_quietly(path: Path) -> None:
+def remove_quietly(path: Path) -> None:
+    """Removes a file that nobody needs, if it is there and may be removed."""
     try:
         path.unlink(missing_ok=True)
-    except OSError:  # the error that led here is the one to report
+    except OSError:  # a folder of that name, or no right to it: it is only in the way
         return
 
 
 def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
+    """Some network file systems refuse to flush a folder; the file itself has been flushed by then."""
     try:
-        os.fsync(handle)
+        handle = os.open(folder, os.O_RDONLY)
+    except OSError:
+        return
+    try:
+        with suppress(OSError):
+            os.fsync(handle)
     finally:
         os.close(handle)

@@ -114,7 +114,7 @@ def test_every_option_is_in_its_commands_help_with_its_variable(bench: Bench) ->
 
 def test_leaderboard_and_adapters_as_json(bench: Bench) -> None:
     rows = bench("leaderboard", "show", "--json").json
-    assert len(rows) == 11
+    assert len(rows) == 13
     assert {row["status"] for row in rows} == {"reported"}
     cards = {card["name"] for card in bench("adapters", "list", "--json").json}
     assert {"resnet50", "dgl", "simclr", "moco_v2", "byol", "triplet"} <= cards

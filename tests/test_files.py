@@ -3,12 +3,21 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import stat
 from pathlib import Path
 
 import pytest
 
 from sysu30k_bench.errors import SHOWN_DETAILS, BenchError, CheckFailedError, DataError, IntegrityError, UsageError
-from sysu30k_bench.files import remove_partials, sha256_of_file, sha256_of_text, unwritable, write_atomically
+from sysu30k_bench.files import (
+    remove_partials,
+    remove_quietly,
+    sha256_of_file,
+    sha256_of_text,
+    unwritable,
+    write_atomically,
+    writing_atomically,
+)
 from sysu30k_bench.ranks import Ranks
 
 
@@ -44,6 +53,44 @@ def test_an_interrupt_leaves_no_partial(tmp_path: Path, monkeypatch: pytest.Monk
     with pytest.raises(KeyboardInterrupt):
         write_atomically(tmp_path / "file.bin", b"new")
     assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_that_refuses_to_be_flushed_is_no_failed_write(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = os.fsync
+
+    def only_files(handle: int) -> None:
+        if stat.S_ISDIR(os.fstat(handle).st_mode):
+            raise OSError(errno.EINVAL, "Invalid argument")
+        real(handle)
+
+    monkeypatch.setattr(os, "fsync", only_files)
+    write_atomically(tmp_path / "file.bin", b"new")
+    assert (tmp_path / "file.bin").read_bytes() == b"new"
+
+
+def test_what_is_written_piece_by_piece_appears_whole_or_not_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "below" / "file.bin"
+    with writing_atomically(path) as unfinished:
+        unfinished.write_bytes(b"first")
+        assert not path.exists()
+
+    def fails() -> None:
+        with writing_atomically(path) as unfinished:
+            unfinished.write_bytes(b"second")
+            raise ValueError("mine")
+
+    with pytest.raises(ValueError, match="mine"):
+        fails()
+    assert path.read_bytes() == b"first"
+    assert [entry.name for entry in path.parent.iterdir()] == ["file.bin"]
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(DataError, match=r"cannot write .*file\.bin"):
+        write_atomically(path, b"third")
+    remove_quietly(path)
+    assert [entry.name for entry in path.parent.iterdir()] == ["file.bin"]
 
 
 def test_only_partials_are_removed(tmp_path: Path) -> None:

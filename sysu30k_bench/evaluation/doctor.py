@@ -14,6 +14,8 @@ import torch
 from sysu30k_bench._version import __version__
 from sysu30k_bench.errors import BenchError
 from sysu30k_bench.evaluation.environment import library_versions, processor_name
+from sysu30k_bench.extras import how_to_install
+from sysu30k_bench.processors import usable_processors
 from sysu30k_bench.search.choose import choose_engine
 
 
@@ -40,7 +42,7 @@ def examine() -> list[Finding]:
     findings = [
         Finding("ok", "sysu30k-bench", __version__),
         Finding("ok", "libraries", libraries),
-        Finding("ok", "processor", f"{processor_name()}, {os.cpu_count()} logical cores"),
+        Finding("ok", "processor", f"{processor_name()}, {usable_processors()} of {os.cpu_count()} logical cores"),
         _faiss(),
         _gpu(),
         _engine(),
@@ -77,7 +79,11 @@ def _faiss() -> Finding:
             "faiss-cpu and faiss-gpu are both installed and overwrite each other: uninstall both, then install one",
         )
     if not installed:
-        return Finding("note", "FAISS", "not installed; searches use torch. pip install 'sysu30k-bench[cpu]' or [gpu]")
+        return Finding(
+            "note",
+            "FAISS",
+            f"not installed; searches use torch. {how_to_install('faiss-cpu')}; for a GPU, faiss-gpu instead",
+        )
     return Finding("ok", "FAISS", ", ".join(f"{name} {metadata.version(name)}" for name in installed))
 
 

@@ -24,7 +24,8 @@ def evaluate(
 ) -> tuple[EvaluationRecord | None, RunFolder]:
     """Evaluates a checkpoint: export, search, score.
 
-    Running it again with the same request goes on where it was, and ends with the same embeddings and ranking.
+    Running it again with the same request goes on where it was, and ends with the same embeddings and ranking. Under
+    `torchrun` every process has to call it; one that evaluates alone passes `Ranks()`.
 
     Args:
         request: What to do.
@@ -74,7 +75,9 @@ def run_prepared(
 
 def first_step(prepared: PreparedExport | PreparedImport, progress: Progress) -> ExportNotes:
     """Makes the stores: by embedding images, or from a features file."""
-    return import_step(prepared) if isinstance(prepared, PreparedImport) else export_step(prepared, progress)
+    if isinstance(prepared, PreparedImport):
+        return import_step(prepared, progress)
+    return export_step(prepared, progress)
 
 
 def _control(request: EvalRequest, prepared: PreparedExport | PreparedImport) -> PreparedExport:

@@ -16,14 +16,13 @@ from sysu30k_bench.embeddings.identity import StoreIdentity
 from sysu30k_bench.errors import IntegrityError, UsageError
 from sysu30k_bench.evaluation.environment import peak_memory_bytes, this_machine
 from sysu30k_bench.evaluation.lists import data_of, require_matches
-from sysu30k_bench.evaluation.model import ReadyModel, ready_model
+from sysu30k_bench.evaluation.model import ReadyModel, described_input, ready_model
 from sysu30k_bench.evaluation.notes import EXPORT_NOTES, ExportNotes, with_first_cost, write_notes
 from sysu30k_bench.evaluation.request import ExportRequest
 from sysu30k_bench.evaluation.run_folder import RunFolder, default_run_folder
 from sysu30k_bench.files import remove_partials
-from sysu30k_bench.models.card import AdapterCard
 from sysu30k_bench.models.embedder import probe_dimension
-from sysu30k_bench.progress import Progress
+from sysu30k_bench.progress import Progress, Silent
 from sysu30k_bench.ranks import Ranks
 from sysu30k_bench.results.record import Model
 from sysu30k_bench.search.choose import choose_device
@@ -61,7 +60,7 @@ class PreparedExport:
         lines = [
             f"adapter {model.card.name} ({model.found_by}), layout {model.coverage.layout}: "
             f"{model.coverage.loaded} tensors loaded",
-            f"input {_input(model.card)}; feature {feature.kind}, flip {feature.flip}",
+            f"input {described_input(model.card)}; feature {feature.kind}, flip {feature.flip}",
         ]
         return "\n".join([*lines, *(f"assumed: {caution}" for caution in model.cautions)])
 
@@ -81,9 +80,13 @@ def prepare_export(request: ExportRequest, ranks: Ranks, progress: Progress | No
     if request.data is None and request.lists is None:
         raise UsageError("--data is missing: name the folder of the data set")
     device = choose_device(request.device, ranks.local_rank)
+    tell = progress if progress is not None and ranks.first else Silent()
+    if request.lists is None:
+        tell.say(f"loading the lists of {request.data}")
     test_set = request.lists or open_test_set(request.data or Path(), request.dataset, request.split, progress)
     test_set = part_of(test_set, request.limit, request.distractors)
     require_matches(test_set)
+    tell.say(f"loading {request.checkpoint}")
     model = ready_model(request, device)
     _require_cameras(model, test_set)
     identities = {role: model.identity(test_set.split(role), test_set.dataset, request) for role in ROLES}
@@ -185,14 +188,6 @@ def _notes(prepared: PreparedExport, reports: dict[Role, ExportReport]) -> Expor
     )
 
 
-def _input(card: AdapterCard) -> str:
-    size = card.input
-    return (
-        f"{size.height}x{size.width} {size.interpolation}, {size.channels}, {size.scale}, "
-        f"mean {list(size.mean)}, std {list(size.std)}"
-    )
-
-
 def _model(prepared: PreparedExport) -> Model:
     model, card = prepared.model, prepared.model.card
     return Model(
@@ -207,7 +202,7 @@ def _model(prepared: PreparedExport) -> Model:
         feature=card.feature.kind + (" (full)" if card.feature.full_logits else ""),
         flip=card.feature.flip,
         dimension=probe_dimension(model.embedder, prepared.device),
-        input=_input(card),
+        input=described_input(card),
         compute=prepared.request.compute,
         storage=prepared.request.storage,
         parameters=sum(parameter.numel() for parameter in model.embedder.trunk.parameters()),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +15,9 @@ from sysu30k_bench.data.parts import part_of
 from sysu30k_bench.data.split import ROLES, Role, Split, TestSet
 from sysu30k_bench.data.trees.folder import FolderTree
 from sysu30k_bench.embeddings.features import Features, LabelledFeatures, match_to_split, read_features
-from sysu30k_bench.embeddings.identity import StoreIdentity
+from sysu30k_bench.embeddings.identity import StoreIdentity, in_words
+from sysu30k_bench.embeddings.manifest import read_manifest, refuse_other
+from sysu30k_bench.embeddings.stored import Stored, by_row
 from sysu30k_bench.embeddings.write import write_store
 from sysu30k_bench.errors import IntegrityError, UsageError
 from sysu30k_bench.evaluation.environment import peak_memory_bytes, this_machine
@@ -22,12 +25,13 @@ from sysu30k_bench.evaluation.lists import data_of, require_matches
 from sysu30k_bench.evaluation.notes import EXPORT_NOTES, ExportNotes, write_notes
 from sysu30k_bench.evaluation.request import ExportRequest
 from sysu30k_bench.evaluation.run_folder import RunFolder, default_run_folder
-from sysu30k_bench.files import sha256_of_file
+from sysu30k_bench.files import remove_partials, sha256_of_file
 from sysu30k_bench.models.card import AdapterCard, Network
 from sysu30k_bench.models.cards import find_card
 from sysu30k_bench.progress import Progress
 from sysu30k_bench.ranks import Ranks
 from sysu30k_bench.results.record import Model
+from sysu30k_bench.words import count
 
 OWN_LABELS = "own-labels"
 """Data set name of a run whose labels come from the features file itself."""
@@ -41,7 +45,7 @@ class PreparedImport:
         request: What was asked.
         test_set: The lists.
         card: The method, as named.
-        embedding: (M, D) by role.
+        embedding: (M, D) by role, in memory or left in the file.
         rows: (N,) row of `embedding` for each row of the split, by role; -1 where there is none.
         identities: Identity of each role's store.
         folder: The run folder.
@@ -51,7 +55,7 @@ class PreparedImport:
     request: ExportRequest
     test_set: TestSet
     card: AdapterCard
-    embedding: dict[Role, np.ndarray]
+    embedding: dict[Role, np.ndarray | Stored]
     rows: dict[Role, np.ndarray]
     identities: dict[Role, StoreIdentity]
     folder: RunFolder
@@ -90,6 +94,7 @@ def prepare_import(request: ExportRequest, ranks: Ranks, progress: Progress | No
             role=role,
             dtype=request.storage,
             device="elsewhere",
+            says=in_words({"weights": request.checkpoint.name, "split": count(len(test_set.split(role)), "image")}),
         )
         for role in ROLES
     }
@@ -97,19 +102,35 @@ def prepare_import(request: ExportRequest, ranks: Ranks, progress: Progress | No
     return PreparedImport(request, test_set, card, embedding, rows, identities, RunFolder(folder), ranks)
 
 
-def import_step(prepared: PreparedImport) -> ExportNotes:
-    """Writes the stores and leaves `export.json`."""
+def import_step(prepared: PreparedImport, progress: Progress | None = None) -> ExportNotes:
+    """Writes the stores and leaves `export.json`; in memory for a few shards, however large the file is.
+
+    Args:
+        prepared: What `prepare_import` made.
+        progress: Told of rows written.
+
+    Raises:
+        UsageError: The folder holds embeddings of something else.
+        IntegrityError: The file is damaged; or some embeddings are zero, NaN or infinite, and the images are named.
+        DataError: The folder cannot be written.
+    """
     started = time.perf_counter()
-    test_set, folder = prepared.test_set, prepared.folder
+    folder = prepared.folder
     if prepared.ranks.first:
-        with folder.locked():
+        with folder.locked(), ExitStack() as opened:
+            for role in ROLES:
+                refuse_other(folder.embeddings(role), read_manifest(folder.embeddings(role)), prepared.identities[role])
+            remove_partials(folder.path)
+            files = {id(matrix): matrix for matrix in prepared.embedding.values()}
+            by_number = {key: opened.enter_context(by_row(matrix, folder.path)) for key, matrix in files.items()}
             for role in ROLES:
                 write_store(
                     folder.embeddings(role),
-                    test_set.split(role),
-                    prepared.embedding[role],
+                    prepared.test_set.split(role),
+                    by_number[id(prepared.embedding[role])],
                     prepared.rows[role],
                     prepared.identities[role],
+                    progress,
                 )
             notes = _notes(prepared, time.perf_counter() - started)
             write_notes(folder.path / EXPORT_NOTES, notes)
@@ -119,7 +140,7 @@ def import_step(prepared: PreparedImport) -> ExportNotes:
 
 def _matched(
     request: ExportRequest, features: Features, progress: Progress | None
-) -> tuple[TestSet, dict[Role, np.ndarray], dict[Role, np.ndarray]]:
+) -> tuple[TestSet, dict[Role, np.ndarray | Stored], dict[Role, np.ndarray]]:
     if request.data is None:
         raise UsageError("--data is missing: the lists tell who is in which image")
     test_set = open_test_set(request.data, request.dataset, request.split, progress)
@@ -144,7 +165,7 @@ def _matched(
 
 def _own_lists(
     request: ExportRequest, features: LabelledFeatures
-) -> tuple[TestSet, dict[Role, np.ndarray], dict[Role, np.ndarray]]:
+) -> tuple[TestSet, dict[Role, np.ndarray | Stored], dict[Role, np.ndarray]]:
     if request.data is not None:
         raise UsageError(
             f"{request.checkpoint} has labels and no keys, so that its rows cannot be matched to images",
@@ -163,7 +184,7 @@ def _own_lists(
     reason = "the labels are those of the features file, not of a list that could be checked"
     folder = request.checkpoint.parent
     test_set = TestSet(OWN_LABELS, folder, FolderTree(folder), splits["query"], splits["gallery"], [], [reason])
-    embedding: dict[Role, np.ndarray] = {role: features.embedding[role] for role in ROLES}
+    embedding: dict[Role, np.ndarray | Stored] = {role: features.embedding[role] for role in ROLES}
     return test_set, embedding, {role: np.arange(len(embedding[role])) for role in ROLES}
 
 

@@ -12,8 +12,8 @@ from pydantic import ValidationError
 
 from sysu30k_bench.data.images import PREPROCESSING_VERSION
 from sysu30k_bench.data.split import Split
-from sysu30k_bench.embeddings.identity import StoreIdentity
-from sysu30k_bench.errors import UsageError
+from sysu30k_bench.embeddings.identity import StoreIdentity, in_words
+from sysu30k_bench.errors import IntegrityError, UsageError
 from sysu30k_bench.evaluation.request import ExportRequest
 from sysu30k_bench.models.card import AdapterCard, Feature, Input, Network
 from sysu30k_bench.models.cards import find_card
@@ -22,6 +22,7 @@ from sysu30k_bench.models.detect import detect_card, explain
 from sysu30k_bench.models.embedder import EMBEDDING_VERSION, Embedder
 from sysu30k_bench.models.exported import (
     SOURCES,
+    TITLES,
     check_input_size,
     exported_card,
     exported_digest,
@@ -31,11 +32,21 @@ from sysu30k_bench.models.exported import (
 from sysu30k_bench.models.fit import Coverage, Fit
 from sysu30k_bench.models.load import INIT_SEED, load_embedder, random_embedder, require_fit
 from sysu30k_bench.models.sources import generic_card
+from sysu30k_bench.words import count, with_article
 
 TAKEN_FOR_GRANTED = (
     "nothing in the model says which input and which treatment of the mirror image it wants, so the ones above are a "
     "guess: set --height, --width, --interpolation, --mean, --std, --scale, --channels, --flip, or write a card"
 )
+
+
+def described_input(card: AdapterCard) -> str:
+    """Says what a card's network sees, in a line."""
+    size = card.input
+    return (
+        f"{size.height}x{size.width} {size.interpolation}, {size.channels}, {size.scale}, "
+        f"mean {list(size.mean)}, std {list(size.std)}"
+    )
 
 
 @dataclass(frozen=True)
@@ -76,6 +87,24 @@ class ReadyModel:
             layout=self.coverage.layout_digest,
             versions=f"{PREPROCESSING_VERSION}.{EMBEDDING_VERSION}",
             code=_source_digest(self.card.network.source),
+            says=self._says(split, request),
+        )
+
+    def _says(self, split: Split, request: ExportRequest) -> dict[str, str]:
+        """What the identity's digests stand for, in words."""
+        card, feature = self.card, self.card.feature
+        return in_words(
+            {
+                "weights": "random" if request.random_weights else self.checkpoint.path.name,
+                "split": count(len(split), "image"),
+                "layout": self.coverage.layout,
+                "card.network": " ".join(
+                    [card.network.source, *(f"{key}={value}" for key, value in card.network.options.items())]
+                ),
+                **{f"card.{name}": str(value) for name, value in card.input.model_dump().items()},
+                **{f"card.{name}": str(value) for name, value in feature.model_dump(exclude={"kind"}).items()},
+                "card.feature": feature.kind,
+            }
         )
 
 
@@ -96,11 +125,14 @@ def ready_model(request: ExportRequest, device: torch.device) -> ReadyModel:
         return _ready_exported(request, kind, device)
     checkpoint = read_checkpoint(request.checkpoint)
     chosen, found_by = _choose_card(request, checkpoint)
-    fit = require_fit(_with_changes(chosen, request), checkpoint, request.weights)
-    card = _with_input(fit.card, request)
-    bf16 = request.compute == "bf16"
-    fit = replace(fit, card=card)
-    embedder, coverage = load_embedder(fit, checkpoint, allow_partial=request.allow_partial, bf16=bf16)
+    try:
+        fit = require_fit(_with_changes(chosen, request), checkpoint, request.weights)
+        card = _with_input(fit.card, request)
+        bf16 = request.compute == "bf16"
+        fit = replace(fit, card=card)
+        embedder, coverage = load_embedder(fit, checkpoint, allow_partial=request.allow_partial, bf16=bf16)
+    except IntegrityError as error:
+        raise _naming_what_fits(error, chosen, request, checkpoint) from error
     if request.random_weights:
         embedder = random_embedder(card, embedder)
     cautions = [] if request.network_options else [card.checkpoint.cautions.get(coverage.layout, "")]
@@ -112,6 +144,25 @@ def ready_model(request: ExportRequest, device: torch.device) -> ReadyModel:
     return ReadyModel(
         card, checkpoint, embedder.to(device), coverage, found_by, device, [said for said in cautions if said]
     )
+
+
+def _naming_what_fits(
+    refusal: IntegrityError, card: AdapterCard, request: ExportRequest, checkpoint: CheckpointFile
+) -> IntegrityError:
+    """Adds to the refusal of a card that was named which other one takes the whole file."""
+    if request.adapter is None and request.model is None:
+        return refusal
+    try:
+        found = detect_card(checkpoint, weights=request.weights).card
+        hint = f"leave --adapter and --model away: adapter {found.name!r} ({found.title}) takes this file whole"
+        if found.name == card.name:
+            return refusal
+    except UsageError as several:
+        fitting = [detail for detail in several.details if detail.startswith("--adapter ")]
+        if not fitting:
+            return refusal
+        hint = f"these take this file whole: {'; '.join(fitting)}"
+    return IntegrityError(refusal.message, details=refusal.details, hint=hint)
 
 
 def _said_of_copies(fit: Fit, request: ExportRequest) -> str:
@@ -126,11 +177,11 @@ def _ready_exported(request: ExportRequest, kind: str, device: torch.device) -> 
     if request.random_weights:
         raise UsageError("the weights of a whole model cannot be made random", hint="leave --control away")
     network = load_exported(request.checkpoint, kind, device, bf16=request.compute == "bf16")
-    found_by = "named" if request.adapter else f"made for a {kind} model"
+    found_by = "named" if request.adapter else f"made for {with_article(TITLES[kind])} model"
     card = find_card(request.adapter) if request.adapter else exported_card(request.checkpoint, kind, network)
     if card.network.source != SOURCES[kind] or request.model is not None:
         raise UsageError(
-            f"{request.checkpoint} is a {kind} model and holds its own network",
+            f"{request.checkpoint} is {with_article(TITLES[kind])} model and holds its own network",
             hint=f'leave --model away; a card for it has source = "{SOURCES[kind]}"',
         )
     card = _with_input(_with_changes(card, request), request)

@@ -5,18 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
-from sysu30k_bench.errors import DataError, IntegrityError
-from sysu30k_bench.files import write_atomically
+from sysu30k_bench.errors import BenchError, DataError, IntegrityError
 from sysu30k_bench.results.record import Data, HealthRecord, Machine, Model
+from sysu30k_bench.sealed import SealedDocument, document_fault
 
 EXPORT_NOTES = "export.json"
 SEARCH_NOTES = "search.json"
 _MAX_BYTES = 64 << 20
 
 
-class ExportNotes(BaseModel):
+class ExportNotes(SealedDocument):
     """What the export knows.
 
     Attributes:
@@ -24,7 +24,8 @@ class ExportNotes(BaseModel):
         data: The lists.
         warnings: What was unusual.
         not_official_because: Why the result cannot be official.
-        images_embedded: Images embedded by the command that finished the export.
+        images_embedded: Images embedded by the command that finished the export; a later one that finds it finished
+            leaves this and what it took as they are.
         seconds: Time that took.
         peak_memory_bytes: Largest resident memory.
         processes: Processes that shared the work.
@@ -33,8 +34,6 @@ class ExportNotes(BaseModel):
         skipped_query: Query images left out as damaged.
         skipped_gallery: Gallery images left out as damaged.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     model: Model
     data: Data
@@ -50,7 +49,7 @@ class ExportNotes(BaseModel):
     skipped_gallery: int
 
 
-class SearchNotes(BaseModel):
+class SearchNotes(SealedDocument):
     """What the search knows.
 
     Attributes:
@@ -62,12 +61,11 @@ class SearchNotes(BaseModel):
         seconds: Time that took.
         peak_memory_bytes: Largest resident memory.
         ranking_sha256: Digest of `ranking.csv`.
+        top_sha256: Digest of `top.csv`.
         stores: SHA-256 of each role's `manifest.json`, by role.
         health: Signs of collapse and leakage.
         warnings: What these signs say.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     health: HealthRecord
     warnings: list[str]
@@ -79,15 +77,35 @@ class SearchNotes(BaseModel):
     seconds: float
     peak_memory_bytes: int
     ranking_sha256: str
+    top_sha256: str
     stores: dict[str, str]
 
 
 Notes = TypeVar("Notes", ExportNotes, SearchNotes)
+_COST = ("images_embedded", "seconds", "peak_memory_bytes", "processes", "machine")
 
 
-def write_notes(path: Path, notes: BaseModel) -> None:
-    """Writes notes, whole."""
-    write_atomically(path, (notes.model_dump_json(indent=1) + "\n").encode())
+def write_notes(path: Path, notes: SealedDocument) -> None:
+    """Writes notes, sealed and whole."""
+    notes.write_to(path)
+
+
+def with_first_cost(notes: ExportNotes, path: Path) -> ExportNotes:
+    """Keeps what the embeddings took, and where, if this command found all of them made.
+
+    Args:
+        notes: Of this command.
+        path: Where the notes of the one before may be.
+    """
+    if notes.images_embedded:
+        return notes
+    try:
+        before = read_notes(path, ExportNotes, "export")
+    except BenchError:  # there are none, or none to be trusted: they are about to be written anew
+        return notes
+    if before.stores != notes.stores:
+        return notes
+    return notes.model_copy(update={name: getattr(before, name) for name in _COST})
 
 
 def read_notes(path: Path, kind: type[Notes], made_by: str) -> Notes:
@@ -100,13 +118,17 @@ def read_notes(path: Path, kind: type[Notes], made_by: str) -> Notes:
 
     Raises:
         DataError: There is no such file.
-        IntegrityError: It is something else.
+        IntegrityError: It is something else, was changed, or carries no digest as those of earlier versions.
     """
     if not path.is_file():
         raise DataError(f"there is no {path}", hint=f"run `sysu30k-bench {made_by}` first")
     if path.stat().st_size > _MAX_BYTES:
         raise IntegrityError(f"{path} is too large")
+    raw, hint = path.read_bytes(), f"run `sysu30k-bench {made_by}` again: what is finished is kept"
+    fault = document_fault(raw, required=True)
+    if fault:
+        raise IntegrityError(f"{path} {fault}", hint=hint)
     try:
-        return kind.model_validate_json(path.read_bytes())
+        return kind.model_validate_json(raw)
     except ValidationError as error:
-        raise IntegrityError(f"{path} is damaged: {error.errors()[0]['msg']}", hint=f"run `{made_by}` again") from error
+        raise IntegrityError(f"{path} is damaged: {error.errors()[0]['msg']}", hint=hint) from error

@@ -6,20 +6,41 @@ from pathlib import Path
 
 from sysu30k_bench.data.protocol import relevance
 from sysu30k_bench.embeddings.store import Store
+from sysu30k_bench.evaluation.notes import SEARCH_NOTES
 from sysu30k_bench.evaluation.request import SearchRequest
 from sysu30k_bench.evaluation.run_folder import RunFolder
+from sysu30k_bench.files import remove_partials, sha256_of_file
 from sysu30k_bench.progress import Progress
+from sysu30k_bench.sealed import SealedDocument
 from sysu30k_bench.search.choose import choose_device, choose_engine
 from sysu30k_bench.search.gallery import StoreGallery
-from sysu30k_bench.search.ranking import RANKING_NAME, make_ranking
+from sysu30k_bench.search.ranking import make_ranking
 from sysu30k_bench.search.reciprocal import RerankSettings
 from sysu30k_bench.search.rerank import rerank
 
 RERANKED = "reranked"
 
 
+class RerankNotes(SealedDocument):
+    """What lies beside a ranking that was made anew.
+
+    Attributes:
+        k1: As in `RerankSettings`.
+        k2: As in `RerankSettings`.
+        weight: As in `RerankSettings`.
+        stores: SHA-256 of each role's `manifest.json`, by role.
+        ranking_sha256: Digest of `ranking.csv`.
+    """
+
+    k1: int
+    k2: int
+    weight: float
+    stores: dict[str, str]
+    ranking_sha256: str
+
+
 def rerank_step(folder: RunFolder, request: SearchRequest, settings: RerankSettings, progress: Progress) -> Path:
-    """Ranks the gallery anew, and leaves `reranked/ranking.csv`, which `score` reads.
+    """Ranks the gallery anew, and leaves `reranked/ranking.csv`, which `score` reads, and notes of how.
 
     Args:
         folder: The run folder, exported.
@@ -46,5 +67,10 @@ def rerank_step(folder: RunFolder, request: SearchRequest, settings: RerankSetti
         memory=request.memory,
         progress=progress,
     )
-    make_ranking(result, relevant, ours.key, theirs.key, list(ours.damaged)).write(folder.path / RERANKED)
-    return folder.path / RERANKED / RANKING_NAME
+    reranked = folder.path / RERANKED
+    remove_partials(reranked)
+    path = make_ranking(result, relevant, ours.key, theirs.key, list(ours.damaged)).write(reranked)
+    numbers = {"k1": settings.k1, "k2": settings.k2, "weight": settings.weight}
+    notes = RerankNotes(**numbers, stores=folder.stores(), ranking_sha256=sha256_of_file(path))
+    notes.write_to(reranked / SEARCH_NOTES)
+    return path

@@ -29,32 +29,41 @@ def score_step(folder: RunFolder, control: Control | None = None) -> EvaluationR
     exported = read_notes(folder.path / EXPORT_NOTES, ExportNotes, "export")
     searched = read_notes(folder.path / SEARCH_NOTES, SearchNotes, "search")
     path = folder.path / RANKING_NAME
-    ranking = read_ranking(path)
+    ranking = read_ranking(path, told=False)  # the record beside it may be of an earlier search
     if sha256_of_file(path) != searched.ranking_sha256:
         raise IntegrityError(f"{path} is not the ranking that the search wrote", hint="run the search again")
     if exported.stores != searched.stores:
         raise IntegrityError(
             f"{path} ranks other embeddings than those that {EXPORT_NOTES} tells of", hint="run the search again"
         )
-    record = _record(exported, searched, ranking, control or _control(folder, exported))
+    doubts: list[str] = []
+    if control is None:
+        control, doubts = _control(folder, exported)
+    record = _record(exported, searched, ranking, control, doubts).sealed()
     record.write(folder.path)
     return record
 
 
-def _control(folder: RunFolder, exported: ExportNotes) -> Control | None:
-    """Recomputes the random control that lies beside a run, if it is of the same card on the same lists."""
+def _control(folder: RunFolder, exported: ExportNotes) -> tuple[Control | None, list[str]]:
+    """Recomputes the random control that lies beside a run, if it is of the same card on the same lists.
+
+    Returns:
+        The control, or None where the run stands without one; and what its reader has to know.
+    """
     try:
         control = read_notes(folder.control.path / EXPORT_NOTES, ExportNotes, "eval --control random")
         if (control.model.card_sha256, control.data) != (exported.model.card_sha256, exported.data):
-            return None
+            return None, []
         measured = score_step(folder.control).metrics
-    except BenchError:  # there is none, or none that can be trusted: the run stands without it
-        return None
-    return Control(rank1=measured.rank1, ap_standard=measured.ap_standard)
+    except IntegrityError as error:
+        return None, [f"the random control beside the run is left out: {error.message}"]
+    except BenchError:  # there is none, or it was not finished
+        return None, []
+    return Control(rank1=measured.rank1, ap_standard=measured.ap_standard), []
 
 
 def _record(
-    exported: ExportNotes, searched: SearchNotes, ranking: Ranking, control: Control | None
+    exported: ExportNotes, searched: SearchNotes, ranking: Ranking, control: Control | None, doubts: list[str]
 ) -> EvaluationRecord:
     summary = summarise(ranking)
     ties = ties_of(summary)
@@ -62,11 +71,8 @@ def _record(
     reasons = list(exported.not_official_because)
     if counts.unmatched and not any("no match" in reason for reason in reasons):
         reasons.append(f"{counts.unmatched} queries have no match in the gallery and count as misses")
-    warnings = list(
-        dict.fromkeys(
-            [*exported.warnings, *searched.warnings, *_unusual(ranking, ties.rank1_optimistic, ties.rank1_pessimistic)]
-        )
-    )
+    unusual = _unusual(ranking, ties.rank1_optimistic, ties.rank1_pessimistic)
+    warnings = list(dict.fromkeys([*exported.warnings, *searched.warnings, *unusual, *doubts]))
     speed = exported.images_embedded / exported.seconds if exported.images_embedded and exported.seconds > 0 else None
     return EvaluationRecord(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -95,6 +101,8 @@ def _record(
         ),
         health=searched.health,
         control=control,
+        ranking_sha256=searched.ranking_sha256,
+        top_sha256=searched.top_sha256,
         files={"ranking": RANKING_NAME, "top": TOP_NAME, "embeddings": "embeddings"},
     )
 

@@ -15,7 +15,7 @@ from sysu30k_bench.evaluation.environment import peak_memory_bytes, this_machine
 from sysu30k_bench.evaluation.notes import SEARCH_NOTES, SearchNotes, write_notes
 from sysu30k_bench.evaluation.request import SearchRequest
 from sysu30k_bench.evaluation.run_folder import RunFolder
-from sysu30k_bench.files import sha256_of_file, sha256_of_text, write_atomically
+from sysu30k_bench.files import remove_partials, remove_quietly, sha256_of_file, sha256_of_text, write_atomically
 from sysu30k_bench.metrics.health import examine
 from sysu30k_bench.progress import Progress
 from sysu30k_bench.ranks import Ranks
@@ -49,6 +49,7 @@ def search_step(
     query, gallery = (Store.open(folder.embeddings(role)) for role in ("query", "gallery"))
     _require_same_model(query, gallery)
     ranks = ranks or Ranks()
+    _tidy(folder, ranks)
     device = choose_device(request.device, ranks.local_rank)
     work = float(len(query)) * len(gallery) * query.dimension
     engine, reason = choose_engine(request.engine, device, request.filter, work)
@@ -91,12 +92,13 @@ def search_step(
         seconds=time.perf_counter() - started,
         peak_memory_bytes=peak_memory_bytes(),
         ranking_sha256=sha256_of_file(path),
+        top_sha256=sha256_of_file(folder.path / TOP_NAME),
         stores=folder.stores(),
     )
     if ranks.first:
         write_notes(folder.path / SEARCH_NOTES, notes)
         for left in folder.path.glob(f"{_KEPT}-*.npz"):
-            left.unlink(missing_ok=True)
+            remove_quietly(left)
     return notes
 
 
@@ -117,11 +119,19 @@ def neighbours_step(folder: RunFolder, request: SearchRequest, progress: Progres
         IntegrityError: It is damaged.
     """
     ranks = ranks or Ranks()
+    _tidy(folder, ranks)
     store = Store.open(folder.embeddings("gallery"))
     device = choose_device(request.device, ranks.local_rank)
     engine, _ = choose_engine(request.engine, device, request.filter, float(len(store)) ** 2 * store.dimension)
     plan = GraphPlan(request.top_k, request.memory, part_rows_for(store.dimension))
     return make_graph(store, folder.path, engine, plan, progress, ranks)
+
+
+def _tidy(folder: RunFolder, ranks: Ranks) -> None:
+    """Removes what a killed search was writing, before any process writes again."""
+    if ranks.first:
+        remove_partials(folder.path)
+    ranks.gather(None)
 
 
 def _kept_name(folder: RunFolder, reach: int, ranks: Ranks) -> Path:

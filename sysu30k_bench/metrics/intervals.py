@@ -40,17 +40,28 @@ def wilson(hits: float, n: int) -> Interval:
     return Interval(value, float(min(max(low, 0.0), value)), float(max(min(high, 1.0), value)))
 
 
-def bootstrap_mean(values: np.ndarray, level: float = LEVEL, resamples: int = RESAMPLES) -> Interval:
+def bootstrap_mean(
+    values: np.ndarray,
+    level: float = LEVEL,
+    resamples: int = RESAMPLES,
+    reach: tuple[float, float] = (0.0, 1.0),
+) -> Interval:
     """Percentile bootstrap of a mean over queries, seeded.
+
+    Equal values have nothing to resample, and still do not prove that every other query would give the same: there the
+    share of others that n equal ones leave open (Wilson's bound at 0 of n) may lie at either end of the values' reach.
 
     Args:
         values: (n,) float64.
         level: Of the interval.
         resamples: How many.
+        reach: The least and the largest that a value can be.
     """
     mean = float(values.mean())
     if len(values) < 2 or np.ptp(values) == 0:
-        return Interval(mean, mean, mean)
+        others = _upper_share(len(values), level)
+        low, high = reach
+        return Interval(mean, mean - others * (mean - low), mean + others * (high - mean))
     result = stats.bootstrap(
         (values,),
         np.mean,
@@ -62,6 +73,12 @@ def bootstrap_mean(values: np.ndarray, level: float = LEVEL, resamples: int = RE
     )
     low, high = result.confidence_interval
     return Interval(mean, min(float(low), mean), max(float(high), mean))
+
+
+def _upper_share(n: int, level: float) -> float:
+    """Wilson's upper bound of a share of which n queries show nothing."""
+    z2 = float(stats.norm.ppf((1 + level) / 2)) ** 2
+    return z2 / (n + z2)
 
 
 def median(values: np.ndarray) -> Interval:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sysu30k_bench.errors import DataError
+from sysu30k_bench.extras import missing_package
 from sysu30k_bench.metrics.scaling import scaling_curve
 from sysu30k_bench.results.ranked_run import RankedRun
 
@@ -71,7 +71,7 @@ def _figure(across: str, up: str) -> tuple[Any, Any]:
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
-        raise DataError("reports need matplotlib", hint="pip install 'sysu30k-bench[plot]'") from error
+        raise missing_package("reports need matplotlib", "matplotlib") from error
     figure = Figure(figsize=(4.6, 3.0), layout="constrained")
     axis = figure.subplots()
     axis.set(xlabel=across, ylabel=up)

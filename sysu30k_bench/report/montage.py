@@ -18,6 +18,7 @@ from sysu30k_bench.data.open import open_test_set
 from sysu30k_bench.data.split import ROLES
 from sysu30k_bench.errors import DataError, UsageError
 from sysu30k_bench.results.record import EvaluationRecord
+from sysu30k_bench.sealed import require_told
 from sysu30k_bench.search.ranking import TOP_NAME
 
 _HEIGHT, _WIDTH, _QUALITY = 128, 64, 85
@@ -95,10 +96,12 @@ def read_top(folder: Path) -> pd.DataFrame:
     Raises:
         DataError: There is no such file.
         UsageError: It is something else.
+        IntegrityError: It is not the file that the run folder tells of.
     """
     path = folder / TOP_NAME
     if not path.is_file() or path.stat().st_size > _MAX_BYTES:
         raise DataError(f"there is no {path}", hint="make it with `sysu30k-bench search`")
+    require_told(path)
     try:
         top = pd.read_csv(path, dtype={"query": str, "gallery": str})
         top = top[["query", "place", "gallery", "score", "match"]].astype({"score": float, "match": int})

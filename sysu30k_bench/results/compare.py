@@ -54,6 +54,7 @@ class Pair(_Strict):
         p: Exact McNemar test of those two numbers, two-sided.
         p_holm: The same, corrected for all pairs (Holm, 1979).
         least_difference: Smallest net number of queries, of as many that differ, which would reach p < 0.05.
+        same_ranks: Whether every query contributes the same to every metric.
     """
 
     first: str
@@ -65,6 +66,7 @@ class Pair(_Strict):
     p: float
     p_holm: float
     least_difference: int
+    same_ranks: bool = False
 
 
 class Comparison(_Strict):
@@ -155,7 +157,7 @@ def paired_difference(first: np.ndarray, second: np.ndarray, level: float = LEVE
         second: (n,) float64, of the same queries.
         level: Of the interval.
     """
-    found = bootstrap_mean(second - first, level, RESAMPLES)
+    found = bootstrap_mean(second - first, level, RESAMPLES, reach=(-1.0, 1.0))
     return Difference(value=found.value, low=found.low, high=found.high)
 
 
@@ -174,4 +176,5 @@ def _pair(first: RankedRun, second: RankedRun, p: float, holm: float) -> Pair:
         p=p,
         p_holm=holm,
         least_difference=least_difference(int(ours.sum() + theirs.sum())),
+        same_ranks=first.per_query.equals(second.per_query),
     )

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from sysu30k_bench.errors import DataError, IntegrityError
-from sysu30k_bench.files import write_atomically
+from sysu30k_bench.sealed import SealedDocument, document_fault
 
 RESULT_NAME = "result.json"
 _MAX_BYTES = 64 << 20
@@ -202,7 +202,7 @@ class Control(_Strict):
     ap_standard: Metric
 
 
-class EvaluationRecord(_Strict):
+class EvaluationRecord(SealedDocument):
     """Everything about one evaluation; unknown keys are refused.
 
     Attributes:
@@ -211,6 +211,8 @@ class EvaluationRecord(_Strict):
         official: Whether this is the published protocol on the published lists by a fully loaded network.
         not_official_because: Every reason why it is not.
         warnings: What was unusual.
+        ranking_sha256: SHA-256 of the `ranking.csv` that it was computed from; None in records of earlier versions.
+        top_sha256: SHA-256 of the `top.csv` beside it.
     """
 
     schema_version: Literal[1] = 1
@@ -228,7 +230,9 @@ class EvaluationRecord(_Strict):
     cost: Cost
     health: HealthRecord
     control: Control | None = None
-    files: dict[str, str] = {}
+    files: dict[str, str] = Field({})
+    ranking_sha256: Sha256 | None = None
+    top_sha256: Sha256 | None = None
 
     @model_validator(mode="after")
     def _official_or_why_not(self) -> EvaluationRecord:
@@ -237,9 +241,9 @@ class EvaluationRecord(_Strict):
         return self
 
     def write(self, folder: Path) -> Path:
-        """Writes `result.json`, whole."""
+        """Writes `result.json`, sealed and whole."""
         path = folder / RESULT_NAME
-        write_atomically(path, (self.model_dump_json(indent=1) + "\n").encode())
+        self.write_to(path)
         return path
 
 
@@ -248,17 +252,23 @@ def read_record(path: Path) -> EvaluationRecord:
 
     Raises:
         DataError: There is no such file.
-        IntegrityError: It is not an evaluation record; the first faults are listed.
+        IntegrityError: It is not an evaluation record (the first faults are listed), or its digest does not fit. One
+            without a digest, as earlier versions wrote it, is taken as it is.
     """
     if not path.is_file():
         raise DataError(f"there is no result {path}", hint="make it with `sysu30k-bench eval`")
     if path.stat().st_size > _MAX_BYTES:
         raise IntegrityError(f"{path} is too large for a result")
+    raw = path.read_bytes()
     try:
-        return EvaluationRecord.model_validate_json(path.read_bytes())
+        record = EvaluationRecord.model_validate_json(raw)
     except ValidationError as error:
         faults = [f"{'.'.join(map(str, fault['loc'])) or 'document'}: {fault['msg']}" for fault in error.errors()]
         raise IntegrityError(f"{path} is not an evaluation record", details=faults) from error
+    fault = document_fault(raw)
+    if fault:
+        raise IntegrityError(f"{path} {fault}", hint="run `sysu30k-bench score` again: it is made anew")
+    return record
 
 
 def record_schema() -> str:

@@ -5,17 +5,23 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import torch
 
 from sysu30k_bench.errors import DataError
+from sysu30k_bench.extras import missing_package
 from sysu30k_bench.search.engine import Approximate, float32_bound
 from sysu30k_bench.search.precision import refuse_reduced_precision
 from sysu30k_bench.search.score import column_slices
 
+_EVERY_PAIR = -1
+"""In place of a k: all distances, not the smallest."""
+
 
 class FaissEngine:
-    """Scores by FAISS's own matrix product: a `LinearTransform` on the CPU, `pairwise_distance_gpu` on a GPU.
+    """Scores by FAISS's own matrix product: a `LinearTransform` on the CPU, `bfKnn` for all distances on a GPU.
 
-    `faiss.pairwise_distances` would not do on the CPU: for inner products it hands the work to numpy.
+    `faiss.pairwise_distances` would not do on the CPU: for inner products it hands the work to numpy. Nor would
+    `faiss.pairwise_distance_gpu`: it copies the queries to the GPU for every block.
 
     Args:
         gpu: Number of the GPU; None for the CPU.
@@ -32,21 +38,23 @@ class FaissEngine:
         if gpu is not None:
             if not faiss_has_gpu():
                 raise DataError(
-                    "this FAISS sees no GPU", hint="install 'sysu30k-bench[gpu]' in place of [cpu], or use --device cpu"
+                    "this FAISS sees no GPU",
+                    hint="pip uninstall faiss-cpu, then pip install faiss-gpu; or use --engine torch, or --device cpu",
                 )
             self._resources = self._faiss.StandardGpuResources()
         self._gpu = gpu
         self.description = (
             f"faiss {self._faiss.__version__} on {'cpu' if gpu is None else f'cuda:{gpu}'}, float32 filter"
         )
-        self._queries: list[np.ndarray] = []
+        self._queries: list[np.ndarray | torch.Tensor] = []
         self._norms = np.empty(0)
         refuse_reduced_precision(self._product, self.description)
 
     def load_queries(self, queries: np.ndarray, norms: np.ndarray) -> None:
         """See `Engine`."""
         self._norms = norms
-        self._queries = [np.ascontiguousarray(queries[:, run]) for run in column_slices(queries.shape[1])]
+        parts = [np.ascontiguousarray(queries[:, run], np.float32) for run in column_slices(queries.shape[1])]
+        self._queries = [part if self._gpu is None else _upload(part, self._gpu) for part in parts]
 
     def norms(self, block: np.ndarray) -> None:  # noqa: ARG002
         """See `Engine`."""
@@ -67,16 +75,33 @@ class FaissEngine:
     def fall_back(self) -> None:
         """See `Engine`."""
 
-    def _product(self, queries: np.ndarray, block: np.ndarray) -> np.ndarray:
+    def _product(self, queries: np.ndarray | torch.Tensor, block: np.ndarray) -> np.ndarray:
         if self._resources is None:
             transform = self._faiss.LinearTransform(block.shape[1], block.shape[0], False)
             self._faiss.copy_array_to_vector(block.ravel(), transform.A)
             transform.is_trained = True
             return transform.apply(queries)  # type: ignore[no-any-return]
-        inner = self._faiss.METRIC_INNER_PRODUCT
-        return self._faiss.pairwise_distance_gpu(  # type: ignore[no-any-return]
-            self._resources, queries, block, metric=inner, device=self._gpu
-        )
+        scores = np.empty((len(queries), len(block)), np.float32)
+        args = self._faiss.GpuDistanceParams()
+        args.metric, args.k, args.device = self._faiss.METRIC_INNER_PRODUCT, _EVERY_PAIR, self._gpu
+        args.dims, args.numQueries, args.numVectors = block.shape[1], len(queries), len(block)
+        args.queryType = args.vectorType = self._faiss.DistanceDataType_F32
+        args.queriesRowMajor = args.vectorsRowMajor = True
+        args.queries, args.vectors = self._pointer(queries), self._pointer(block)
+        args.outDistances = self._pointer(scores)
+        self._faiss.bfKnn(self._resources, args)  # of each pointer it asks where it leads, and copies what is not there
+        return scores
+
+    def _pointer(self, matrix: np.ndarray | torch.Tensor) -> Any:  # noqa: ANN401  SWIG's
+        if isinstance(matrix, np.ndarray):
+            return self._faiss.swig_ptr(matrix)
+        return self._faiss.cast_integer_to_float_ptr(matrix.data_ptr())
+
+
+def _upload(part: np.ndarray, gpu: int) -> torch.Tensor:
+    there = torch.from_numpy(part).to(torch.device("cuda", gpu))
+    torch.cuda.synchronize(gpu)  # FAISS works in a stream of its own
+    return there
 
 
 def import_faiss() -> Any:  # noqa: ANN401  FAISS has no types
@@ -91,7 +116,7 @@ def import_faiss() -> Any:  # noqa: ANN401  FAISS has no types
     try:
         import faiss
     except (ImportError, RuntimeError, OSError) as error:
-        raise DataError(f"FAISS cannot be imported: {error}", hint="pip install 'sysu30k-bench[cpu]'") from error
+        raise missing_package(f"FAISS cannot be imported: {error}", "faiss") from error
     return faiss
 
 

@@ -10,6 +10,7 @@ from typing import Protocol
 import numpy as np
 import torch
 
+from sysu30k_bench.arithmetic import full_float32
 from sysu30k_bench.errors import DataError
 from sysu30k_bench.search import compiled
 from sysu30k_bench.search.engine import FLOAT32_UNIT, Approximate, float32_bound, underflow_error
@@ -105,12 +106,8 @@ class Float32Filter:
         return Approximate(total.cpu().numpy(), error)
 
     def _product(self, queries: torch.Tensor, block: torch.Tensor) -> torch.Tensor:
-        before = torch.get_float32_matmul_precision()
-        torch.set_float32_matmul_precision("highest")
-        try:
+        with full_float32():
             return queries @ block.T
-        finally:
-            torch.set_float32_matmul_precision(before)
 
     def _host_product(self, queries: np.ndarray, block: np.ndarray) -> np.ndarray:
         if self._device.type == "cpu":

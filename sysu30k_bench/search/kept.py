@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from sysu30k_bench.files import write_atomically
+from sysu30k_bench.files import remove_quietly, write_atomically
+from sysu30k_bench.sealed import is_sealed, seal_zip
 from sysu30k_bench.search.topk import TopK
 
 
@@ -27,12 +28,12 @@ class Kept:
         self._written = time.monotonic()
 
     def resume(self, above: np.ndarray, tied: np.ndarray, top: TopK) -> int:
-        """Fills counts and top-k from the file, if there is a whole one of their shapes.
+        """Fills counts and top-k from the file, if there is a whole one of their shapes, with a digest that fits.
 
         Returns:
             The gallery position from which to go on; 0 where there is nothing to go on from.
         """
-        if self._path is None or not self._path.is_file():
+        if self._path is None or not is_sealed(self._path):
             return 0
         try:
             with np.load(self._path, allow_pickle=False) as state:
@@ -55,10 +56,10 @@ class Kept:
             return
         content = io.BytesIO()
         np.savez(content, done=done, above=above, tied=tied, position=top.position, score=top.score)
-        write_atomically(self._path, content.getvalue())
+        write_atomically(self._path, seal_zip(content))
         self._written = time.monotonic()
 
     def forget(self) -> None:
         """Removes the file."""
         if self._path is not None:
-            self._path.unlink(missing_ok=True)
+            remove_quietly(self._path)

@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import io
 import json
 import time
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
-import h5py
 import numpy as np
 
+from sysu30k_bench._version import __version__
 from sysu30k_bench.data.protocol import Relevance
 from sysu30k_bench.embeddings.store import Store
-from sysu30k_bench.errors import IntegrityError
-from sysu30k_bench.files import sha256_of_text, unwritable, write_atomically
+from sysu30k_bench.files import sha256_of_text
 from sysu30k_bench.progress import Progress
 from sysu30k_bench.ranks import Ranks
 from sysu30k_bench.search.engine import Engine
 from sysu30k_bench.search.gallery import ArrayGallery, Gallery, StoreGallery
+from sysu30k_bench.search.graph_file import GRAPH_NAME, GraphKind, is_finished, join_parts, read_part, write_part
 from sysu30k_bench.search.search import UNIT_TOLERANCE, block_rows_for, search
 
-GRAPH_NAME = "neighbours.h5"
 MAX_PART_ROWS = 8192
 PART_BYTES = 128 << 20
 
@@ -50,7 +47,8 @@ def part_rows_for(dimension: int) -> int:
 def make_graph(store: Store, folder: Path, engine: Engine, plan: GraphPlan, progress: Progress, ranks: Ranks) -> Path:
     """Finds every row's nearest rows, and leaves them in `neighbours.h5`.
 
-    The parts of an interrupted run are kept and reused. Equal scores (in a cell of 1e-12) are ordered by position.
+    The parts of an interrupted run are kept and reused, and a whole graph of the same kind stands. Equal scores (in a
+    cell of 1e-12) are ordered by position.
 
     Args:
         store: The embeddings.
@@ -68,11 +66,15 @@ def make_graph(store: Store, folder: Path, engine: Engine, plan: GraphPlan, prog
         DataError: The folder cannot be written.
     """
     gallery = StoreGallery(store, range(len(store)))
+    decisive = [store.manifest.model_dump(mode="json"), plan.k, plan.part_rows, __version__]
+    name = sha256_of_text(json.dumps(decisive))[:16]
+    kind = GraphKind(name, store.identity.digest, len(store), plan.k)
+    if all(ranks.gather(is_finished(folder, kind))):
+        return folder / GRAPH_NAME
     firsts = list(range(0, len(store), plan.part_rows))
-    name = sha256_of_text(json.dumps([store.manifest.model_dump(mode="json"), plan.k, plan.part_rows]))[:16]
-    parts = {first: folder / f"neighbours-{name}-{first:09d}.npz" for first in firsts}
+    parts = {first: (folder / f"neighbours-{name}-{first:09d}.npz", _span(store, first, plan)) for first in firsts}
     mine = firsts[ranks.rank :: ranks.world]
-    waiting = [first for first in mine if _read_part(parts[first], store, first, plan) is None]
+    waiting = [first for first in mine if read_part(*parts[first], plan.k) is None]
     progress.begin("neighbours", sum(_span(store, first, plan) for first in mine), "rows")
     progress.advance(sum(_span(store, first, plan) for first in mine if first not in waiting))
     for number, first in enumerate(waiting):
@@ -81,14 +83,12 @@ def make_graph(store: Store, folder: Path, engine: Engine, plan: GraphPlan, prog
             seconds = _estimate(rows, engine, plan) * len(store) * sum(_span(store, one, plan) for one in waiting)
             progress.say(f"neighbours: at most about {max(1, round(seconds / 60))} min for what is left, by a sample")
         position, score = _neighbours(rows, first, gallery, store, engine, plan)
-        content = io.BytesIO()
-        np.savez(content, position=position, score=score)
-        write_atomically(parts[first], content.getvalue())
+        write_part(parts[first][0], position, score)
         progress.advance(len(rows))
     progress.end()
     ranks.gather(None)
     if ranks.first:
-        _join(store, folder, parts, plan)
+        join_parts(folder, parts, kind)
     ranks.gather(None)
     return folder / GRAPH_NAME
 
@@ -137,40 +137,3 @@ def _estimate(rows: np.ndarray, engine: Engine, plan: GraphPlan) -> float:
 
 def _span(store: Store, first: int, plan: GraphPlan) -> int:
     return min(plan.part_rows, len(store) - first)
-
-
-def _read_part(path: Path, store: Store, first: int, plan: GraphPlan) -> tuple[np.ndarray, np.ndarray] | None:
-    if not path.is_file():
-        return None
-    try:
-        with np.load(path, allow_pickle=False) as part:
-            position, score = part["position"], part["score"]
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-        return None
-    wanted = (_span(store, first, plan), plan.k)
-    return (position, score) if position.shape == score.shape == wanted else None
-
-
-def _join(store: Store, folder: Path, parts: dict[int, Path], plan: GraphPlan) -> None:
-    unfinished = folder / f"{GRAPH_NAME}.partial"
-    try:
-        _write(unfinished, store, parts, plan)
-    except OSError as error:
-        unfinished.unlink(missing_ok=True)
-        raise unwritable(unfinished, error) from error
-    unfinished.replace(folder / GRAPH_NAME)
-    for path in folder.glob("neighbours-*.npz"):
-        path.unlink(missing_ok=True)
-
-
-def _write(unfinished: Path, store: Store, parts: dict[int, Path], plan: GraphPlan) -> None:
-    with h5py.File(unfinished, "w", libver="latest") as file:
-        shape = (len(store), plan.k)
-        position = file.create_dataset("position", shape, "i8")
-        score = file.create_dataset("score", shape, "f8")
-        for first, path in parts.items():
-            part = _read_part(path, store, first, plan)
-            if part is None:
-                raise IntegrityError(f"{path} is missing or damaged", hint="run the same command again")
-            position[first : first + len(part[0])], score[first : first + len(part[0])] = part
-        file.attrs["store"] = np.bytes_(store.identity.digest)

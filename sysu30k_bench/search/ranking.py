@@ -14,6 +14,7 @@ import pandas as pd
 from sysu30k_bench.data.protocol import Relevance
 from sysu30k_bench.errors import DataError, IntegrityError
 from sysu30k_bench.files import write_atomically
+from sysu30k_bench.sealed import require_told
 from sysu30k_bench.search.score import TIE
 from sysu30k_bench.search.search import SearchResult
 
@@ -139,20 +140,24 @@ def top_table(
     )
 
 
-def read_ranking(path: Path) -> Ranking:
+def read_ranking(path: Path, *, told: bool = True) -> Ranking:
     """Reads a `ranking.csv` and checks that it can be one.
 
     Args:
         path: The file.
+        told: In a run folder, refuse a ranking that is not the one that `search.json` and `result.json` tell of.
 
     Raises:
         DataError: There is no such file.
-        IntegrityError: It is no ranking: columns, numbers out of range, a pair twice, a query with and without a match.
+        IntegrityError: It is no ranking (columns, numbers out of range, a pair twice, a query with and without a
+            match), or not the one that its run folder tells of.
     """
     if not path.is_file():
         raise DataError(f"there is no ranking {path}", hint="give a run folder or its ranking.csv")
     if path.stat().st_size > _MAX_BYTES:
         raise IntegrityError(f"{path} is too large for a ranking")
+    if told:
+        require_told(path)
     try:
         table = pd.read_csv(
             io.BytesIO(path.read_bytes()),

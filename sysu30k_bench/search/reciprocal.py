@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import sparse
 
-Between = Callable[[int, np.ndarray], np.ndarray]
-"""From a row and (n,) other rows to their (n,) distances, 2 - 2 s."""
+_ROWS_AT_ONCE = 4096
 
 
 @dataclass(frozen=True)
@@ -27,36 +25,61 @@ class RerankSettings:
     weight: float = 0.3
 
 
+@dataclass(frozen=True)
+class Neighbourhoods:
+    """The k-reciprocal neighbours of every row, with their own nearest added where these mostly agree.
+
+    Attributes:
+        start: (N + 1,) int64, where each row's neighbours begin in `member`.
+        member: (M,) int64, the neighbours, ascending within a row.
+    """
+
+    start: np.ndarray
+    member: np.ndarray
+
+
+def neighbourhoods(nearest: np.ndarray, k1: int) -> Neighbourhoods:
+    """Finds whom every row is encoded by; takes no distances, so that those of all rows can be looked up at once.
+
+    Args:
+        nearest: (N, K) int64, the rows nearest to each, itself first; K is at least k1 + 1.
+        k1: Neighbours that may be reciprocal.
+    """
+    near, close = _reciprocal(nearest, k1), _reciprocal(nearest, round(k1 / 2))
+    members = []
+    for row in range(len(nearest)):
+        own = nearest[row, : k1 + 1][near[row]]
+        whole = [own]
+        for candidate in own.tolist():
+            theirs = nearest[candidate, : close.shape[1]][close[candidate]]
+            if len(np.intersect1d(theirs, own, assume_unique=True)) > 2 / 3 * len(theirs):
+                whole.append(theirs)
+        members.append(np.unique(np.concatenate(whole)))
+    start = np.cumsum([0, *(len(part) for part in members)])
+    return Neighbourhoods(start, np.concatenate(members))
+
+
 def encodings(
-    nearest: np.ndarray, farthest: np.ndarray, between: Between, settings: RerankSettings
+    nearest: np.ndarray, farthest: np.ndarray, around: Neighbourhoods, distance: np.ndarray, k2: int
 ) -> sparse.csr_matrix:
     """Encodes every row by its k-reciprocal neighbours.
 
     Args:
-        nearest: (N, K) int64, the rows nearest to each, itself first; K is at least k1 + 1 and k2.
+        nearest: (N, K) int64, the rows nearest to each, itself first; K is at least k2.
         farthest: (N,) the distance of each row's farthest row, relative to which the published code takes distances.
-        between: Distances of a row to others.
-        settings: k1 and k2.
+        around: The neighbours.
+        distance: (M,) the distance of each row to each of its neighbours.
+        k2: Neighbours whose encodings are averaged.
 
     Returns:
         (N, N) sparse; every row sums to 1.
     """
-    count, half = len(nearest), round(settings.k1 / 2)
-    columns, values = [], []
-    for row in range(count):
-        near = _reciprocal(nearest, row, settings.k1)
-        whole = near
-        for candidate in near:
-            own = _reciprocal(nearest, int(candidate), half)
-            if len(np.intersect1d(own, near, assume_unique=True)) > 2 / 3 * len(own):
-                whole = np.append(whole, own)
-        whole = np.unique(whole)
-        weights = np.exp(-between(row, whole) / farthest[row])
-        columns.append(whole)
-        values.append(weights / weights.sum())
-    start = np.cumsum([0, *(len(part) for part in columns)])
-    encoded = sparse.csr_matrix((np.concatenate(values), np.concatenate(columns), start), shape=(count, count))
-    return _averaged(encoded, nearest, settings.k2)
+    values = np.empty(len(distance))
+    for row, (first, last) in enumerate(zip(around.start[:-1].tolist(), around.start[1:].tolist(), strict=True)):
+        weights = np.exp(-distance[first:last] / farthest[row])
+        values[first:last] = weights / weights.sum()
+    count = len(nearest)
+    return _averaged(sparse.csr_matrix((values, around.member, around.start), shape=(count, count)), nearest, k2)
 
 
 def similarities(encoded: sparse.csr_matrix, query_count: int) -> sparse.csr_matrix:
@@ -84,11 +107,14 @@ def similarities(encoded: sparse.csr_matrix, query_count: int) -> sparse.csr_mat
     return sparse.vstack(rows, format="csr")
 
 
-def _reciprocal(nearest: np.ndarray, row: int, k: int) -> np.ndarray:
-    """Neighbours within k that have this row within k, too."""
-    forward = nearest[row, : k + 1]
-    found: np.ndarray = forward[(nearest[forward, : k + 1] == row).any(axis=1)]
-    return found
+def _reciprocal(nearest: np.ndarray, k: int) -> np.ndarray:
+    """Which of each row's neighbours within k have that row within k, too; (N, k + 1)."""
+    mutual = np.empty((len(nearest), k + 1), bool)
+    for start in range(0, len(nearest), _ROWS_AT_ONCE):
+        rows = np.arange(start, min(start + _ROWS_AT_ONCE, len(nearest)))
+        forward = nearest[rows, : k + 1]
+        mutual[rows] = (nearest[forward, : k + 1] == rows[:, None, None]).any(axis=2)
+    return mutual
 
 
 def _averaged(encoded: sparse.csr_matrix, nearest: np.ndarray, k2: int) -> sparse.csr_matrix:

@@ -12,7 +12,7 @@ from sysu30k_bench.errors import UsageError
 from sysu30k_bench.progress import Progress
 from sysu30k_bench.search.engine import Engine
 from sysu30k_bench.search.gallery import Gallery
-from sysu30k_bench.search.reciprocal import RerankSettings, encodings, similarities
+from sysu30k_bench.search.reciprocal import Neighbourhoods, RerankSettings, encodings, neighbourhoods, similarities
 from sysu30k_bench.search.score import TIE, pair_scores
 from sysu30k_bench.search.search import SearchResult, block_rows_for, search
 from sysu30k_bench.search.topk import TopK
@@ -98,20 +98,10 @@ def rerank(
     if len(together) < width:
         raise UsageError(f"{len(together)} images have no {settings.k1} neighbours", hint="lower k1 and k2")
     nearest, scores = _nearest(together, engine, width, memory, progress)
-    farthest = 2 - 2 * _lowest(together, Joined(queries, gallery, -1.0), engine, memory)
-
-    def between(row: int, others: np.ndarray) -> np.ndarray:
-        order = np.argsort(nearest[row])
-        place = order[np.minimum(np.searchsorted(nearest[row], others, sorter=order), width - 1)]
-        known = nearest[row, place] == others
-        distance: np.ndarray = 2 - 2 * scores[row, place]
-        if not known.all():
-            lacking = others[~known]
-            own = together.rows(np.array([row]))
-            distance[~known] = 2 - 2 * pair_scores(np.repeat(own, len(lacking), axis=0), together.rows(lacking))
-        return distance
-
-    similar = similarities(encodings(nearest, farthest, between, settings), len(queries))
+    farthest = 2 - 2 * _lowest(together, Joined(queries, gallery, -1.0), engine, memory, progress)
+    around = neighbourhoods(nearest, settings.k1)
+    distance = 2 - 2 * _scores_around(together, around, nearest, scores, memory, progress)
+    similar = similarities(encodings(nearest, farthest, around, distance, settings.k2), len(queries))
     return _ranked(queries, gallery, relevance, similar, farthest[: len(queries)], settings, top_k, memory)
 
 
@@ -134,16 +124,76 @@ def _nearest(
     return position, score
 
 
-def _lowest(together: Joined, turned: Joined, engine: Engine, memory: int) -> np.ndarray:
+def _lowest(together: Joined, turned: Joined, engine: Engine, memory: int, progress: Progress) -> np.ndarray:
     """Each row's lowest score: the highest against the turned rows, with its sign changed."""
     lowest = np.empty(len(together))
+    progress.begin("farthest", len(together), "rows")
     for rows, values in _parts(together):
         found = search(
             values, turned, _nothing(len(rows), len(together)), engine, top_k=1,
             block_rows=block_rows_for(memory, len(rows), values.shape[1]),
         )  # fmt: skip
         lowest[rows] = -found.top_score[:, 0]
+        progress.advance(len(rows))
+    progress.end()
     return lowest
+
+
+def _scores_around(
+    together: Joined,
+    around: Neighbourhoods,
+    nearest: np.ndarray,
+    scores: np.ndarray,
+    memory: int,
+    progress: Progress,
+) -> np.ndarray:
+    """Scores every row against its neighbours; those that are not among its nearest in one pass for many rows."""
+    found = np.empty(len(around.member))
+    progress.begin("distances", len(together), "rows")
+    for rows, values in _parts(together):
+        span = slice(around.start[rows[0]], around.start[rows[-1] + 1])
+        member = around.member[span]
+        owner = np.repeat(np.arange(len(rows)), np.diff(around.start[rows[0] : rows[-1] + 2]))
+        part, known = _look_up(nearest[rows], scores[rows], owner, member, len(together))
+        lacking = np.flatnonzero(~known)
+        lacking = lacking[np.argsort(member[lacking], kind="stable")]
+        if len(lacking):
+            _score_pairs(together, values, owner, member, lacking, part, memory)
+        found[span] = part
+        progress.advance(len(rows))
+    progress.end()
+    return found
+
+
+def _look_up(
+    nearest: np.ndarray, scores: np.ndarray, owner: np.ndarray, member: np.ndarray, count: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Finds pairs among the neighbour lists of some rows; returns their scores (P,), and which were there."""
+    order = np.argsort(nearest, axis=1)
+    base = np.arange(len(nearest))[:, None] * count
+    there = (np.take_along_axis(nearest, order, axis=1) + base).ravel()  # ascending throughout
+    wanted = member + owner * count
+    place = np.minimum(np.searchsorted(there, wanted), len(there) - 1)
+    return np.take_along_axis(scores, order, axis=1).ravel()[place], there[place] == wanted
+
+
+def _score_pairs(
+    together: Joined,
+    values: np.ndarray,
+    owner: np.ndarray,
+    member: np.ndarray,
+    pairs: np.ndarray,
+    out: np.ndarray,
+    memory: int,
+) -> None:
+    """Scores pairs, sorted by their second rows, in one pass over all rows."""
+    width = values.shape[1]
+    at_once = max(16, memory // (8 * 8 * width))
+    for start, block in together.blocks(max(64, memory // (8 * width))):
+        first, last = np.searchsorted(member[pairs], [start, start + len(block)])
+        for begin in range(first, last, at_once):
+            some = pairs[begin : min(begin + at_once, last)]
+            out[some] = pair_scores(values[owner[some]], block[member[some] - start].astype(np.float32))
 
 
 def _parts(together: Joined) -> Iterator[tuple[np.ndarray, np.ndarray]]:

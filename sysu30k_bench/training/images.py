@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -13,6 +12,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from sysu30k_bench.data.images import DamagedImageError, decode
 from sysu30k_bench.errors import IntegrityError
+from sysu30k_bench.interrupts import end_with_parent, put_off
 from sysu30k_bench.training.augmentation import augment
 from sysu30k_bench.training.bag_labels import BagLabels
 from sysu30k_bench.training.plans import Batch
@@ -114,8 +114,11 @@ def labels_of(batch: Batch) -> BagLabels:
 
 def load(images: TrainingImages, workers: int) -> Iterator[Loaded]:
     """Loads all batches in order, in worker processes where that is asked for."""
-    yield from DataLoader(images, batch_size=None, num_workers=workers, worker_init_fn=partial(_quiet))
+    with put_off():
+        batches = iter(DataLoader(images, batch_size=None, num_workers=workers, worker_init_fn=_quiet))
+    yield from batches
 
 
-def _quiet(worker: int) -> None:  # noqa: ARG001  the loader's signature
+def _quiet(worker: int) -> None:
+    end_with_parent(worker)
     torch.set_num_threads(1)

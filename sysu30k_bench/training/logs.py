@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from sysu30k_bench.files import write_atomically
+from sysu30k_bench.files import unwritable, write_atomically
 
 _SECONDS_BETWEEN_DRAWINGS = 30.0
 CSV_NAME, CURVE_NAME, BOARD_NAME = "epochs.csv", "curve.png", "tensorboard"
@@ -20,20 +20,24 @@ class Logs:
 
     Args:
         folder: The run's folder.
-        done: Epochs that an earlier process has told TensorBoard of.
     """
 
-    def __init__(self, folder: Path, done: int) -> None:
+    def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._told = done
+        self._told = 0
         self._drawn = 0.0
 
     def note(self, history: list[dict[str, float]], *, final: bool) -> None:
         """Writes the CSV anew, so that a run that went on has one unbroken record; at the end, everything.
 
+        TensorBoard is told of all epochs by each process: what a killed one had told, and what it had not, is the same.
+
         Args:
             history: A row of figures for each finished epoch.
             final: Whether this was the last epoch.
+
+        Raises:
+            DataError: The folder cannot be written.
         """
         table = pd.DataFrame(history)
         write_atomically(self._folder / CSV_NAME, table.to_csv(index=False).encode())
@@ -50,12 +54,17 @@ class Logs:
 def _board(folder: Path, rows: list[dict[str, float]]) -> None:
     from torch.utils.tensorboard import SummaryWriter
 
-    writer = SummaryWriter(str(folder), purge_step=int(rows[0]["epoch"]) if rows else None)
-    for row in rows:
-        for name, value in row.items():
-            if name != "epoch":
-                writer.add_scalar(name, value, int(row["epoch"]))
-    writer.close()
+    if not rows:
+        return
+    try:
+        writer = SummaryWriter(str(folder), purge_step=int(rows[0]["epoch"]))
+        for row in rows:
+            for name, value in row.items():
+                if name != "epoch":
+                    writer.add_scalar(name, value, int(row["epoch"]))
+        writer.close()
+    except OSError as error:
+        raise unwritable(folder, error) from error
 
 
 def _curve(table: pd.DataFrame) -> bytes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from difflib import get_close_matches
 from importlib import resources
 from pathlib import Path
@@ -11,8 +10,10 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from sysu30k_bench.errors import UsageError
+from sysu30k_bench.plain_toml import MAX_BYTES, parse_toml, parse_value
 
-Positive = Annotated[int, Field(ge=1)]
+Positive = Annotated[int, Field(ge=1, le=1_000_000)]
+Side = Annotated[int, Field(ge=1, le=4096)]
 Rate = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
@@ -72,14 +73,14 @@ class InputPart(_Part):
         padding: Pixels added on all sides before a random crop back.
     """
 
-    height: Positive = 256
-    width: Positive = 128
-    resize_height: Annotated[int, Field(ge=0)] = 0
-    resize_width: Annotated[int, Field(ge=0)] = 0
+    height: Side = 256
+    width: Side = 128
+    resize_height: Annotated[int, Field(ge=0, le=4096)] = 0
+    resize_width: Annotated[int, Field(ge=0, le=4096)] = 0
     flip: Annotated[float, Field(ge=0, le=1)] = 0.5
     erasing: Annotated[float, Field(ge=0, le=1)] = 0.0
     jitter: Annotated[float, Field(ge=0, le=1)] = 0.0
-    padding: Annotated[int, Field(ge=0)] = 0
+    padding: Annotated[int, Field(ge=0, le=4096)] = 0
 
 
 class LossPart(_Part):
@@ -160,7 +161,7 @@ class RunPart(_Part):
     epochs: Positive = 8
     accumulate: Positive = 1
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     validate_every: Annotated[int, Field(ge=0)] = 0
     validation_identities: Annotated[int, Field(ge=0)] = 0
     save_every: Annotated[int, Field(ge=0)] = 0
@@ -208,13 +209,13 @@ def load_recipe(name: str, changes: dict[str, str] | None = None) -> Recipe:
     """
     try:
         if name.endswith(".toml"):
-            text = Path(name).read_text("utf-8")
+            text = _read(Path(name))
         elif name in recipe_names():
             text = resources.files("sysu30k_bench.training").joinpath(f"recipes/{name}.toml").read_text("utf-8")
         else:
             raise UsageError(f"there is no recipe {name!r}", hint=f"{', '.join(recipe_names())}, or a .toml file")
-        values = tomllib.loads(text)
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        values = parse_toml(text)
+    except (OSError, ValueError) as error:
         raise UsageError(f"cannot read the recipe {name}: {error}") from error
     for key, value in (changes or {}).items():
         _set(values, key, value)
@@ -223,6 +224,13 @@ def load_recipe(name: str, changes: dict[str, str] | None = None) -> Recipe:
     except ValidationError as error:
         faults = [_fault(".".join(map(str, fault["loc"])), fault["type"], fault["msg"]) for fault in error.errors()]
         raise UsageError(f"the recipe {name} cannot be used", details=faults) from error
+
+
+def _read(path: Path) -> str:
+    if path.exists() and not path.is_file():
+        raise ValueError("it is not a file")
+    with path.open("rb") as file:
+        return file.read(4 * MAX_BYTES + 1).decode("utf-8")
 
 
 def _fault(where: str, kind: str, said: str) -> str:
@@ -244,6 +252,6 @@ def _set(values: dict[str, Any], key: str, value: str) -> None:
         if not isinstance(values, dict):
             raise UsageError(f"{key} is no setting of a recipe")
     try:
-        values[last] = tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
+        values[last] = parse_value(value)
+    except ValueError:
         values[last] = value

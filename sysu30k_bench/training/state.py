@@ -12,11 +12,15 @@ import torch
 
 from sysu30k_bench.errors import DataError, IntegrityError, UsageError
 from sysu30k_bench.files import write_atomically
+from sysu30k_bench.sealed import is_sealed, seal_zip
 from sysu30k_bench.training.images import Position
 from sysu30k_bench.training.networks import TrainedMGN, TrainedNetwork
 from sysu30k_bench.training.recipe import Recipe
 
 FORMAT = 1
+
+
+_OTHERS = "best.pt and epoch-N.pt are checkpoints, too: give one of them its name; or begin in another --output"
 
 
 @dataclass
@@ -44,7 +48,7 @@ def save(
     fingerprint: str,
     state: State,
 ) -> None:
-    """Writes a checkpoint; its `state_dict` is in a public layout, and `eval` reads it as it is."""
+    """Writes a checkpoint, sealed; its `state_dict` is in a public layout, and `eval` reads it as it is."""
     content = {
         "state_dict": network.state_dict(),
         "optimizer": optimizer.state_dict(),
@@ -62,7 +66,7 @@ def save(
     }
     file = io.BytesIO()
     torch.save(content, file)
-    write_atomically(path, file.getvalue())
+    write_atomically(path, seal_zip(file))
 
 
 def resume(
@@ -72,11 +76,17 @@ def resume(
 
     Raises:
         DataError: It is not there.
-        IntegrityError: It is damaged, or not one of ours.
+        IntegrityError: It is damaged, or not one of ours, or carries no digest as those of earlier versions.
         UsageError: It is of another recipe or other data; more epochs are no other recipe.
     """
     if not path.is_file():
         raise DataError(f"there is no {path} to go on from", hint="leave --resume away to begin")
+    if not is_sealed(path):
+        raise IntegrityError(
+            f"{path} is not a checkpoint of this version's `train`: it was changed or damaged, or an earlier version "
+            "wrote it, without a digest",
+            hint=_OTHERS,
+        )
     try:
         content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         told = json.loads(content["training"])
@@ -87,7 +97,7 @@ def resume(
         said = next(iter(str(error).splitlines()), type(error).__name__)
         raise IntegrityError(
             f"{path} is not a checkpoint of this version's `train`: {said}",
-            hint="best.pt and epoch-N.pt are checkpoints, too: give one of them its name; or begin in another --output",
+            hint=_OTHERS,
         ) from error
     changed = _changes(before, recipe)
     if changed:

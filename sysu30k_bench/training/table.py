@@ -10,16 +10,19 @@ from pathlib import Path
 
 import numpy as np
 
-from sysu30k_bench.data.benchmarks.sysu30k import SYNTHETIC_MARK
+from sysu30k_bench.data.benchmarks.benchmark import Benchmark
+from sysu30k_bench.data.benchmarks.sysu30k import SYNTHETIC_MARK, Sysu30k, is_drawn
 from sysu30k_bench.data.images import ImageSource
 from sysu30k_bench.data.names import parse_sysu30k
 from sysu30k_bench.data.open import find_benchmark
 from sysu30k_bench.data.split import Split, TestSet
+from sysu30k_bench.data.trees.tree import Tree
 from sysu30k_bench.data.weak.open import TrainingSet, open_training_set
 from sysu30k_bench.errors import DataError, UsageError
 from sysu30k_bench.progress import Progress
 from sysu30k_bench.training.plans import IdentityBags, Plan, PublishedBags, WindowBags
 from sysu30k_bench.training.recipe import Recipe
+from sysu30k_bench.words import count
 
 
 @dataclass(frozen=True)
@@ -98,7 +101,24 @@ def _labelled(root: Path, dataset: str | None, progress: Progress) -> _Labelled:
         split = Split.of("train", keys, [label for label in labels if label is not None])
         return _Labelled("drawn-training", found.images.path, found.images, split)
     benchmark, place = find_benchmark(root, dataset, progress)
-    return _Labelled(benchmark.name, place.path, benchmark.images(place), benchmark.read(place, "train", 1))
+    try:
+        split = benchmark.read(place, "train", 1)
+    except DataError as error:
+        raise _test_part_alone(root, benchmark, place, error) from error
+    return _Labelled(benchmark.name, place.path, benchmark.images(place), split)
+
+
+def _test_part_alone(root: Path, benchmark: Benchmark, place: Tree, error: DataError) -> DataError:
+    """Says that a root is one to evaluate on, and what would be one to train on."""
+    said = f"{root} holds the test part of {benchmark.name} and nothing that this recipe can train on"
+    if not isinstance(benchmark, Sysu30k):
+        hint = f"name a root that holds the training images of {benchmark.name}, too"
+        return DataError(said, details=[error.message], hint=hint)
+    if is_drawn(place):
+        return DataError(said, hint="draw training images, too: sysu30k-bench data synth ROOT --training 40")
+    return DataError(
+        said, hint="its training images have labels of bags: name their ten tars, and a recipe such as sysu30k_unary"
+    )
 
 
 def _keys_at(keys: Sequence[str], rows: Sequence[int]) -> list[str]:
@@ -118,7 +138,10 @@ def _strong(data: _Labelled, recipe: Recipe) -> TrainingTable:
     wanted = recipe.run.validation_identities
     if wanted:
         if wanted * 2 > len(people):
-            raise UsageError(f"{wanted} of {len(people)} identities cannot be held back", hint="at most half of them")
+            raise UsageError(
+                f"{wanted} of {count(len(people), 'identity', 'identities')} cannot be held back for validation",
+                hint=f"at most half of them: --set run.validation_identities={len(people) // 2}",
+            )
         held = np.sort(np.random.default_rng([recipe.run.seed, 9]).permutation(people)[:wanted])
     validation = _validation(data, split, held) if wanted else None
     train = split.take(np.flatnonzero(~np.isin(split.person_ids, held)))

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from sysu30k_bench.errors import DataError, IntegrityError, UsageError
+from sysu30k_bench.errors import IntegrityError, UsageError
+from sysu30k_bench.extras import missing_package
+from sysu30k_bench.files import remove_partials, remove_quietly
 from sysu30k_bench.progress import Progress
 from sysu30k_bench.training.agreement import matched_share
 from sysu30k_bench.training.images import Loaded, Position, TrainingImages, load
@@ -60,7 +62,7 @@ def make_fabric(request: TrainRequest, recipe: Recipe) -> Fabric:
     try:
         from lightning_fabric import Fabric
     except ImportError as error:
-        raise DataError("training needs Lightning Fabric", hint="pip install 'sysu30k-bench[train]'") from error
+        raise missing_package("training needs Lightning Fabric", "lightning_fabric") from error
     import os
 
     world = int(os.environ.get("WORLD_SIZE", "1"))
@@ -106,7 +108,7 @@ class Trainer:
         if size % fabric.world_size:
             raise UsageError(f"a batch of {size} images cannot be shared among {fabric.world_size} processes")
         self._model, self._steps = fabric.setup(self.network, self.optimizer)
-        self._logs = Logs(request.folder, len(self.state.history))
+        self._logs = Logs(request.folder)
         self._saved = time.monotonic()
 
     def fit(self) -> State:
@@ -130,6 +132,7 @@ class Trainer:
         images = TrainingImages(
             self._table, recipe.input, ahead, recipe.run.seed, self._fabric.global_rank, self._fabric.world_size
         )
+        self._mend()
         self._progress.begin("train", len(ahead), "batches")
         self._model.train()
         with Interruption() as interruption:
@@ -143,6 +146,15 @@ class Trainer:
         self._progress.end()
         self._save(LAST)
         return self.state
+
+    def _mend(self) -> None:
+        """Does what a killed process had no time for: its logs, and the removal of what it was writing."""
+        if not self._fabric.is_global_zero:
+            return
+        remove_partials(self._request.folder)
+        remove_quietly(self._request.folder / CANDIDATE)
+        if self.state.history:
+            self._logs.note(self.state.history, final=self.state.position.epoch >= self._recipe.run.epochs)
 
     def _between_steps(self, position: Position) -> bool:
         """Whether the optimiser has taken in every gradient: only then can a run go on as if nothing had been."""
@@ -229,6 +241,8 @@ class Trainer:
         if due and self._table.validation is not None:
             self._save(CANDIDATE)
             row |= self._validated(epoch)
+            if self._fabric.is_global_zero:
+                remove_quietly(self._request.folder / CANDIDATE)
         self.state.history.append(row)
         self.state.running = {}
         if row.get("validation_rank1", -1.0) > self.state.best:
@@ -238,7 +252,6 @@ class Trainer:
             self._save(f"epoch-{epoch:04d}.pt")
         self._save(LAST)
         if self._fabric.is_global_zero:
-            (self._request.folder / CANDIDATE).unlink(missing_ok=True)
             self._logs.note(self.state.history, final=epoch == run.epochs)
 
     def _validated(self, epoch: int) -> dict[str, float]:

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -78,12 +79,16 @@ def test_query_without_a_match_is_named_counted_and_not_official(
     assert any("000028313_c2_2.jpg" in reason for reason in outcome.json["not_official_because"])
 
 
-@pytest.mark.parametrize("kind", ["pickle with code", "truncated", "empty", "wrong width", "nan", "no network"])
+@pytest.mark.parametrize(
+    "kind", ["pickle with code", "nothing but code", "truncated", "empty", "wrong width", "nan", "no network"]
+)
 def test_checkpoints(bench: Bench, twin: Path, tmp_path: Path, kind: str) -> None:
     path = tmp_path / "w.pth"
     state = ColourStripes().state_dict()
     if kind == "pickle with code":
-        path.write_bytes(pickle.dumps({"w": _Evil(tmp_path / "proof")}))
+        path.write_bytes(pickle.dumps({"columns": _Evil(tmp_path / "proof"), "rows": np.ones(3)}))
+    elif kind == "nothing but code":
+        path.write_bytes(pickle.dumps(_Evil(tmp_path / "proof")))
     elif kind == "wrong width":
         torch.save({**state, "columns": torch.ones(7)}, path)
     elif kind == "nan":
@@ -97,8 +102,9 @@ def test_checkpoints(bench: Bench, twin: Path, tmp_path: Path, kind: str) -> Non
     options = () if kind == "no network" else ("--adapter", "colour_stripes")
     outcome = bench("eval", path, "--data", twin, "--output", tmp_path / "r", *options)
     said = {
-        "pickle with code": "would run code",
-        "truncated": "truncated or damaged",
+        "pickle with code": "which is not a tensor",
+        "nothing but code": "would run code",
+        "truncated": "is cut off",
         "empty": "is empty",
         "wrong width": "the file has (7,), the network wants (32,)",
         "nan": "NaN or infinite",

@@ -21,6 +21,7 @@ from sysu30k_bench.evaluation.subset_step import gallery_keys, rank_within
 from sysu30k_bench.progress import Silent
 from sysu30k_bench.search.ranking import read_ranking
 from tests.conftest import Outcome
+from tests.sealing import retell
 
 Bench = Callable[..., Outcome]
 
@@ -96,6 +97,7 @@ def test_a_worse_run_fails_and_two_parts_are_paired_without_a_prediction(
         table.assign(rank_low=2, rank_high=2).to_csv(index=False, lineterminator="\n"), encoding="utf-8"
     )
     (worse / "result.json").write_text((part / "result.json").read_text())
+    retell(worse)
     same = bench("gate", worse, "--fast", "--baseline", part, "--json")
     assert same.code == 1
     assert same.json["outcome"] == "worse"
@@ -110,6 +112,7 @@ def test_a_worse_run_fails_and_two_parts_are_paired_without_a_prediction(
     few = tmp_path / "few"
     shutil.copytree(baseline, few)
     (few / "ranking.csv").write_text(table.assign(rank_low=1, rank_high=1, ranked=160).to_csv(index=False))
+    retell(few)
     assert bench("gate", part, "--fast", "--baseline", few, "--json", "--max-drop", "10pp").json["predicted"] is None
     nested = bench("gate", part, "--fast", "--baseline", larger, "--json", "--max-drop", "10pp")
     assert (nested.code, nested.json["predicted"], nested.json["lost"]) == (0, None, [])

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 import pytest
 
 from sysu30k_bench.cli.console import TerminalProgress
-from sysu30k_bench.cli.options import NetworkOption, Size
+from sysu30k_bench.cli.requests import export_request
+from sysu30k_bench.cli.values import NetworkOption, Size, Triple
 
 
 @pytest.mark.parametrize(
@@ -49,6 +52,28 @@ def test_network_options(text: str, pair: tuple[str, object]) -> None:
 def test_what_is_no_network_option(text: str) -> None:
     with pytest.raises(click.BadParameter):
         NetworkOption().convert(text, None, None)
+
+
+@pytest.mark.parametrize(
+    ("text", "numbers"),
+    [("0.5", (0.5, 0.5, 0.5)), ("0.485,0.456,0.406", (0.485, 0.456, 0.406)), ("0, -1, 2e2", (0.0, -1.0, 200.0))],
+)
+def test_three_numbers(text: str, numbers: tuple[float, float, float]) -> None:
+    assert Triple().convert(text, None, None) == numbers
+
+
+@pytest.mark.parametrize("text", ["", "1,2", "1,2,3,4", "red", "nan", "1,inf,1"])
+def test_what_is_not_three_numbers(text: str) -> None:
+    with pytest.raises(click.BadParameter):
+        Triple().convert(text, None, None)
+
+
+def test_what_the_user_says_of_the_input_is_gathered_and_the_rest_stays_the_cards() -> None:
+    options = {"height": 384, "width": None, "mean": (0.0, 0.0, 0.0), "std": None, "scale": None, "channels": None}
+    given = {"checkpoint": Path("w.pth"), "network_options": [("last_stride", 1)], "interpolation": None, **options}
+    request = export_request({**given, "weights": "ema", "camera": 3, "engine": "auto"})
+    assert request.input == {"height": 384, "mean": (0.0, 0.0, 0.0)}
+    assert (request.weights, request.camera, request.network_options) == ("ema", 3, {"last_stride": 1})
 
 
 def test_progress_off_a_terminal_is_a_line_now_and_then(

@@ -24,6 +24,7 @@ from sysu30k_bench.evaluation.search_step import search_step
 from sysu30k_bench.files import PARTIAL_SUFFIX
 from sysu30k_bench.progress import Silent
 from sysu30k_bench.ranks import Ranks
+from tests.sealing import reseal
 
 
 @pytest.fixture
@@ -58,12 +59,13 @@ def test_only_the_first_process_tidies_the_run_folder(run: RunFolder, own_twin: 
 
 
 def test_files_of_a_run_are_bound_to_each_other(run: RunFolder) -> None:
-    notes = json.loads((run.path / SEARCH_NOTES).read_text())
+    whole = (run.path / SEARCH_NOTES).read_bytes()
     for change in ({"stores": {"query": "0" * 64, "gallery": "0" * 64}}, {"ranking_sha256": "0" * 64}):
-        (run.path / SEARCH_NOTES).write_text(json.dumps({**notes, **change}))
+        (run.path / SEARCH_NOTES).write_bytes(whole)
+        reseal(run.path / SEARCH_NOTES, **change)
         with pytest.raises(IntegrityError, match=r"ranks other|not the ranking"):
             score_step(run)
-    (run.path / SEARCH_NOTES).write_text(json.dumps({**notes, "surprise": 1}))
+    reseal(run.path / SEARCH_NOTES, surprise=1)
     with pytest.raises(IntegrityError, match="damaged"):
         score_step(run)
     (run.path / SEARCH_NOTES).unlink()

@@ -36,6 +36,15 @@ def test_healthy_embeddings_raise_no_warning() -> None:
     assert health.mean_cosine == pytest.approx((rows @ rows.T)[~np.eye(40, dtype=bool)].mean(), abs=1e-6)
 
 
+@pytest.mark.parametrize(("queries", "share"), [(2, 0.0), (19, 0.0), (20, 1.0)])
+def test_few_queries_make_no_hub(queries: int, share: float) -> None:
+    """Two queries of one person have one best image, and that says nothing."""
+    rows = unit_rows(np.random.default_rng(4), queries, 32)
+    health = examine(rows, np.zeros((queries, 1), np.int64), np.full((queries, 1), 0.7))
+    assert health.hub_share == share
+    assert any("a hub" in warning for warning in health.warnings) == (share > 0)
+
+
 def test_collapse_hubs_and_shared_images_are_told() -> None:
     rng = np.random.default_rng(3)
     rows = unit_rows(rng, 1, 32) + 1e-4 * rng.standard_normal((40, 2)) @ rng.standard_normal((2, 32))

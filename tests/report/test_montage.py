@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 from sysu30k_bench.data.images import decode
-from sysu30k_bench.errors import DataError, UsageError
+from sysu30k_bench.errors import DataError, IntegrityError, UsageError
 from sysu30k_bench.metrics.health import hubness
 from sysu30k_bench.report.montage import open_images, read_top, strips
 from sysu30k_bench.report.page import make_report
@@ -24,6 +24,7 @@ from sysu30k_bench.results.record import read_record
 from sysu30k_bench.search.ranking import read_ranking
 from tests.conftest import Outcome
 from tests.report.test_page import outline
+from tests.sealing import retell
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -115,6 +116,9 @@ def test_images_that_are_gone_other_or_damaged(run: Path, own_twin: Path, data: 
 def test_lists_that_cannot_be_read(run: Path, tmp_path: Path) -> None:
     copy = Path(shutil.copytree(run, tmp_path / "copy"))
     (copy / "top.csv").write_text("query,place\n1,2\n")
+    with pytest.raises(IntegrityError, match=r"top\.csv is not the file that search\.json tells of"):
+        make_report(copy, images=True)
+    retell(copy)
     with pytest.raises(UsageError, match="no list of the best images"):
         make_report(copy, images=True)
     (copy / "top.csv").unlink()

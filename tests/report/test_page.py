@@ -16,6 +16,7 @@ from sysu30k_bench.report.page import make_report
 from sysu30k_bench.results.record import EvaluationRecord
 from tests.conftest import Outcome
 from tests.results.test_compare import write_ranking
+from tests.sealing import retell
 
 Bench = Callable[..., Outcome]
 _VOID = {"meta", "br", "link"}
@@ -86,6 +87,7 @@ def test_hostile_names_are_escaped(run: Path, tmp_path: Path) -> None:
     shutil.copytree(run, folder)
     path = folder / "ranking.csv"
     path.write_text(path.read_text().replace("query/", "<script>alert(2)</script>/"))
+    retell(folder)
     html = make_report(folder, folder)
     assert "<script>alert" not in html
     assert "<img" not in html

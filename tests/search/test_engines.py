@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 from sysu30k_bench.errors import DataError, UsageError
-from sysu30k_bench.search import choose, compiled, filters
+from sysu30k_bench.search import choose, compiled, engine_faiss, filters
 from sysu30k_bench.search.block import Rows, at_least, at_most
 from sysu30k_bench.search.choose import choose_device, choose_engine
 from sysu30k_bench.search.engine import float32_error
@@ -77,6 +78,63 @@ def test_faiss_on_a_gpu_that_is_not_there() -> None:
         pytest.skip("there is a GPU")
     with pytest.raises(DataError, match="sees no GPU"):
         FaissEngine(0)
+
+
+class FakeGpuFaiss:
+    """FAISS's GPU part as far as the engine calls it: computes on the arrays that the pointers stand for."""
+
+    __version__, METRIC_INNER_PRODUCT, DistanceDataType_F32 = "fake", 0, 1
+
+    def __init__(self) -> None:
+        self.at: dict[int, np.ndarray] = {}
+        self.queries_from: list[str] = []
+
+    class GpuDistanceParams: ...
+
+    class StandardGpuResources: ...
+
+    def get_num_gpus(self) -> int:
+        return 2
+
+    def swig_ptr(self, array: np.ndarray) -> tuple[str, np.ndarray]:
+        assert array.dtype == np.float32
+        assert array.flags.c_contiguous
+        return "host", array
+
+    def cast_integer_to_float_ptr(self, address: int) -> tuple[str, np.ndarray]:
+        return "device", self.at[address]
+
+    def bfKnn(self, _resources: object, args: Any) -> None:  # noqa: N802
+        place, queries = args.queries
+        block, out = args.vectors[1], args.outDistances[1]
+        assert (args.k, args.metric, args.device) == (-1, 0, 1)
+        assert args.queryType == args.vectorType == 1
+        assert args.queriesRowMajor is args.vectorsRowMajor is True
+        assert (args.numQueries, args.numVectors, args.dims) == (len(queries), *block.shape)
+        self.queries_from.append(place)
+        out[:] = queries @ block.T
+
+
+def test_faiss_on_a_gpu_is_given_the_queries_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake, uploads = FakeGpuFaiss(), []
+
+    def upload(part: np.ndarray, gpu: int) -> torch.Tensor:
+        uploads.append((part.shape, gpu))
+        there = torch.from_numpy(part)
+        fake.at[there.data_ptr()] = part
+        return there
+
+    monkeypatch.setattr(engine_faiss, "import_faiss", lambda: fake)
+    monkeypatch.setattr(engine_faiss, "_upload", upload)
+    engine = FaissEngine(1)
+    queries, block = (unit_rows(np.random.default_rng(seed), 6 * seed, 3000) for seed in (1, 2))
+    engine.load_queries(queries, Rows(queries).bounds)
+    fake.queries_from.clear()
+    for _ in range(3):
+        given = engine.scores(block, Rows(block).bounds)
+        assert np.abs(given.scores - all_scores(queries, block)).max() <= float32_error(3000)
+    assert uploads == [((6, 2048), 1), ((6, 952), 1)]
+    assert fake.queries_from == ["device"] * 6
 
 
 @pytest.mark.parametrize("name", ["cuda:99", "cuda"])

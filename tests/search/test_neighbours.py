@@ -8,11 +8,12 @@ import pytest
 import torch
 
 from sysu30k_bench.embeddings.store import Store
-from sysu30k_bench.errors import IntegrityError
+from sysu30k_bench.errors import DataError, IntegrityError
 from sysu30k_bench.progress import Silent
 from sysu30k_bench.ranks import Ranks
 from sysu30k_bench.search import neighbours
 from sysu30k_bench.search.engine_torch import TorchEngine
+from sysu30k_bench.search.graph_file import write_part
 from sysu30k_bench.search.neighbours import GraphPlan, make_graph
 from sysu30k_bench.search.score import TIE
 from tests.conftest import unit_rows
@@ -115,16 +116,71 @@ def test_a_damaged_shard_stops_it(store: Store, tmp_path: Path) -> None:
 
 
 def test_a_part_that_vanished_stops_the_joining(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    joining = neighbours._join
+    joining = neighbours.join_parts
 
     def after_a_loss(*args: object) -> None:
         next(tmp_path.glob("neighbours-*.npz")).unlink()
         joining(*args)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(neighbours, "_join", after_a_loss)
+    monkeypatch.setattr(neighbours, "join_parts", after_a_loss)
     with pytest.raises(IntegrityError, match="missing or damaged"):
         make_graph(store, tmp_path, engine(), PLAN, Silent(), Ranks())
     assert not (tmp_path / "neighbours.h5").exists()
+
+
+@pytest.mark.parametrize("change", ["rows", "k", "cut", "flip", "unsealed", "garbage", "folder"])
+def test_a_part_that_does_not_fit_is_made_anew(
+    store: Store, rows: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(neighbours, "join_parts", lambda *_: None)
+        make_graph(store, tmp_path, engine(), PLAN, Silent(), Ranks())
+    path = sorted(tmp_path.glob("neighbours-*.npz"))[1]
+    whole, shape = path.read_bytes(), {"rows": (15, 6), "k": (16, 7)}
+    if change in shape:
+        write_part(path, np.zeros(shape[change], np.int64), np.zeros(shape[change]))
+    elif change == "unsealed":
+        np.savez(path, position=np.zeros((16, 6), np.int64), score=np.zeros((16, 6)))
+    elif change == "folder":
+        path.unlink()
+        path.mkdir()
+        with pytest.raises(DataError, match="cannot write"):
+            make_graph(store, tmp_path, engine(), PLAN, Silent(), Ranks())
+        path.rmdir()
+    else:
+        flipped = whole[:-300] + bytes([whole[-300] ^ 4]) + whole[-299:]  # in the directory of the archive
+        path.write_bytes({"cut": whole[:-40], "flip": flipped, "garbage": b"PK" * 50}[change])
+    position, _ = read(make_graph(store, tmp_path, engine(), PLAN, Silent(), Ranks()))
+    assert position.tolist() == naive(rows, 6)
+
+
+def test_a_whole_graph_stands_and_a_damaged_one_is_made_anew(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = make_graph(store, tmp_path, engine(), PLAN, Silent(), Ranks())
+    whole = path.read_bytes()
+    monkeypatch.setattr(neighbours, "_neighbours", None)  # nothing is searched
+    assert make_graph(store, tmp_path, engine(), PLAN, Silent(), Ranks()).read_bytes() == whole
+    monkeypatch.undo()
+    rng = np.random.default_rng(2)
+    for place in [*rng.choice(len(whole), 6, replace=False).tolist(), -1, None]:
+        damaged = bytearray(whole if place is not None else whole[:-100])
+        if place is not None:
+            damaged[place] ^= 1
+        path.write_bytes(bytes(damaged))
+        assert make_graph(store, tmp_path, engine(), PLAN, Silent(), Ranks()).read_bytes() == whole
+    other = GraphPlan(k=3, memory=10**8, part_rows=16)
+    assert read(make_graph(store, tmp_path, engine(), other, Silent(), Ranks()))[0].shape == (ROWS, 3)
+
+
+def test_a_folder_in_the_place_of_the_graph_is_named(store: Store, tmp_path: Path) -> None:
+    (tmp_path / "neighbours.h5").mkdir()
+    (tmp_path / "neighbours-of-mine.npz").mkdir()
+    with pytest.raises(DataError, match=r"cannot write .*neighbours\.h5"):
+        make_graph(store, tmp_path, engine(), PLAN, Silent(), Ranks())
+    assert not list(tmp_path.glob(".*partial"))
+    (tmp_path / "neighbours.h5").rmdir()
+    assert make_graph(store, tmp_path, engine(), PLAN, Silent(), Ranks()).is_file()
 
 
 def test_parts_shrink_with_the_width() -> None:

@@ -12,13 +12,15 @@ import pytest
 import torch
 
 from sysu30k_bench.data.protocol import relevance
+from sysu30k_bench.embeddings.store import Store
 from sysu30k_bench.errors import UsageError
 from sysu30k_bench.progress import Silent
 from sysu30k_bench.search.engine_torch import TorchEngine
-from sysu30k_bench.search.gallery import ArrayGallery
+from sysu30k_bench.search.gallery import ArrayGallery, StoreGallery
 from sysu30k_bench.search.reciprocal import RerankSettings
 from sysu30k_bench.search.rerank import rerank
 from sysu30k_bench.search.search import SearchResult
+from tests.embeddings.stores import write_store
 
 
 def published(features: np.ndarray, queries: int, settings: RerankSettings) -> np.ndarray:
@@ -103,6 +105,30 @@ def test_memory_changes_no_rank(memory: int) -> None:
     other = ours(features, people, cameras, 20, RerankSettings(), memory=memory)
     assert np.array_equal(first.above, other.above)
     assert np.array_equal(first.top_position, other.top_position)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_a_store_is_streamed_a_few_times_and_never_read_for_single_rows(
+    tmp_path: Path, dtype: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """600 rows took 3,890 reads of shards: one or more for every row."""
+    features, people, cameras = draw(4, 20, 600)
+    features = features.astype(dtype).astype(np.float32)
+    rows, keys = features[20:].astype(dtype), [str(number) for number in range(600)]
+    store = Store.open(write_store(tmp_path / "s", rows, keys, people[20:], cameras[20:], shard_rows=40))
+    reads = []
+    real = Store._read
+    monkeypatch.setattr(Store, "_read", lambda self, *entry: reads.append(entry) or real(self, *entry))
+    relevant = relevance(people[:20], cameras[:20], people[20:], cameras[20:])
+    engine = TorchEngine(torch.device("cpu"))
+    found = rerank(
+        features[:20], StoreGallery(store, keys), relevant, engine, RerankSettings(),
+        top_k=30, memory=10**6, progress=Silent(),
+    )  # fmt: skip
+    assert len(reads) <= 8 * len(store.manifest.shards)
+    held = ours(features, people, cameras, 20, RerankSettings())
+    for name in ("match_score", "above", "tied", "top_position", "top_score"):
+        assert np.array_equal(getattr(found, name), getattr(held, name)), name
 
 
 def test_re_ranking_helps_where_neighbours_agree() -> None:

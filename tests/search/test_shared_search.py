@@ -121,6 +121,20 @@ def test_a_damaged_state_is_left_alone(tmp_path: Path, content: bytes) -> None:
     assert Kept(tmp_path / "kept.npz", 0).resume(counts, counts.copy(), TopK(2, 2)) == 0
 
 
+def test_a_state_with_a_flipped_bit_is_left_alone(tmp_path: Path) -> None:
+    path, counts = tmp_path / "kept.npz", np.arange(3)
+    Kept(path, 0).note(5, counts, counts, TopK(2, 2))
+    whole = path.read_bytes()
+    for place in range(0, len(whole), 7):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+        found = np.zeros(3, np.int64)
+        assert Kept(path, 0).resume(found, found.copy(), TopK(2, 2)) == 0, place
+        assert not found.any()
+    path.unlink()
+    np.savez(path, done=5, above=counts, tied=counts, position=TopK(2, 2).position, score=TopK(2, 2).score)
+    assert Kept(path, 0).resume(counts.copy(), counts.copy(), TopK(2, 2)) == 0  # as earlier versions wrote it
+
+
 def test_a_state_of_another_shape_is_left_alone(tmp_path: Path) -> None:
     kept, counts = Kept(tmp_path / "kept.npz", 0), np.ones(3, np.int64)
     kept.note(5, counts, counts, TopK(2, 2))

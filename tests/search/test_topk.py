@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from sysu30k_bench.search.score import TIE
 from sysu30k_bench.search.topk import TopK, cells
 
 
@@ -25,6 +26,19 @@ def test_any_cutting_of_the_gallery_gives_the_sorted_head(seed: int) -> None:
         order = sorted(range(gallery), key=lambda position: (-cells(scores[query, position]), position))[:k]
         assert top.position[query].tolist() == order
         assert top.score[query].tolist() == [scores[query, position] for position in order]
+
+
+@pytest.mark.parametrize("last", [0.3, -0.7, 0.0, 0.999999999999])
+def test_the_floor_lies_between_the_last_cell_and_the_next(last: float) -> None:
+    """What cannot enter is left out before it is scored; what can enter reaches the floor."""
+    top = TopK(1, 2)
+    top.offer(np.array([0, 0]), np.array([0, 1]), np.array([1.0, last]))
+    floor = float(top.floor[0])
+    middle = float(cells(np.array([last]))[0]) * TIE
+    assert middle + 0.45 * TIE < floor < middle + 0.5 * TIE
+    steps = np.linspace(0.501, 3, 200)
+    assert (middle + steps * TIE >= floor).all()
+    assert (cells(middle + steps * TIE) > cells(np.array([last]))).all()
 
 
 def test_fewer_rows_than_k() -> None:

@@ -44,6 +44,7 @@ def test_settings_are_changed_by_name(tmp_path: Path) -> None:
     [
         ("nothing", {}, "market1501_mgn"),
         ("missing.toml", {}, "cannot read"),
+        (".toml", {}, "cannot read"),
         ("tiny", {"run.epochs": "0"}, "run.epochs"),
         ("tiny", {"run.epoch": "3"}, "run.epoch: there is no such setting; did you mean run.epochs"),
         ("tiny", {"nonsense": "3"}, "nonsense: there is no such setting"),
@@ -58,6 +59,20 @@ def test_what_is_wrong_is_named(name: str, changes: dict[str, str], said: str) -
     with pytest.raises(UsageError) as caught:
         load_recipe(name, changes)
     assert said in str(caught.value)
+
+
+@pytest.mark.parametrize("value", ["[" * 50_000 + "]" * 50_000, "9" * 10_000, "0x" + "f" * 10_000])
+def test_a_recipe_of_an_adversary_is_a_mistake_of_use(tmp_path: Path, value: str) -> None:
+    path = tmp_path / "own.toml"
+    path.write_text(f'name = "own"\ntitle = "mine"\n[run]\nepochs = {value}\n')
+    with pytest.raises(UsageError, match="cannot read the recipe"):
+        load_recipe(str(path))
+    with pytest.raises(UsageError, match=r"run\.epochs"):
+        load_recipe("tiny", {"run.epochs": value})
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(UsageError, match="it is not a file"):
+        load_recipe(str(path))
 
 
 def test_recipes_refuse_unknown_parts() -> None:
