@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 
 import click
@@ -13,6 +14,8 @@ from sysu30k_bench.cli.options import json_option
 from sysu30k_bench.cli.paths import TypedName, TypedPath
 from sysu30k_bench.cli.tables import Column, print_table
 from sysu30k_bench.words import count
+
+_GROUPS = 6
 
 _CARDS = (
     Column("adapter", "name"),
@@ -95,17 +98,28 @@ def which(checkpoint: Path, weights: str | None, as_json: bool) -> None:
                 f"adapter: {found.adapter} ({found.title})",
                 f"  {found.found_by}",
                 f"network: {found.network.source.rpartition(':')[2]} {options}".rstrip(),
-                f"input: {size.height} x {size.width}, {size.interpolation}, {size.channels}, {size.scale}, "
-                f"mean {list(size.mean)}, std {list(size.std)}",
+                f"input: {size.height} x {size.width}, {size.interpolation}, {size.channels.upper()}, "
+                f"pixels from 0 to {255 if size.scale == 'byte' else 1}, mean {list(size.mean)}, std {list(size.std)}",
                 f"feature: {found.feature.kind}, flip {found.feature.flip}",
                 f"weights: {found.weights}"
                 + (f"; --weights chooses another: {', '.join(found.other_weights)}" if found.other_weights else ""),
-                f"not needed by the feature: {count(len(found.unused), 'tensor')}",
+                f"not needed by the feature: {_unused(found.unused)}",
                 *(f"note: {note}" for note in found.notes),
             ]
         stdout_console().print("\n".join(lines), markup=False, soft_wrap=True)
     if found.question:
         raise CheckFailedError(found.question[0], details=found.question[1:-1], hint=found.question[-1])
+
+
+def _unused(names: list[str]) -> str:
+    counters = [name for name in names if name.endswith("num_batches_tracked")]
+    groups = Counter(".".join(name.split(".")[:2]) for name in names if name not in set(counters))
+    parts = [f"{group} ({size:,})" for group, size in groups.most_common(_GROUPS)]
+    if len(groups) > _GROUPS:
+        parts.append("...")
+    if counters:
+        parts.append(f"batch norms' counters ({len(counters):,})")
+    return f"{count(len(names), 'tensor')}{': ' if parts else ''}{', '.join(parts)}"
 
 
 @adapters.command("show")

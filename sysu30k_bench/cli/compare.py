@@ -7,17 +7,27 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sysu30k_bench.cli.console import stdout_console
+from sysu30k_bench.cli.command import Command
+from sysu30k_bench.cli.console import loading, stderr_console, stdout_console
+from sysu30k_bench.cli.early import judge_run
 from sysu30k_bench.cli.options import json_option
+from sysu30k_bench.cli.paths import TypedPath
+from sysu30k_bench.cli.tables import Column, print_table
+from sysu30k_bench.words import count
 
 if TYPE_CHECKING:
     from sysu30k_bench.results.compare import Comparison, Pair
 
 _SHOWN = 5
+_COLUMNS = (Column("run", "name"), Column("rank-1 %", "number"), Column("AP (standard) %", "number", goes=1))
+_EXAMPLES = (
+    ("two runs of the same lists", "compare runs/new runs/released"),
+    ("all pairs of several, corrected by Holm", "compare runs/a runs/b runs/c --json"),
+)
 
 
-@click.command("compare")
-@click.argument("runs", nargs=-1, type=click.Path(path_type=Path))
+@click.command("compare", cls=Command, examples=_EXAMPLES)
+@click.argument("runs", nargs=-1, type=TypedPath())
 @json_option
 def compare_command(runs: tuple[Path, ...], as_json: bool) -> None:
     """Compare RUNS, run folders or ranking files of the same lists: which differences are more than chance.
@@ -25,11 +35,18 @@ def compare_command(runs: tuple[Path, ...], as_json: bool) -> None:
     Exact McNemar test on rank-1, paired bootstrap, Holm's correction over all pairs, and which queries flipped.
     """
     from sysu30k_bench.errors import UsageError
-    from sysu30k_bench.results.compare import compare
-    from sysu30k_bench.results.ranked_run import read_runs
 
     if len(runs) < 2:
         raise UsageError("a comparison needs two runs", hint="sysu30k-bench compare RUN OTHER ...")
+    for run in runs:
+        judge_run(run)
+    with loading():
+        from sysu30k_bench.results.compare import compare
+        from sysu30k_bench.results.ranked_run import read_runs
+
+    twice = [run for place, run in enumerate(runs) if run.resolve() in {other.resolve() for other in runs[:place]}]
+    if twice:
+        stderr_console().print(f"{twice[0]} is named twice: a run is compared with itself", markup=False)
     found = compare(read_runs(runs))
     if as_json:
         click.echo(found.model_dump_json(indent=1))
@@ -38,21 +55,13 @@ def compare_command(runs: tuple[Path, ...], as_json: bool) -> None:
 
 
 def _print(found: Comparison) -> None:
-    from rich.markup import escape
-    from rich.table import Table
-
     console = stdout_console()
-    table = Table(box=None, pad_edge=False)
-    for heading in ("run", "rank-1 %", "AP (standard) %"):
-        table.add_column(heading, justify="left" if heading == "run" else "right")
-    for run in found.runs:
-        table.add_row(escape(run.name), f"{run.rank1 * 100:.2f}", f"{run.ap_standard * 100:.2f}")
-    console.print(table)
+    rows = [(run.name, f"{run.rank1 * 100:.2f}", f"{run.ap_standard * 100:.2f}") for run in found.runs]
+    print_table(_COLUMNS, rows)
     for pair in found.pairs:
         console.print("\n" + "\n".join(_pair(pair, several=len(found.pairs) > 1)), markup=False, soft_wrap=True)
-    console.print(
-        f"\n{found.n:,} queries; fewer than {found.least_of_n} that differ can never be told from chance", markup=False
-    )
+    least = f"fewer than {found.least_of_n} that differ can never be told from chance"
+    console.print(f"\n{count(found.n, 'query', 'queries')}; {least}", markup=False)
 
 
 def _reachable(pair: Pair) -> str:
@@ -63,6 +72,8 @@ def _reachable(pair: Pair) -> str:
 
 
 def _pair(pair: Pair, *, several: bool) -> list[str]:
+    if pair.same_ranks:
+        return [f"{pair.first} -> {pair.second}", "  equal: every query has the same ranks in both"]
     holm = f", {pair.p_holm:.3g} after Holm" if several else ""
     rank1, ap = (
         f"{one.value * 100:+.2f} points ({one.low * 100:+.2f} to {one.high * 100:+.2f})"

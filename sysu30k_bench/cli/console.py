@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
+
+from sysu30k_bench.interrupts import INTERRUPTS
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -18,20 +21,60 @@ if TYPE_CHECKING:
 
 
 _SECONDS_BETWEEN_LINES = 10.0
+_UNLIMITED = 1_000_000
+
+
+class Room(NamedTuple):
+    """The room for results.
+
+    Attributes:
+        width: Columns; None where nothing limits them: in a pipe or a file.
+        one_line: Whether a row of a table has to be a line.
+    """
+
+    width: int | None
+    one_line: bool
+
+
+def room() -> Room:
+    """Returns the room on stdout: a terminal's, or what COLUMNS says."""
+    terminal = sys.stdout.isatty()
+    said = os.environ.get("COLUMNS", "")
+    limited = terminal or (said.isascii() and said.isdigit() and int(said[:6]) > 0)
+    return Room(stdout_console().width if limited else None, not terminal)
 
 
 def stdout_console() -> Console:
     """Returns the console for results; rich honours NO_COLOR, COLUMNS and a stdout that is no terminal."""
-    from rich.console import Console
-
-    return Console(highlight=False)
+    return _console(stderr=False)
 
 
 def stderr_console() -> Console:
     """Returns the console for everything else."""
+    return _console(stderr=True)
+
+
+def _console(*, stderr: bool) -> Console:
+    """Lines are broken for people at a terminal; a program that reads them wants them whole."""
     from rich.console import Console
 
-    return Console(stderr=True, highlight=False)
+    stream = sys.stderr if stderr else sys.stdout
+    whole = not stream.isatty() and not os.environ.get("COLUMNS")
+    return Console(stderr=stderr, highlight=False, width=_UNLIMITED if whole else None)
+
+
+@contextmanager
+def loading(what: str = "torch", module: str = "torch") -> Iterator[None]:
+    """Says that something is loaded that takes seconds; a signal meanwhile leaves at once.
+
+    Args:
+        what: What is loaded.
+        module: The module that takes the time; nothing is said where it is there already.
+    """
+    if module not in sys.modules and os.environ.get("RANK", "0") == "0":
+        click.echo(f"loading {what}", err=True)
+    with INTERRUPTS.loading():
+        yield
 
 
 def print_error(message: str) -> None:

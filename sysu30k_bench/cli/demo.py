@@ -7,13 +7,15 @@ from pathlib import Path
 
 import click
 
-from sysu30k_bench.cli.console import stderr_console, stdout_console, terminal_progress
+from sysu30k_bench.cli.console import loading, stderr_console, terminal_progress
+from sysu30k_bench.cli.early import judge_output
+from sysu30k_bench.cli.paths import TypedPath
 
 
 @click.command()
 @click.option(
     "--output",
-    type=click.Path(path_type=Path),
+    type=TypedPath(),
     default=Path("demo"),
     show_default=True,
     show_envvar=True,
@@ -43,14 +45,16 @@ def demo(output: Path, identities: int, distractors: int, difficulty: str) -> No
 
     Nothing but the pictures is made up: the checkpoint goes through the same path as yours.
     """
-    import torch
+    judge_output(output)
+    with loading():
+        import torch
 
-    from sysu30k_bench.cli.panel import print_result
-    from sysu30k_bench.data.synth.twin import TwinRequest, write_twin
-    from sysu30k_bench.evaluation import EvalRequest, evaluate
-    from sysu30k_bench.evaluation.request import ExportRequest
-    from sysu30k_bench.files import write_atomically
-    from sysu30k_bench.models.networks.colour_stripes import ColourStripes
+        from sysu30k_bench.cli.panel import print_result
+        from sysu30k_bench.data.synth.twin import TwinRequest, write_twin
+        from sysu30k_bench.evaluation import EvalRequest, evaluate
+        from sysu30k_bench.evaluation.request import ExportRequest
+        from sysu30k_bench.files import write_atomically
+        from sysu30k_bench.models.networks.colour_stripes import ColourStripes
 
     root, checkpoint = output / "sysu30k-twin", output / "colour_stripes.pth"
     with terminal_progress() as progress:
@@ -66,4 +70,4 @@ def demo(output: Path, identities: int, distractors: int, difficulty: str) -> No
         request = EvalRequest(ExportRequest(checkpoint, root, output=output / "run"))
         record, folder = evaluate(request, progress)
     if record is not None:
-        print_result(stdout_console(), record, folder.path)
+        print_result(record, folder.path)

@@ -6,25 +6,39 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sysu30k_bench.cli.console import stderr_console, stdout_console, terminal_progress
-from sysu30k_bench.cli.options import ALL_SPLITS, SplitChoice, export_options, json_option, search_options
+from sysu30k_bench.cli.command import Command
+from sysu30k_bench.cli.console import loading, stderr_console, terminal_progress
+from sysu30k_bench.cli.early import judge
+from sysu30k_bench.cli.options import (
+    all_splits_option,
+    control_option,
+    dry_run_option,
+    export_options,
+    json_option,
+    search_options,
+)
+from sysu30k_bench.cli.values import ALL_SPLITS
 
 if TYPE_CHECKING:
     from sysu30k_bench.evaluation.request import EvalRequest
     from sysu30k_bench.ranks import Ranks
 
-
-@click.command("eval")
-@export_options
-@search_options
-@click.option(
-    "--split",
-    type=SplitChoice(),
-    show_envvar=True,
-    help="Which of the standard splits, where there are several; `all` evaluates each and averages.",
+_EXAMPLES = (
+    ("images, disk, memory and time; nothing is written", "eval net_6.pth --data SYSU-30k-released --dry-run"),
+    ("the whole job; the same command goes on after an interruption", "eval net_6.pth --data SYSU-30k-released"),
+    ("a card of your own, on one GPU", "eval model.pth --data ROOT --adapter mine.toml --device cuda:0"),
+    ("a network without a card", "eval model.pth --data ROOT --model torchvision:resnet50"),
+    ("a quick look, never official", "eval model.pth --data ROOT --limit 100"),
+    ("embeddings that were made elsewhere", "eval features.h5 --data ROOT"),
 )
-@click.option("--control", type=click.Choice(["random"]), show_envvar=True, help="Evaluate random weights beside it.")
-@click.option("--dry-run", is_flag=True, show_envvar=True, help="Tell images, disk, memory and time, and stop.")
+
+
+@click.command("eval", cls=Command, examples=_EXAMPLES, grouped=True)
+@export_options
+@all_splits_option
+@search_options
+@control_option
+@dry_run_option
 @json_option
 def evaluate_command(
     control: str | None,
@@ -37,14 +51,16 @@ def evaluate_command(
 
     Running the same command again goes on where it stopped.
     """
-    from sysu30k_bench.cli.panel import print_result
-    from sysu30k_bench.cli.plan import print_plan
-    from sysu30k_bench.cli.requests import eval_request
-    from sysu30k_bench.errors import UsageError
-    from sysu30k_bench.evaluation.evaluate import prepare, run_prepared
-    from sysu30k_bench.evaluation.import_step import PreparedImport
-    from sysu30k_bench.evaluation.plan import plan
-    from sysu30k_bench.ranks import Ranks
+    judge(options)
+    with loading():
+        from sysu30k_bench.cli.panel import print_result
+        from sysu30k_bench.cli.plan import print_plan
+        from sysu30k_bench.cli.requests import eval_request
+        from sysu30k_bench.errors import UsageError
+        from sysu30k_bench.evaluation.evaluate import prepare, run_prepared
+        from sysu30k_bench.evaluation.import_step import PreparedImport
+        from sysu30k_bench.evaluation.plan import plan
+        from sysu30k_bench.ranks import Ranks
 
     every_split = split == ALL_SPLITS
     options["split"] = None if every_split else split
@@ -72,11 +88,11 @@ def evaluate_command(
     if as_json:
         click.echo(record.model_dump_json(indent=1))
     else:
-        print_result(stdout_console(), record, folder.path)
+        print_result(record, folder.path)
 
 
 def _evaluate_splits(request: EvalRequest, ranks: Ranks, *, dry_run: bool, as_json: bool) -> None:
-    from sysu30k_bench.cli.panel import splits_table
+    from sysu30k_bench.cli.panel import print_splits
     from sysu30k_bench.errors import UsageError
     from sysu30k_bench.evaluation.splits import evaluate_splits
 
@@ -89,4 +105,4 @@ def _evaluate_splits(request: EvalRequest, ranks: Ranks, *, dry_run: bool, as_js
     if as_json:
         click.echo(summary.model_dump_json(indent=1))
     else:
-        stdout_console().print(splits_table(summary))
+        print_splits(summary)

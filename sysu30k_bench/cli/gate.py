@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sysu30k_bench.cli.console import terminal_progress
+from sysu30k_bench.cli.command import Command
+from sysu30k_bench.cli.console import loading, terminal_progress
+from sysu30k_bench.cli.early import judge, judge_checkpoint, judge_run
 from sysu30k_bench.cli.options import device_option, json_option
+from sysu30k_bench.cli.paths import TypedName, TypedPath
 
 if TYPE_CHECKING:
     from sysu30k_bench.results.gate import Verdict
@@ -32,11 +35,15 @@ class Points(click.ParamType[float]):
         return drop
 
 
-@click.command("gate")
-@click.argument("run", type=click.Path(path_type=Path))
-@click.option(
-    "--baseline", type=click.Path(path_type=Path), required=True, show_envvar=True, help="The run to hold it against."
+_EXAMPLES = (
+    ("fail a build that may have lost more than a point", "gate runs/new --baseline runs/released --max-drop 1pp"),
+    ("a checkpoint, among a part of the distractors", "gate net.pth --fast --data ROOT --baseline runs/released"),
 )
+
+
+@click.command("gate", cls=Command, examples=_EXAMPLES)
+@click.argument("run", type=TypedPath())
+@click.option("--baseline", type=TypedPath(), required=True, show_envvar=True, help="The run to hold it against.")
 @click.option(
     "--max-drop", type=Points(), default="1pp", show_default=True, show_envvar=True, help="Largest drop allowed."
 )
@@ -54,10 +61,8 @@ class Points(click.ParamType[float]):
     show_default=True,
     show_envvar=True,
 )
-@click.option(
-    "--markdown", type=click.Path(path_type=Path), show_envvar=True, help="Write the verdict as Markdown, too."
-)
-@click.option("--junit", type=click.Path(path_type=Path), show_envvar=True, help="Write the verdict as JUnit XML, too.")
+@click.option("--markdown", type=TypedPath(), show_envvar=True, help="Write the verdict as Markdown, too.")
+@click.option("--junit", type=TypedPath(), show_envvar=True, help="Write the verdict as JUnit XML, too.")
 @click.option(
     "--fast",
     is_flag=True,
@@ -72,8 +77,14 @@ class Points(click.ParamType[float]):
     show_envvar=True,
     help="With --fast: how many, where RUN is a checkpoint.",
 )
-@click.option("--data", type=click.Path(path_type=Path), show_envvar=True, help="With --fast: the data set's folder.")
-@click.option("--adapter", metavar="NAME|FILE.toml", show_envvar=True, help="With --fast: the checkpoint's card.")
+@click.option("--data", type=TypedPath(), show_envvar=True, help="With --fast: the data set's folder.")
+@click.option(
+    "--adapter",
+    type=TypedName(),
+    metavar="NAME|FILE.toml",
+    show_envvar=True,
+    help="With --fast: the checkpoint's card.",
+)
 @click.option("--model", metavar="SOURCE:NAME", show_envvar=True, help="With --fast: the checkpoint's network.")
 @device_option
 @json_option
@@ -94,13 +105,20 @@ def gate_command(
     Paired by query: one-sided bound at level --alpha, which is the chance of passing a run that is worse by just that
     much.
     """
-    from sysu30k_bench.files import write_atomically
-    from sysu30k_bench.results.gate import gate
-    from sysu30k_bench.results.ranked_run import read_runs
-    from sysu30k_bench.results.verdict_forms import junit as as_junit
-    from sysu30k_bench.results.verdict_forms import markdown as as_markdown
-
     _check_options(run, fast=fast)
+    judge_run(baseline)
+    judge(options)
+    if fast and run.is_file():
+        judge_checkpoint(run)
+    else:
+        judge_run(run)
+    with loading():
+        from sysu30k_bench.files import write_atomically
+        from sysu30k_bench.results.gate import gate
+        from sysu30k_bench.results.ranked_run import read_runs
+        from sysu30k_bench.results.verdict_forms import junit as as_junit
+        from sysu30k_bench.results.verdict_forms import markdown as as_markdown
+
     if fast:
         verdict = _fast(run, baseline, {"max_drop": max_drop, "alpha": alpha, "metric": metric}, options)
         if verdict is None:
@@ -140,10 +158,11 @@ def _check_options(run: Path, *, fast: bool) -> None:
 
 def _fast(run: Path, baseline: Path, rule: dict[str, Any], options: dict[str, Any]) -> Verdict | None:
     """Evaluates RUN if it is a checkpoint; None in every process of `torchrun` but the first."""
-    from sysu30k_bench.evaluation.evaluate import evaluate
-    from sysu30k_bench.evaluation.fast_gate import check_baseline, fast_gate
-    from sysu30k_bench.evaluation.request import EvalRequest, ExportRequest, SearchRequest
-    from sysu30k_bench.ranks import Ranks
+    with loading():
+        from sysu30k_bench.evaluation.evaluate import evaluate
+        from sysu30k_bench.evaluation.fast_gate import check_baseline, fast_gate
+        from sysu30k_bench.evaluation.request import EvalRequest, ExportRequest, SearchRequest
+        from sysu30k_bench.ranks import Ranks
 
     ranks = Ranks.from_environment()
     search = SearchRequest(device=options["device"])

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
-from sysu30k_bench.cli.command import Option
+from sysu30k_bench.cli.command import LAST_GROUP, Option
 from sysu30k_bench.cli.paths import TypedName, TypedPath
 from sysu30k_bench.cli.values import NetworkOption, Size, SplitChoice, Triple
 from sysu30k_bench.data.dataset_names import DATASETS
@@ -27,7 +27,7 @@ def _apply(options: list[Callable[[Command], Command]]) -> Callable[[Command], C
 
 _DATA, _MODEL, _NETWORK = "What is evaluated", "The model", "Network and feature, in place of the card's"
 _INPUT, _RUNNING, _STORING = "Input of the network, in place of the card's", "Where and how fast", "What is stored"
-_PARTS, _SEARCHING, _OUTPUT = "A part, or in spite of something; never official", "The search", "What comes out"
+_PARTS, _SEARCHING, _OUTPUT = "A part, or in spite of something; never official", "The search", LAST_GROUP
 
 
 def option(*names: str, group: str = "", **settings: Any) -> Callable[[Command], Command]:  # noqa: ANN401  click's own

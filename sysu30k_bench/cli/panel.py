@@ -4,73 +4,94 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Group
 from rich.markup import escape
 from rich.panel import Panel
-from rich.table import Table
 from rich.text import Text
 
 from sysu30k_bench.board.rows import Row, neighbours
+from sysu30k_bench.cli.console import Room, room, stdout_console
+from sysu30k_bench.cli.tables import Column, print_table, table_lines
 from sysu30k_bench.evaluation.splits import SplitSummary
 from sysu30k_bench.results.record import RESULT_NAME, EvaluationRecord, Metrics
 from sysu30k_bench.results.titles import TITLES
 from sysu30k_bench.search.ranking import RANKING_NAME, TOP_NAME
+from sysu30k_bench.words import count
+
+_FRAMED_FROM = 60
+_FRAME = 4
+_METRICS = (Column("", "name"), Column("%", "number"), Column("95 % interval", "number", goes=1))
+_SPLITS = (
+    Column("metric", "name"),
+    Column("mean %", "number"),
+    Column("deviation", "number", goes=1),
+    Column("lowest", "number", goes=3),
+    Column("highest", "number", goes=2),
+)
+_BOARD = (Column("method", "name"), Column("rank-1 %", "number"), Column("supervision", goes=1))
 
 
-def metrics_table(metrics: Metrics) -> Table:
-    """Makes the table of all metrics with their intervals."""
-    table = Table(box=None, pad_edge=False)
-    table.add_column("")
-    for heading in ("%", "95 % interval"):
-        table.add_column(heading, justify="right")
+def print_metrics(metrics: Metrics) -> None:
+    """Prints the table of all metrics with their intervals."""
+    print_table(_METRICS, _metric_rows(metrics), bold=(0,))
+
+
+def _metric_rows(metrics: Metrics) -> list[tuple[str, str, str]]:
+    rows = []
     for name, title in TITLES.items():
         metric = getattr(metrics, name)
-        style = "bold" if name == "rank1" else ""
-        table.add_row(
-            title, f"{metric.value:.2%}"[:-1], f"{metric.low * 100:.2f} to {metric.high * 100:.2f}", style=style
-        )
+        rows.append((title, f"{metric.value * 100:.2f}", f"{metric.low * 100:.2f} to {metric.high * 100:.2f}"))
     if metrics.median_rank is not None:
         middle = metrics.median_rank
-        table.add_row("median rank", f"{middle.value:,.1f}", f"{middle.low:,.0f} to {middle.high:,.0f}")
-    return table
+        rows.append(("median rank", f"{middle.value:,.1f}", f"{middle.low:,.0f} to {middle.high:,.0f}"))
+    return rows
 
 
-def splits_table(summary: SplitSummary) -> Table:
-    """Lays out the mean over all splits."""
+def print_splits(summary: SplitSummary) -> None:
+    """Prints the mean over all splits."""
     said = "official" if summary.official else "not official: see the runs"
-    table = Table(title=f"{summary.dataset}, mean of {summary.splits} splits ({said})", min_width=60)
-    for column in ("metric", "mean %", "deviation", "lowest", "highest"):
-        table.add_column(column, justify="left" if column == "metric" else "right")
+    rows = []
     for name, spread in summary.metrics.items():
         numbers = (spread.mean, spread.deviation, min(spread.values), max(spread.values))
-        table.add_row(TITLES[name], *(f"{value * 100:.2f}" for value in numbers))
-    return table
+        rows.append((TITLES[name], *(f"{value * 100:.2f}" for value in numbers)))
+    print_table(_SPLITS, rows, title=f"{summary.dataset}, mean of {summary.splits} splits ({said})")
 
 
-def print_result(console: Console, record: EvaluationRecord, folder: Path) -> None:
-    """Prints the panel of a run: the numbers, what they are of, what was unusual, and where the files are."""
-    parts: list[RenderableType] = [_what(record), Text(), metrics_table(record.metrics)]
+def print_result(record: EvaluationRecord, folder: Path) -> None:
+    """Prints a run: the numbers, what they are of, what was unusual, and where the files are.
+
+    On a terminal it has a frame, where there is room for one; in a pipe every fact is a line.
+    """
+    console, limit = stdout_console(), room()
+    framed = limit.width is not None and limit.width >= _FRAMED_FROM
+    inside = limit._replace(width=limit.width - _FRAME) if framed and limit.width is not None else limit
+    parts: list[Text] = [_what(record), Text(), *table_lines(_METRICS, _metric_rows(record.metrics), inside, bold=(0,))]
     if record.control is not None:
         control = record.control
         said = f"random weights: rank-1 {control.rank1.value:.2%}, AP (standard) {control.ap_standard.value:.2%}"
         parts += [Text(), Text(said)]
     if record.data.dataset == "sysu30k" and not record.data.drawn:
-        parts += [Text(), *_board(record)]
+        parts += [Text(), *_board(record, inside)]
     parts += [Text(), _unusual(record)]
-    title = "[bold]official[/bold]" if record.official else "[bold yellow]not official[/bold yellow]"
-    style = "green" if record.official else "yellow"
-    console.print(
-        Panel(Group(*parts), title=f"{escape(record.data.dataset)}: {title}", border_style=style, expand=False)
-    )
+    word, style = ("official", "green") if record.official else ("not official", "yellow")
+    if framed:
+        title = f"{escape(record.data.dataset)}: [bold {style}]{word}[/bold {style}]"
+        console.print(Panel(Group(*parts), title=title, border_style=style, expand=False))
+    else:
+        console.print(Text(f"{record.data.dataset}: {word}", style=f"bold {style}"))
+        for part in parts:
+            console.print(part, soft_wrap=bool(part.no_wrap))
     console.print(_files(folder), soft_wrap=True)
 
 
 def _what(record: EvaluationRecord) -> Text:
     counts, model = record.counts, record.model
     return Text(
-        f"{model.title}\n{model.checkpoint}, {model.feature}, {model.dimension:,} dimensions, flip {model.flip}, "
-        f"{model.tensors_loaded} tensors loaded{_unused(model.tensors_unused)}\n"
-        f"{counts.query:,} queries, {counts.gallery:,} gallery images, {counts.matches:,} matches"
+        f"{model.title}\n"
+        f"{model.checkpoint}, {model.feature}, {count(model.dimension, 'dimension')}, flip {model.flip}, "
+        f"{count(model.tensors_loaded, 'tensor')} loaded{_unused(model.tensors_unused)}\n"
+        f"{count(counts.query, 'query', 'queries')}, {count(counts.gallery, 'gallery image')}, "
+        f"{count(counts.matches, 'match', 'matches')}"
     )
 
 
@@ -79,23 +100,16 @@ def _unused(names: list[str]) -> str:
     return f", {len(names)} of {', '.join(parts[:3])}{' ...' if len(parts) > 3 else ''} not used" if names else ""
 
 
-def _board(record: EvaluationRecord) -> list[RenderableType]:
+def _board(record: EvaluationRecord, limit: Room) -> list[Text]:
     above, below = neighbours(record.metrics.rank1.value)
     said = "as reported" if record.official else "for orientation only, since this run is not official"
-    table = Table(box=None, pad_edge=False)
-    table.add_column("method")
-    table.add_column("rank-1 %", justify="right")
-    table.add_column("supervision")
-    for row in above:
-        table.add_row(*_row(row))
-    table.add_row("this run", f"{record.metrics.rank1.value * 100:.1f}", record.model.supervision, style="bold")
-    for row in below:
-        table.add_row(*_row(row))
-    return [Text(f"published rows around it ({said})"), table]
+    ours = ("this run", f"{record.metrics.rank1.value * 100:.1f}", record.model.supervision)
+    rows = [*map(_row, above), ours, *map(_row, below)]
+    return [Text(f"published rows around it ({said})"), *table_lines(_BOARD, rows, limit, bold=(len(above),))]
 
 
 def _row(row: Row) -> tuple[str, str, str]:
-    return escape(row.method), f"{row.rank1 * 100:.1f}", row.supervision
+    return row.method, f"{row.rank1 * 100:.1f}", row.supervision
 
 
 def _unusual(record: EvaluationRecord) -> Text:

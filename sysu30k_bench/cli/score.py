@@ -6,21 +6,25 @@ from pathlib import Path
 
 import click
 
-from sysu30k_bench.cli.console import stdout_console
+from sysu30k_bench.cli.console import loading
+from sysu30k_bench.cli.early import judge_run
 from sysu30k_bench.cli.options import json_option
+from sysu30k_bench.cli.paths import TypedPath
 
 
 @click.command("score")
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("run", type=TypedPath())
 @json_option
 def score(run: Path, as_json: bool) -> None:
     """Compute every number from the ranks of RUN, a run folder or a ranking.csv; no embedding is read."""
-    from sysu30k_bench.cli.panel import metrics_table, print_result
-    from sysu30k_bench.evaluation.notes import EXPORT_NOTES
-    from sysu30k_bench.evaluation.run_folder import RunFolder
-    from sysu30k_bench.evaluation.score_step import score_ranking, score_step
-    from sysu30k_bench.metrics.summary import summarise
-    from sysu30k_bench.results.build import metrics_of, ties_of
+    judge_run(run)
+    with loading():
+        from sysu30k_bench.cli.panel import print_metrics, print_result
+        from sysu30k_bench.evaluation.notes import EXPORT_NOTES
+        from sysu30k_bench.evaluation.run_folder import RunFolder
+        from sysu30k_bench.evaluation.score_step import score_ranking, score_step
+        from sysu30k_bench.metrics.summary import summarise
+        from sysu30k_bench.results.build import metrics_of, ties_of
 
     if run.is_dir() and (run / EXPORT_NOTES).is_file():
         folder = RunFolder(run)
@@ -29,11 +33,11 @@ def score(run: Path, as_json: bool) -> None:
         if as_json:
             click.echo(record.model_dump_json(indent=1))
         else:
-            print_result(stdout_console(), record, run)
+            print_result(record, run)
         return
     summary = summarise(score_ranking(run))
     metrics, ties = metrics_of(summary), ties_of(summary)
     if as_json:
         click.echo(f'{{"metrics": {metrics.model_dump_json()}, "ties": {ties.model_dump_json()}}}')
     else:
-        stdout_console().print(metrics_table(metrics))
+        print_metrics(metrics)

@@ -9,8 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sysu30k_bench.cli.console import stdout_console, terminal_progress
+from sysu30k_bench.cli.command import Command
+from sysu30k_bench.cli.console import loading, stdout_console, terminal_progress
+from sysu30k_bench.cli.early import judge, judge_run
 from sysu30k_bench.cli.options import device_option, json_option, search_options
+from sysu30k_bench.cli.paths import TypedPath
+from sysu30k_bench.words import count
 
 if TYPE_CHECKING:
     from sysu30k_bench.evaluation.request import SearchRequest
@@ -18,8 +22,15 @@ if TYPE_CHECKING:
     from sysu30k_bench.progress import Progress
 
 
-@click.command("search")
-@click.argument("run", type=click.Path(path_type=Path))
+_EXAMPLES = (
+    ("rank the gallery of an exported run", "search run"),
+    ("each gallery image's ten nearest others", "search run --self --top-k 10"),
+    ("rank anew, beside the protocol's ranking", "search run --rerank --k1 20 --k2 6"),
+)
+
+
+@click.command("search", cls=Command, examples=_EXAMPLES)
+@click.argument("run", type=TypedPath())
 @search_options
 @device_option
 @click.option(
@@ -58,14 +69,14 @@ def search_command(
     **options: Any,  # noqa: ANN401
 ) -> None:
     """Rank the gallery of the run folder RUN for its queries, exactly; leaves ranking.csv and top.csv there."""
-    from sysu30k_bench.cli.requests import search_request
-    from sysu30k_bench.errors import DataError
-    from sysu30k_bench.evaluation.run_folder import RunFolder
-    from sysu30k_bench.evaluation.search_step import neighbours_step, search_step
-    from sysu30k_bench.ranks import Ranks
+    judge(options)
+    judge_run(run, "export", folder=True)
+    with loading():
+        from sysu30k_bench.cli.requests import search_request
+        from sysu30k_bench.evaluation.run_folder import RunFolder
+        from sysu30k_bench.evaluation.search_step import neighbours_step, search_step
+        from sysu30k_bench.ranks import Ranks
 
-    if not run.is_dir():
-        raise DataError(f"there is no run folder {run}", hint="make it with `sysu30k-bench export`")
     folder = RunFolder(run)
     ranks = Ranks.from_environment()
     with folder.locked() if ranks.first else nullcontext(), terminal_progress() as progress:
@@ -84,7 +95,7 @@ def search_command(
         click.echo(notes.model_dump_json(indent=1))
     else:
         console = stdout_console()
-        console.print(f"{notes.gallery:,} gallery images ranked in {notes.seconds:,.1f} s", markup=False)
+        console.print(f"{count(notes.gallery, 'gallery image')} ranked in {notes.seconds:,.1f} s", markup=False)
         console.print(f"{notes.engine} ({notes.engine_reason})", markup=False)
         console.print(f"next: sysu30k-bench score {run}", markup=False, soft_wrap=True)
 

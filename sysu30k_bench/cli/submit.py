@@ -7,8 +7,10 @@ from typing import Any
 
 import click
 
-from sysu30k_bench.cli.console import stdout_console
+from sysu30k_bench.cli.console import loading, stdout_console
+from sysu30k_bench.cli.early import judge_run
 from sysu30k_bench.cli.options import board_option, json_option
+from sysu30k_bench.cli.paths import TypedPath
 
 _SUPERVISION = (
     "weakly supervised",
@@ -22,7 +24,7 @@ _SUPERVISION = (
 
 
 @click.command("submit")
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("run", type=TypedPath())
 @click.option(
     "--id", "row_id", required=True, show_envvar=True, help="Name of the row's file: a to z, 0 to 9, - and _."
 )
@@ -43,7 +45,9 @@ def submit(run: Path, board: Path, dry_run: bool, as_json: bool, **said: Any) ->
 
     No image and no embedding leaves this machine. Runs that are not official are refused, with the reasons.
     """
-    from sysu30k_bench.board.submit import Claim, prepare, row_bytes
+    judge_run(run)
+    with loading():
+        from sysu30k_bench.board.submit import Claim, prepare, row_bytes
 
     made = prepare(run, Claim(id=said.pop("row_id"), **said))
     text = row_bytes(made.row).decode()

@@ -7,19 +7,26 @@ from pathlib import Path
 
 import click
 
-from sysu30k_bench.cli.console import print_error, stdout_console, terminal_progress
+from sysu30k_bench.cli.command import Command
+from sysu30k_bench.cli.console import loading, print_error, stdout_console, terminal_progress
+from sysu30k_bench.cli.early import judge
 from sysu30k_bench.cli.options import dataset_option, json_option
+from sysu30k_bench.cli.paths import TypedName, TypedPath
+from sysu30k_bench.interrupts import INTERRUPTED, INTERRUPTS
 
-
-@click.command("train")
-@click.argument("recipe")
-@click.option(
-    "--data", type=click.Path(path_type=Path), required=True, show_envvar=True, help="Folder or archive to train on."
+_EXAMPLES = (
+    ("a drawn training set, to try everything", "data synth TWIN --identities 20 --training 40"),
+    ("", "train tiny --data TWIN --output runs/tiny"),
+    ("go on after an interruption", "train sysu30k_unary --data SYSU-30k-released --resume"),
+    ("evaluate what came out", "eval runs/tiny/best.pt --data TWIN"),
 )
+
+
+@click.command("train", cls=Command, examples=_EXAMPLES)
+@click.argument("recipe", type=TypedName())
+@click.option("--data", type=TypedPath(), required=True, show_envvar=True, help="Folder or archive to train on.")
 @dataset_option
-@click.option(
-    "--output", type=click.Path(path_type=Path), show_envvar=True, help="Run folder; runs/RECIPE if not given."
-)
+@click.option("--output", type=TypedPath(), show_envvar=True, help="Run folder; runs/RECIPE if not given.")
 @click.option(
     "--set",
     "changes",
@@ -60,8 +67,6 @@ def train(
     """
     from sysu30k_bench.errors import UsageError
     from sysu30k_bench.training.recipe import load_recipe
-    from sysu30k_bench.training.run import run_recipe
-    from sysu30k_bench.training.trainer import LAST, TrainRequest
 
     settings = {}
     for change in changes:
@@ -71,18 +76,26 @@ def train(
         settings[key.strip()] = value
     loaded = load_recipe(recipe, settings)
     folder = output or Path("runs") / loaded.name
+    judge({"data": data, "output": folder, "device": accelerator})
+    with loading("torch and Lightning Fabric"):
+        from sysu30k_bench.training.run import run_recipe
+        from sysu30k_bench.training.trainer import LAST, TrainRequest
+
     request = TrainRequest(folder, accelerator, workers, resume, stop_after)
     try:
         with terminal_progress(quiet=as_json) as progress:
             outcome = run_recipe(loaded, data, dataset, request, progress, export=export_net)
-    except KeyboardInterrupt:
+    except BaseException as error:
+        if not INTERRUPTS.asked and not isinstance(error, KeyboardInterrupt):
+            raise
+        INTERRUPTS.said()
         last = folder / LAST
         print_error(
             f"interrupted; the same command with --resume goes on from {last}"
             if last.exists()
             else "interrupted before anything was saved"
         )
-        raise click.exceptions.Exit(130) from None
+        raise click.exceptions.Exit(INTERRUPTED) from None
     if outcome is None:
         return
     if as_json:

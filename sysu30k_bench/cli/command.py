@@ -1,0 +1,70 @@
+"""Commands whose help shows options in groups, and examples; by click's own means, so that help stays light."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+LAST_GROUP = "What comes out"
+_OTHER = "Options"
+
+
+class Option(click.Option):
+    """An option that belongs to a group of the help.
+
+    Args:
+        names: As click's.
+        group: The group's heading.
+        settings: As click's.
+    """
+
+    def __init__(self, names: Sequence[str], group: str = "", **settings: Any) -> None:  # noqa: ANN401  click's own
+        super().__init__(names, **settings)
+        self.group = group
+
+
+class Command(click.Command):
+    """A command with examples, and options in groups.
+
+    Args:
+        parts: As click's.
+        examples: Pairs of what an example is for, empty where it goes on, and the words after `sysu30k-bench`.
+        grouped: Whether its help has groups, in the order of their first options; a few options need none.
+        settings: As click's.
+    """
+
+    def __init__(
+        self,
+        *parts: Any,  # noqa: ANN401  click's own
+        examples: Sequence[tuple[str, str]] = (),
+        grouped: bool = False,
+        **settings: Any,  # noqa: ANN401  click's own
+    ) -> None:
+        super().__init__(*parts, **settings)
+        self.examples = examples
+        self.grouped = grouped
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Writes the options, group by group; see click."""
+        groups: dict[str, list[tuple[str, str]]] = {}
+        for param in self.get_params(ctx):
+            record = param.get_help_record(ctx) if isinstance(param, click.Option) else None
+            if record is not None:
+                title = param.group if self.grouped and isinstance(param, Option) and param.group else _OTHER
+                groups.setdefault(title, []).append(record)
+        ends = [title for title in (LAST_GROUP, _OTHER) if title in groups]
+        for title in [*(title for title in groups if title not in ends), *ends]:
+            with formatter.section(title):
+                formatter.write_dl(groups[title])
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Writes the examples, each on a line of its own; see click."""
+        if self.examples:
+            with formatter.section("Examples"):
+                for purpose, words in self.examples:
+                    blank = " " * formatter.current_indent
+                    formatter.write(f"{blank}# {purpose}\n" if purpose else "")
+                    formatter.write(f"{blank}sysu30k-bench {words}\n")
+        super().format_epilog(ctx, formatter)

@@ -1,0 +1,85 @@
+"""Values of options that are more than a word: sizes, triples, settings, splits."""
+
+from __future__ import annotations
+
+import math
+import re
+import tomllib
+
+import click
+
+_UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
+
+
+class NetworkOption(click.ParamType[tuple[str, str | int | float | bool]]):
+    """A setting such as `last_stride=1`; the value is read as TOML would, or else as text."""
+
+    name = "key=value"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, str | int | float | bool]:
+        """See click."""
+        key, sign, text = str(value).partition("=")
+        if not sign or not key.isidentifier():
+            self.fail(f"{value!r} is not KEY=VALUE, such as last_stride=1", param, ctx)
+        try:
+            parsed = tomllib.loads(f"value = {text}")["value"]
+        except tomllib.TOMLDecodeError:
+            parsed = text
+        return key, parsed if isinstance(parsed, bool | int | float) else text
+
+
+class Triple(click.ParamType[tuple[float, float, float]]):
+    """Three numbers such as `0.485,0.456,0.406`, or one for all three channels."""
+
+    name = "r,g,b"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[float, float, float]:
+        """See click."""
+        try:
+            numbers = [float(part) for part in str(value).split(",")]
+        except ValueError:
+            numbers = []
+        if len(numbers) not in {1, 3} or not all(math.isfinite(number) for number in numbers):
+            self.fail(f"{value!r} is not three numbers, such as 0.485,0.456,0.406", param, ctx)
+        first, second, third = numbers * (3 // len(numbers))
+        return first, second, third
+
+
+ALL_SPLITS = "all"
+
+
+class SplitChoice(click.ParamType[int | str]):
+    """The number of a split, or `all`."""
+
+    name = "n|all"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int | str:
+        """See click."""
+        text = str(value)
+        if text == ALL_SPLITS:
+            return text
+        if not text.isascii() or not text.isdigit() or int(text) < 1:
+            self.fail(f"{value!r} is not a number from 1, or {ALL_SPLITS}", param, ctx)
+        return int(text)
+
+
+class Size(click.ParamType[int]):
+    """A number of bytes such as `2GB` or `512MiB`."""
+
+    name = "size"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """See click."""
+        if isinstance(value, int):
+            return value
+        match = re.fullmatch(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]*)\s*", str(value))
+        if match is None or match[2].upper() not in _UNITS:
+            self.fail(f"{value!r} is not a size; write 2GB or 512MB", param, ctx)
+        size = int(float(match[1]) * _UNITS[match[2].upper()])
+        if size < 10**7:
+            self.fail(f"{value!r} is too little; at least 10MB", param, ctx)
+        return size
