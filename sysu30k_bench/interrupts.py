@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
 INTERRUPTED = 130
-MESSAGE = "interrupted; what is finished is kept, and the same command goes on"
+MESSAGE = "interrupted; what is finished is kept, and the same command resumes"
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 SAME_SECONDS = 1.0
 _SOON_SECONDS = 0.05
@@ -36,10 +36,12 @@ class Interrupts:
 
     Attributes:
         asked: Whether one came.
+        message: What the user is told: how the command resumes.
     """
 
     def __init__(self) -> None:
         self.asked = False
+        self.message = MESSAGE
         self._said = False
         self._at_once = True
         self._owner = -1
@@ -51,6 +53,7 @@ class Interrupts:
         """Answers the signals from now on, at once; those that whoever started this process ignores stay ignored."""
         self._owner = os.getpid()
         self.asked = self._said = False
+        self.message = MESSAGE
         self._at_once = True
         for number in SIGNALS:
             if signal.getsignal(number) is not signal.SIG_IGN:
@@ -112,7 +115,7 @@ class Interrupts:
     def _leave(self) -> None:
         if not self._said:
             tidy = _SHOW_CURSOR if os.isatty(2) else b""
-            os.write(2, tidy + f"error: {MESSAGE}\n".encode())
+            os.write(2, tidy + f"error: {self.message}\n".encode())
         os._exit(INTERRUPTED)
 
     def _unraisable(self, lost: sys.UnraisableHookArgs) -> None:

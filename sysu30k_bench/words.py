@@ -14,6 +14,13 @@ def count(number: int, one: str, several: str = "") -> str:
     return f"{number:,} {one if number == 1 else several or one + 's'}"
 
 
+def queries_without_match(number: int) -> str:
+    """Says that some queries have no match, and what that means."""
+    if number == 1:
+        return "1 query has no match in the gallery and counts as a miss"
+    return f"{number:,} queries have no match in the gallery and count as misses"
+
+
 def with_article(word: str) -> str:
     """Puts `a` or `an` before a word, as it is spoken."""
     first = word[:1]

@@ -95,7 +95,7 @@ def test_card_keys_are_all_documented() -> None:
     schema = AdapterCard.model_json_schema()
     names = set(schema["properties"]) - {"card_version"}
     for part in schema["$defs"].values():
-        names |= set(part["properties"])
+        names |= set(part.get("properties", {}))
     assert not [
         name
         for name in names

@@ -30,6 +30,7 @@ from sysu30k_bench.search.choose import choose_device, choose_engine
 from sysu30k_bench.search.gallery import StoreGallery
 from sysu30k_bench.search.ranking import RANKING_NAME, Ranking, read_ranking
 from sysu30k_bench.search.search import UNIT_TOLERANCE, block_rows_for, search
+from sysu30k_bench.words import count
 
 _MISSED = 0.05
 _SCORES_AGREE = 1e-9
@@ -295,7 +296,7 @@ def _lean(plan: AuditPlan, ranking: Ranking, impostors: list[np.ndarray], output
     query, gallery = plan.test_set.query.take(plan.picks["query"]), plan.test_set.gallery
     relevant = relevance(query.person_ids, query.camera_ids, gallery.person_ids, gallery.camera_ids)
     positions = np.unique(np.concatenate([relevant.match_position, *impostors]))
-    progress.say(f"encoding {len(positions):,} matches and nearest impostors again")
+    progress.say(f"encoding {count(len(positions), 'match', 'matches')} and nearest impostors again")
     prepared = _same_model(plan, {"query": plan.picks["query"], "gallery": positions}, output, progress)
     export_step(prepared, progress)
     asked, made = (Store.open(prepared.folder.embeddings(role)).embeddings().astype(np.float64) for role in ROLES)
@@ -319,7 +320,8 @@ def _search_again(plan: AuditPlan, folder: Path, progress: Progress) -> Ranking:
     other = _other_ranks(found, read_ranking(plan.request.ranking))
     if other:
         raise CheckFailedError(
-            f"the committed embeddings do not give the claimed ranking: {len(other)} queries differ",
+            "the committed embeddings do not give the claimed ranking: "
+            f"{count(len(other), 'query differs', 'queries differ')}",
             details=other[:_NAMED],
         )
     return found

@@ -14,6 +14,7 @@ from sysu30k_bench.embeddings.manifest import read_manifest
 from sysu30k_bench.embeddings.shard import read_shard
 from sysu30k_bench.embeddings.store import Store
 from sysu30k_bench.errors import CheckFailedError, DataError, IntegrityError
+from sysu30k_bench.words import count
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,8 @@ class Committed:
             if not (stores[role].folder / shard.file).is_file()
         ]
         if missing:
-            raise DataError(f"{len(missing)} shards of {folder} are not there", details=missing, hint="ask for them")
+            lost = count(len(missing), f"shard of {folder} is", f"shards of {folder} are")
+            raise DataError(f"{lost} not there", details=missing, hint="ask for them")
         return cls(folder, stores, test_set)
 
     def rows(self, role: Role, positions: np.ndarray) -> np.ndarray:

@@ -14,6 +14,7 @@ from sysu30k_bench.board.rows import Fraction, Row, Sha256, Status, parse_strict
 from sysu30k_bench.board.words import word_fault
 from sysu30k_bench.errors import UsageError
 from sysu30k_bench.files import sha256_of_text
+from sysu30k_bench.words import count
 
 CONFIRMATIONS = "confirmations"
 MAX_BYTES = 16 << 10
@@ -175,7 +176,8 @@ class Reproduction(_Confirmation):
     def said(self) -> str:
         """The repetition in a sentence."""
         return (
-            f"Reproduced by {self.by}: rank-1 {self.rank1 * 100:.1f} %, {self.lost} queries lost and {self.won} won. "
+            f"Reproduced by {self.by}: rank-1 {self.rank1 * 100:.1f} %, "
+            f"{count(self.lost, 'query', 'queries')} lost and {self.won} won. "
             f"Their run was audited on {self.date} on {self.device} (nonce {self.nonce}): {self.found.said}."
         )
 

@@ -12,8 +12,10 @@ from sysu30k_bench.data.names import parse_sysu30k
 from sysu30k_bench.search.ranking import Ranking
 from sysu30k_bench.search.score import TIE
 from sysu30k_bench.search.search import UNIT_TOLERANCE
+from sysu30k_bench.words import count
 
 _ROUNDED = 1e-3
+_MATCHES = ("match is", "matches are")
 _DIGESTS = ("ranking_sha256", "query_fingerprint", "gallery_fingerprint", "shards_root", "weights_sha256",
             "card_sha256", "protocol_sha256")  # fmt: skip
 
@@ -31,27 +33,32 @@ def key_faults(ranking: Ranking) -> list[str]:
     strange, apart, people = [], [], []
     for query, match in zip(ranking.table["query"], ranking.table["match"], strict=True):
         asked, found = (parse_sysu30k(key.rpartition("/")[2]) for key in (query, match))
-        if asked is None or found is None or asked.person_id < 0 or not _in_their_folders(query, match):
-            strange.append(query if asked is None else match)
+        if asked is None or asked.person_id < 0 or not _in_folder(query, "query"):
+            strange.append(query)
+            continue
+        if found is None or not _in_folder(match, "gallery"):
+            strange.append(match)
             continue
         people.append(asked.person_id)
         if asked.person_id != found.person_id or asked.camera_id == found.camera_id:
             apart.append(f"{query} and {match}")
     faults = []
     if strange:
-        faults.append(_said(strange, "keys are none of SYSU-30k (query/000028311/000028311_c2_2.jpg)"))
+        faults.append(_said(strange, "key is", "keys are", "none of SYSU-30k (query/000028311/000028311_c2_2.jpg)"))
     if apart:
-        faults.append(_said(apart, "matches are of another person than the query, or of its own camera"))
+        faults.append(_said(apart, *_MATCHES, "of another person than the query, or of its own camera"))
     if len(set(people)) != len(people):
-        faults.append(f"{len(people) - len(set(people))} queries show a person of another query")
+        said = count(len(people) - len(set(people)), "query shows", "queries show")
+        faults.append(f"{said} a person of another query")
     if ranking.table["match"].duplicated().any():
-        faults.append(f"{int(ranking.table['match'].duplicated().sum())} queries have the match of another query")
+        said = count(int(ranking.table["match"].duplicated().sum()), "query has", "queries have")
+        faults.append(f"{said} the match of another query")
     return faults
 
 
-def _in_their_folders(query: str, match: str) -> bool:
-    parts = [part for key in (query, match) for part in key.split("/")]
-    return query.startswith("query/") and match.startswith("gallery/") and not {"", ".", ".."} & set(parts)
+def _in_folder(key: str, role: str) -> bool:
+    parts = key.split("/")
+    return parts[0] == role and len(parts) > 1 and not {"", ".", ".."} & set(parts)
 
 
 def written_fault(ranking: Ranking, content: bytes) -> str | None:
@@ -86,23 +93,24 @@ def ranking_faults(ranking: Ranking, evidence: Evidence) -> list[str]:
     best = score - margin
     alone, tied, behind = (low == 1) & (high == 1), (low == 1) & (high > 1), low > 1
     found = []
-    for wrong, said in (
-        (np.abs(score) > most, "scores are no product of two unit vectors"),
-        (np.isnan(margin), "margins are missing: there are other images"),
-        (np.abs(best) > most, "margins give the best other image a score that is no product of two unit vectors"),
-        (alone & (margin < TIE / 2), "matches are alone at rank 1, and another image scores as high or higher"),
-        (tied & (np.abs(margin) > 2 * TIE), "matches are tied at rank 1, and their margin is not 0"),
-        (behind & (margin > -TIE / 2), "matches are behind rank 1, and no image scores higher"),
+    for wrong, one, several, said in (
+        (np.abs(score) > most, "score is", "scores are", "no product of two unit vectors"),
+        (np.isnan(margin), "margin is", "margins are", "missing: there are other images"),
+        (np.abs(best) > most, "margin gives", "margins give", "the best other image a score that no unit vectors have"),
+        (alone & (margin < TIE / 2), *_MATCHES, "alone at rank 1, and another image scores as high or higher"),
+        (tied & (np.abs(margin) > 2 * TIE), *_MATCHES, "tied at rank 1, with a margin that is not 0"),
+        (behind & (margin > -TIE / 2), *_MATCHES, "behind rank 1, and no image scores higher"),
     ):
         if wrong.any():
-            found.append(_said(table.loc[wrong, "query"].tolist(), said))
+            found.append(_said(table.loc[wrong, "query"].tolist(), one, several, said))
     return found + list(_repeated(table, low == high))
 
 
 def _repeated(table: pd.DataFrame, untied: np.ndarray) -> Iterator[str]:
     again = table.loc[untied].duplicated(["score", "margin"])
     if again.sum() > len(table) / 2:
-        yield f"{int(again.sum())} matches have score and margin of another: what is measured does not repeat"
+        said = count(int(again.sum()), "match has", "matches have")
+        yield f"{said} score and margin of another: what is measured does not repeat"
 
 
 def digest_faults(evidence: Evidence) -> list[str]:
@@ -133,5 +141,6 @@ def score_faults(row: Row) -> list[str]:
     return faults
 
 
-def _said(keys: list[str], said: str) -> str:
-    return f"{len(keys)} {said} (first: {ascii(keys[0])[1:-1][:120]})"
+def _said(keys: list[str], one: str, several: str, said: str) -> str:
+    first = "first: " if len(keys) > 1 else ""
+    return f"{count(len(keys), one, several)} {said} ({first}{ascii(keys[0])[1:-1][:120]})"

@@ -47,8 +47,8 @@ def _repeats(row: Row, other: Row, ranks: Mapping[str, frozenset[tuple[str, int,
         yield "its name passes for that of"
     if name_key(row.id) == name_key(other.id):
         yield "its id passes for"
-    if _is_one_claim(row, other):
-        yield "the same paper, source and scores as"
+    if claim := _one_claim(row, other):
+        yield claim
     if row.evidence is None or other.evidence is None:
         return
     if row.evidence.shards_root == other.evidence.shards_root:
@@ -59,22 +59,22 @@ def _repeats(row: Row, other: Row, ranks: Mapping[str, frozenset[tuple[str, int,
         yield "a repetition is confirmed by `leaderboard reproduce`, and is no row: the same weights and card as"
 
 
-def _is_one_claim(row: Row, other: Row) -> bool:
-    """Whether both state one result: that of one paper and source, or scores that tell it.
+def _one_claim(row: Row, other: Row) -> str | None:
+    """Says how both state one result: that of one paper and source, or scores that tell it.
 
     A row with evidence may well have the scores of one that is only reported: it is what that one lacks.
     """
     pairs = [(getattr(row, name), getattr(other, name)) for name in SCORES]
     both = [(one, two) for one, two in pairs if one is not None and two is not None]
     if any(abs(one - two) > _SAME for one, two in both):
-        return False
+        return None
     telling = sum(min(pair) > _CHANCE for pair in both)
     paper, source = _same_paper(row, other), address_key(row.source) == address_key(other.source)
     if paper and source:
-        return True
+        return "the same paper, source and scores as"
     either = source or (paper and row.paper is not None)
     alike = (row.evidence is None) == (other.evidence is None)
-    return alike and telling >= (_SEVERAL if either else _MANY)
+    return "the same scores as" if alike and telling >= (_SEVERAL if either else _MANY) else None
 
 
 def _same_paper(row: Row, other: Row) -> bool:

@@ -13,6 +13,7 @@ from sysu30k_bench.evaluation.notes import EXPORT_NOTES, SEARCH_NOTES, ExportNot
 from sysu30k_bench.evaluation.run_folder import RunFolder
 from sysu30k_bench.progress import Progress
 from sysu30k_bench.results.record import RESULT_NAME, EvaluationRecord
+from sysu30k_bench.words import count
 
 _SEARCH_AGAIN = "run `sysu30k-bench search` and `score` again"
 
@@ -70,8 +71,9 @@ def _require_every_shard(run: Path, stores: Mapping[Role, Store], progress: Prog
     entries = [(role, shard) for role, store in stores.items() for shard in store.manifest.shards]
     missing = [f"{role}/{shard.file}" for role, shard in entries if not (stores[role].folder / shard.file).is_file()]
     if missing:
+        lost = count(len(missing), f"shard of {run} is", f"shards of {run} are")
         raise DataError(
-            f"{len(missing)} of {len(entries)} shards of {run} are not there",
+            f"{lost} not there",
             details=missing,
             hint="a row commits to all of them: put them back, or run `sysu30k-bench eval` again",
         )

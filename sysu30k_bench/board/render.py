@@ -20,6 +20,7 @@ from sysu30k_bench.errors import CheckFailedError
 from sysu30k_bench.files import write_atomically
 from sysu30k_bench.metrics.intervals import wilson
 from sysu30k_bench.results.ranked_run import RankedRun
+from sysu30k_bench.words import count
 
 _HEAD = """# Leaderboard of SYSU-30k
 
@@ -60,7 +61,7 @@ class Board:
         """
         faults = check_board(folder)
         if faults:
-            raise CheckFailedError(f"{len(faults)} faults: nothing was rendered", details=faults)
+            raise CheckFailedError(f"{count(len(faults), 'fault')}: nothing was rendered", details=faults)
         rows = in_order([parse_row(path.read_bytes()) for path in (folder / ROWS).glob("*.json")])
         evidence = read_evidence(folder, rows)
         tests = significance(rows, evidence)

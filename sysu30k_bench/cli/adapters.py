@@ -90,7 +90,7 @@ def which(checkpoint: Path, weights: str | None, as_json: bool) -> None:
         click.echo(found.model_dump_json(indent=1))
     else:
         lines = [f"{found.file}: {count(found.tensors, 'tensor')}, SHA-256 {found.sha256[:16]}..."]
-        lines += [f"  {name}  {count:,}" for name, count in found.groups]
+        lines += [f"  {name}  {number:,}" for name, number in found.groups]
         if found.network is not None and found.input is not None and found.feature is not None:
             size = found.input
             options = ", ".join(f"{key}={value}" for key, value in found.network.options.items())

@@ -10,7 +10,7 @@ import click
 from sysu30k_bench.cli.console import print_error
 from sysu30k_bench.cli.program import cli
 from sysu30k_bench.errors import BenchError
-from sysu30k_bench.interrupts import INTERRUPTED, INTERRUPTS, MESSAGE
+from sysu30k_bench.interrupts import INTERRUPTED, INTERRUPTS
 
 BUG = 70
 _OUT_OF_MEMORY = (
@@ -41,7 +41,7 @@ def run() -> int:
 
 def _interrupted() -> int:
     INTERRUPTS.said()
-    print_error(MESSAGE)
+    print_error(INTERRUPTS.message)
     return INTERRUPTED
 
 

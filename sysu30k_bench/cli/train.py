@@ -77,6 +77,7 @@ def train(
     loaded = load_recipe(recipe, settings)
     folder = output or Path("runs") / loaded.name
     judge({"data": data, "output": folder, "device": accelerator})
+    INTERRUPTS.message = "interrupted; what was saved is kept, and the same command with --resume resumes"
     with loading("torch and Lightning Fabric"):
         from sysu30k_bench.training.run import run_recipe
         from sysu30k_bench.training.trainer import LAST, TrainRequest
@@ -91,7 +92,7 @@ def train(
         INTERRUPTS.said()
         last = folder / LAST
         print_error(
-            f"interrupted; the same command with --resume goes on from {last}"
+            f"interrupted; the same command with --resume resumes from {last}"
             if last.exists()
             else "interrupted before anything was saved"
         )

@@ -8,6 +8,8 @@ import tomllib
 
 import click
 
+from sysu30k_bench.plain_toml import parse_value
+
 _UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
 
 
@@ -24,9 +26,11 @@ class NetworkOption(click.ParamType[tuple[str, str | int | float | bool]]):
         if not sign or not key.isidentifier():
             self.fail(f"{value!r} is not KEY=VALUE, such as last_stride=1", param, ctx)
         try:
-            parsed = tomllib.loads(f"value = {text}")["value"]
+            parsed = parse_value(text)
         except tomllib.TOMLDecodeError:
             parsed = text
+        except ValueError as error:
+            self.fail(f"{key}: {error}", param, ctx)
         return key, parsed if isinstance(parsed, bool | int | float) else text
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sysu30k_bench.data.trees.tree import Tree, read_list
+from sysu30k_bench.words import count
 
 _PLACES = ("../meta", "meta", "..", ".", "../..")
 
@@ -35,9 +36,11 @@ def compare_with_meta_list(place: Tree, role: str, files: list[str]) -> list[str
     present = {_last_two(file) for file in files}
     differences = []
     if missing := sorted(listed - present):
-        differences.append(f"{len(missing):,} images of {name} are not in {role}/ (first: {missing[0]})")
+        said = count(len(missing), f"image of {name} is", f"images of {name} are")
+        differences.append(f"{said} not in {role}/ (first: {missing[0]})")
     if unlisted := sorted(present - listed):
-        differences.append(f"{len(unlisted):,} images in {role}/ are not in {name} (first: {unlisted[0]})")
+        said = count(len(unlisted), f"image in {role}/ is", f"images in {role}/ are")
+        differences.append(f"{said} not in {name} (first: {unlisted[0]})")
     return differences
 
 

@@ -22,6 +22,7 @@ from sysu30k_bench.files import remove_partials, write_atomically
 from sysu30k_bench.models.embedder import Embedder, probe_dimension
 from sysu30k_bench.progress import Progress
 from sysu30k_bench.ranks import Ranks
+from sysu30k_bench.words import count
 
 SHARD_BYTES = 64 << 20
 MAX_SHARD_ROWS = 8192
@@ -262,8 +263,9 @@ class _Run:
         finite = np.isfinite(vectors).all(axis=1)
         if not finite.all():
             bad = [self._keys[positions[row]] for row in np.flatnonzero(~finite)]
+            said = count(len(bad), "embedding of this batch is", "embeddings of this batch are")
             raise IntegrityError(
-                f"{len(bad)} embeddings of this batch are zero, NaN or infinite",
+                f"{said} zero, NaN or infinite",
                 details=bad,
                 hint="look at these images and at the network; with bf16, try fp32. Finished shards are kept",
             )

@@ -15,6 +15,7 @@ from sysu30k_bench.embeddings.features_numpy import read_npy, read_npz
 from sysu30k_bench.embeddings.features_parquet import read_parquet
 from sysu30k_bench.embeddings.stored import Stored
 from sysu30k_bench.errors import BenchError, DataError, IntegrityError, UsageError
+from sysu30k_bench.words import count
 
 MAX_BYTES = 1 << 40
 _MAX_DIMENSION = 1_000_000
@@ -191,7 +192,7 @@ def match_to_split(path: Path, features: Features, keys: list[str]) -> tuple[np.
         row_of[name] = row
     if double:
         raise IntegrityError(
-            f"{path} holds {len(double)} images more than once", details=double, hint="write each image once"
+            f"{path} holds {count(len(double), 'image')} more than once", details=double, hint="write each image once"
         )
     rows = np.fromiter((row_of.get(key, -1) for key in keys), np.int64, len(keys))
     missing = [key for key, row in zip(keys, rows.tolist(), strict=True) if row < 0]

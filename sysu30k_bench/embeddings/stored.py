@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -84,10 +85,10 @@ class RowsOnDisk(Stored):
         order = np.argsort(rows, kind="stable")
         ascending = np.asarray(rows)[order]
         read = np.empty((len(rows), self.shape[1]), self.dtype)
-        starts = np.flatnonzero(np.diff(ascending, prepend=-2) != 1).tolist()
+        runs = [*np.flatnonzero(np.diff(ascending, prepend=-2) != 1).tolist(), len(rows)]
         width = self.shape[1] * self.dtype.itemsize
         with self.path.open("rb", buffering=0) as file:
-            for start, stop in zip(starts, [*starts[1:], len(rows)], strict=True):
+            for start, stop in pairwise(runs):
                 file.seek(self._offset + int(ascending[start]) * width)
                 fill(file, read[start:stop], self.path)
         if np.array_equal(order, np.arange(len(order))):
@@ -214,12 +215,12 @@ def by_row(embedding: np.ndarray | Stored, folder: Path) -> Iterator[np.ndarray 
 def _copied(parts: Iterator[np.ndarray], folder: Path, what: str) -> Iterator[Path]:
     path = folder / f".{what}.{os.getpid()}{PARTIAL_SUFFIX}"
     try:
-        with path.open("wb") as file:
-            for part in parts:
-                try:
+        try:
+            with path.open("wb") as file:
+                for part in parts:
                     file.write(np.ascontiguousarray(part).data)
-                except OSError as error:
-                    raise unwritable(path, error, part.nbytes) from error
+        except OSError as error:
+            raise unwritable(path, error) from error
         yield path
     finally:
         path.unlink(missing_ok=True)

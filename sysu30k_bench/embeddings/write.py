@@ -15,6 +15,7 @@ from sysu30k_bench.embeddings.stored import RowsOnDisk
 from sysu30k_bench.errors import IntegrityError
 from sysu30k_bench.files import write_atomically
 from sysu30k_bench.progress import Progress, Silent
+from sysu30k_bench.words import count
 
 _ROWS_AT_ONCE = 128
 """So many rows of some thousand numbers stay in the cache."""
@@ -79,7 +80,7 @@ def _shard(
     keys = [names[position] for position in positions[there].tolist()]
     if bad.any():
         raise IntegrityError(
-            f"{int(bad.sum())} embeddings are zero, NaN or infinite",
+            f"{count(int(bad.sum()), 'embedding is', 'embeddings are')} zero, NaN or infinite",
             details=[key for key, wrong in zip(keys, bad.tolist(), strict=True) if wrong],
             hint="make the features file again",
         )

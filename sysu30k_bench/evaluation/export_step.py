@@ -26,6 +26,7 @@ from sysu30k_bench.progress import Progress, Silent
 from sysu30k_bench.ranks import Ranks
 from sysu30k_bench.results.record import Model
 from sysu30k_bench.search.choose import choose_device
+from sysu30k_bench.words import count
 
 _CPU_BATCH = 32
 _GPU_BATCH = 256
@@ -59,7 +60,7 @@ class PreparedExport:
         model, feature = self.model, self.model.card.feature
         lines = [
             f"adapter {model.card.name} ({model.found_by}), layout {model.coverage.layout}: "
-            f"{model.coverage.loaded} tensors loaded",
+            f"{count(model.coverage.loaded, 'tensor')} loaded",
             f"input {described_input(model.card)}; feature {feature.kind}, flip {feature.flip}",
         ]
         return "\n".join([*lines, *(f"assumed: {caution}" for caution in model.cautions)])
@@ -123,7 +124,7 @@ def export_step(prepared: PreparedExport, progress: Progress) -> ExportNotes:
         damaged = {key: reason for report in reports.values() for key, reason in report.damaged.items()}
         if damaged and not prepared.request.skip_damaged:
             raise IntegrityError(
-                f"{len(damaged)} images cannot be decoded; all others are embedded",
+                f"{count(len(damaged), 'image')} cannot be decoded; all others are embedded",
                 details=[f"{key}: {reason}" for key, reason in damaged.items()],
                 hint="restore them and run the same command again, or go on without them with --skip-damaged, "
                 "which is never official",
@@ -159,7 +160,8 @@ def reasons_against(prepared: PreparedExport) -> list[str]:
     reasons = list(prepared.test_set.not_official)
     faults = prepared.model.coverage.faults
     if faults:
-        reasons.append(f"--allow-partial: {len(faults)} tensors do not fit, parts are random (first: {faults[0]})")
+        unfit = count(len(faults), "tensor does", "tensors do")
+        reasons.append(f"--allow-partial: {unfit} not fit, parts are random (first: {faults[0]})")
     if prepared.request.random_weights:
         reasons.append("the network has random weights")
     return reasons
@@ -171,7 +173,7 @@ def _notes(prepared: PreparedExport, reports: dict[Role, ExportReport]) -> Expor
     skipped = {role: len(reports[role].damaged) for role in ROLES}
     if any(skipped.values()):
         first = next(key for report in reports.values() for key in report.damaged)
-        reasons.append(f"--skip-damaged: {sum(skipped.values())} images could not be decoded (first: {first})")
+        reasons.append(f"--skip-damaged: {count(sum(skipped.values()), 'image')} could not be decoded (first: {first})")
     return ExportNotes(
         model=_model(prepared),
         data=data_of(test_set),

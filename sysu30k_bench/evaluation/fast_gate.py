@@ -15,6 +15,7 @@ from sysu30k_bench.progress import Progress
 from sysu30k_bench.results.gate import Predicted, Verdict, gate
 from sysu30k_bench.results.ranked_run import RankedRun, aligned_queries, as_run, read_runs
 from sysu30k_bench.results.record import RESULT_NAME, EvaluationRecord, read_record
+from sysu30k_bench.words import count
 
 
 def fast_gate(
@@ -55,7 +56,7 @@ def fast_gate(
     if known is not None and known.gallery_fingerprint == data.gallery_fingerprint:
         return gate(candidate, held, max_drop=max_drop, alpha=alpha, metric=metric)
     keys = gallery_keys(RunFolder(run))
-    progress.say(f"searching {len(keys):,} images of {baseline}")
+    progress.say(f"searching {count(len(keys), 'image')} of {baseline}")
     within = as_run(held.name, rank_within(RunFolder(baseline), keys, search or SearchRequest(), progress))
     verdict = gate(candidate, within, max_drop=max_drop, alpha=alpha, metric=metric)
     if known is None or known.whole_gallery is not None:

@@ -64,7 +64,8 @@ class PreparedImport:
     @property
     def said(self) -> str:
         """What the user is told before the work starts."""
-        return f"adapter {self.card.name}, embeddings made elsewhere, {self.embedding['gallery'].shape[1]:,} dimensions"
+        width = count(self.embedding["gallery"].shape[1], "dimension")
+        return f"adapter {self.card.name}, embeddings made elsewhere, {width}"
 
 
 def prepare_import(request: ExportRequest, ranks: Ranks, progress: Progress | None = None) -> PreparedImport:
@@ -149,17 +150,17 @@ def _matched(
     missing = [key for role in ROLES for key in found[role][1]]
     if missing and not request.skip_damaged:
         raise IntegrityError(
-            f"{request.checkpoint} lacks {len(missing)} images of the lists",
+            f"{request.checkpoint} lacks {count(len(missing), 'image')} of the lists",
             details=missing,
             hint="embed them too, or go on without them with --skip-damaged, which is never official",
         )
     if missing:
-        test_set.not_official.append(f"--skip-damaged: {len(missing)} images have no embedding (first: {missing[0]})")
+        lacking = count(len(missing), "image has", "images have")
+        test_set.not_official.append(f"--skip-damaged: {lacking} no embedding (first: {missing[0]})")
     unknown = set(found["query"][2]) & set(found["gallery"][2])
     if unknown:
-        test_set.warnings.append(
-            f"{len(unknown)} rows of the features file are of no image of the lists (first: {min(unknown)})"
-        )
+        rows = count(len(unknown), "row of the features file is", "rows of the features file are")
+        test_set.warnings.append(f"{rows} of no image of the lists (first: {min(unknown)})")
     return test_set, dict.fromkeys(ROLES, features.embedding), {role: found[role][0] for role in ROLES}
 
 

@@ -8,6 +8,7 @@ from sysu30k_bench.data.protocol import relevance
 from sysu30k_bench.data.split import TestSet
 from sysu30k_bench.errors import DataError
 from sysu30k_bench.results.record import Data
+from sysu30k_bench.words import count, queries_without_match
 
 
 def require_matches(test_set: TestSet) -> None:
@@ -20,13 +21,14 @@ def require_matches(test_set: TestSet) -> None:
     rel = relevance(query.person_ids, query.camera_ids, gallery.person_ids, gallery.camera_ids)
     if not len(rel.match_query):
         raise DataError(
-            f"no query has a match in the gallery: none of {len(query)} identities is in it under another camera",
+            "no query has a match in the gallery: none of "
+            f"{count(len(query), 'identity', 'identities')} is in it under another camera",
             hint="query and gallery must come from the same benchmark, unpacked whole",
         )
     without = np.flatnonzero(rel.match_counts == 0)
     if len(without):
         named = ", ".join(query.keys[position] for position in without[:5])
-        reason = f"{len(without)} queries have no match in the gallery and count as misses (first: {named})"
+        reason = f"{queries_without_match(len(without))} (first: {named})"
         test_set.warnings.append(reason)
         test_set.not_official.append(reason)
 

@@ -13,6 +13,7 @@ from sysu30k_bench.metrics.summary import summarise
 from sysu30k_bench.results.build import counts_of, metrics_of, protocol, ties_of
 from sysu30k_bench.results.record import Control, Cost, Environment, EvaluationRecord
 from sysu30k_bench.search.ranking import RANKING_NAME, TOP_NAME, Ranking, read_ranking
+from sysu30k_bench.words import count, queries_without_match
 
 
 def score_step(folder: RunFolder, control: Control | None = None) -> EvaluationRecord:
@@ -70,7 +71,7 @@ def _record(
     counts = counts_of(ranking, searched.gallery, exported.skipped_query, exported.skipped_gallery)
     reasons = list(exported.not_official_because)
     if counts.unmatched and not any("no match" in reason for reason in reasons):
-        reasons.append(f"{counts.unmatched} queries have no match in the gallery and count as misses")
+        reasons.append(queries_without_match(counts.unmatched))
     unusual = _unusual(ranking, ties.rank1_optimistic, ties.rank1_pessimistic)
     warnings = list(dict.fromkeys([*exported.warnings, *searched.warnings, *unusual, *doubts]))
     speed = exported.images_embedded / exported.seconds if exported.images_embedded and exported.seconds > 0 else None
@@ -112,7 +113,7 @@ def _unusual(ranking: Ranking, optimistic: float, pessimistic: float) -> list[st
     tied = ranking.matched[ranking.matched["rank_high"] > ranking.matched["rank_low"]]
     if len(tied):
         found.append(
-            f"{len(tied)} matches tie with other gallery images; "
+            f"{count(len(tied), 'match ties', 'matches tie')} with other gallery images; "
             f"rank-1 lies between {pessimistic:.2%} and {optimistic:.2%}"
         )
     return found

@@ -16,6 +16,7 @@ from sysu30k_bench.search.choose import choose_device, choose_engine
 from sysu30k_bench.search.gallery import ArrayGallery
 from sysu30k_bench.search.ranking import Ranking, make_ranking
 from sysu30k_bench.search.search import UNIT_TOLERANCE, block_rows_for, search
+from sysu30k_bench.words import count
 
 
 def gallery_keys(folder: RunFolder) -> list[str]:
@@ -48,7 +49,7 @@ def rank_within(folder: RunFolder, keys: Sequence[str], request: SearchRequest, 
     missing = [key for key in keys if key not in place]
     if missing:
         raise UsageError(
-            f"{len(missing)} images are not in the gallery of {folder.path}",
+            f"{count(len(missing), 'image is', 'images are')} not in the gallery of {folder.path}",
             details=missing[:20],
             hint="hold runs against each other that are of one data set, and of which none skipped damaged images",
         )

@@ -9,6 +9,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from sysu30k_bench.words import count
+
 COLLAPSED_RANK = 5.0
 HUB_SHARE = 0.2
 SAME_IMAGE = 1 - 1e-6
@@ -42,9 +44,8 @@ class Health:
         if self.hub_share > HUB_SHARE:
             found.append(f"one gallery image is the best match of {self.hub_share:.0%} of the queries: a hub")
         if self.same_image:
-            found.append(
-                f"{self.same_image} queries have a gallery image with the same embedding: is the same image in both?"
-            )
+            twins = count(self.same_image, "query has", "queries have")
+            found.append(f"{twins} a gallery image with the same embedding: is the same image in both?")
         return found
 
 

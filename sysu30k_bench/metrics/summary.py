@@ -20,7 +20,7 @@ class Summary:
         n: Queries, those without a match included: the denominator of every metric.
         rank: CMC at 1, 5, 10 and 20: the expectation under random tie order, with Wilson's interval.
         rank1_optimistic: Rank-1 with every tie in the match's favour.
-        rank1_pessimistic: Rank-1 with every tie against it: what the reference's reversed sort gives on SYSU-30k.
+        rank1_pessimistic: Rank-1 with every tie against it: the least that the reference's reversed sort can give.
         ap_standard: Mean of the average precision as retrieval defines it.
         ap_trapezoid: Mean of the reference script's trapezoid average precision.
         ap_trapezoid_pessimistic: The same with every tie against the match.

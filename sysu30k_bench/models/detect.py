@@ -11,6 +11,7 @@ from sysu30k_bench.models.card import AdapterCard
 from sysu30k_bench.models.cards import all_cards
 from sysu30k_bench.models.checkpoint import CheckpointFile
 from sysu30k_bench.models.fit import Fit, best_fit, recognised_fit
+from sysu30k_bench.words import count
 
 _NEAREST = 3
 _SHOWN_GROUPS = 6
@@ -97,7 +98,7 @@ def _strength(fit: Fit) -> tuple[bool, int, int, int]:
 def _unknown(checkpoint: CheckpointFile, candidates: list[AdapterCard], weights: str | None) -> UsageError:
     fits = [(card, fit) for card in candidates if (fit := best_fit(card, checkpoint, weights)) is not None]
     whole = [card for card, fit in fits if fit.coverage.complete]
-    groups = [f"{name}: {count} tensors" for name, count in checkpoint.flat.groups()[:_SHOWN_GROUPS]]
+    groups = [f"{name}: {count(number, 'tensor')}" for name, number in checkpoint.flat.groups()[:_SHOWN_GROUPS]]
     if whole:
         return UsageError(
             f"{checkpoint.path} does not say by which method it was made",
@@ -115,10 +116,11 @@ def _unknown(checkpoint: CheckpointFile, candidates: list[AdapterCard], weights:
             hint="give the file that holds the state dict",
         )
     lines = [
-        f"nearest: {card.name}, {fit.coverage.loaded} of {fit.wanted} tensors{_first_fault(fit)}" for card, fit in near
+        f"nearest: {card.name}, {fit.coverage.loaded} of {count(fit.wanted, 'tensor')}{_first_fault(fit)}"
+        for card, fit in near
     ]
     return UsageError(
-        f"no adapter knows {checkpoint.path} ({len(checkpoint.flat.tensors)} tensors)",
+        f"no adapter knows {checkpoint.path} ({count(len(checkpoint.flat.tensors), 'tensor')})",
         details=[*groups, *lines],
         hint=_what_to_do(near),
     )

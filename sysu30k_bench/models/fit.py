@@ -19,6 +19,7 @@ from sysu30k_bench.models.leftovers import other_copies, unexplained
 from sysu30k_bench.models.roles import chosen_by, rank_of
 from sysu30k_bench.models.sources import own_input, structure_reader
 from sysu30k_bench.models.tensors import FlatTensors
+from sysu30k_bench.words import count
 
 _SHOWN_PARTS = 6
 _MOST_PLACES = 32
@@ -171,7 +172,7 @@ def _fit(card: AdapterCard, checkpoint: CheckpointFile, layout: Layout, prefix: 
 def _said_of(guessed: Mapping[str, int]) -> list[str]:
     if not guessed:
         return []
-    parts = ", ".join(f"{part} ({count} tensors)" for part, count in list(guessed.items())[:_SHOWN_PARTS])
+    parts = ", ".join(f"{part} ({count(number, 'tensor')})" for part, number in list(guessed.items())[:_SHOWN_PARTS])
     more = f" and {len(guessed) - _SHOWN_PARTS} more" if len(guessed) > _SHOWN_PARTS else ""
     return [f"left aside as parts that training alone uses, by their names: {parts}{more}"]
 

@@ -15,6 +15,7 @@ from sysu30k_bench.models.embedder import Embedder
 from sysu30k_bench.models.fit import Coverage, Fit, best_fit
 from sysu30k_bench.models.logits import LogitEmbedding
 from sysu30k_bench.models.sources import build_trunk, require_source
+from sysu30k_bench.words import count
 
 INIT_SEED = 0
 """Seeds the weights that no file fills: those of `--allow-partial` and of the random control."""
@@ -29,7 +30,7 @@ def require_fit(card: AdapterCard, checkpoint: CheckpointFile, weights: str | No
     fit = best_fit(card, checkpoint, weights)
     if fit is None:
         require_source(card.network)
-        groups = ", ".join(f"{name} ({count} tensors)" for name, count in checkpoint.flat.groups()[:6])
+        groups = ", ".join(f"{name} ({count(number, 'tensor')})" for name, number in checkpoint.flat.groups()[:6])
         among = f" among the weights {weights!r}" if weights else ""
         raise IntegrityError(
             f"{checkpoint.path} does not fill the network of adapter {card.name!r}, which was not found in it{among}",
@@ -83,13 +84,13 @@ def _refusal(fit: Fit, checkpoint: CheckpointFile) -> IntegrityError:
     coverage, name = fit.coverage, fit.card.name
     if coverage.foreign and not coverage.missing and not coverage.wrong_shape:
         said = (
-            f"{checkpoint.path} holds {len(coverage.foreign)} tensors that the network of adapter {name!r} has no "
-            f"place for; without them the embedding would be another (layout {coverage.layout})"
+            f"{checkpoint.path} holds {count(len(coverage.foreign), 'tensor')} that the network of adapter {name!r} "
+            f"has no place for; without them the embedding would be another (layout {coverage.layout})"
         )
     else:
         said = (
             f"{checkpoint.path} does not fill the network of adapter {name!r}: "
-            f"{coverage.loaded} of {fit.wanted} tensors found (layout tried: {coverage.layout})"
+            f"{coverage.loaded} of {count(fit.wanted, 'tensor')} found (layout tried: {coverage.layout})"
         )
     return IntegrityError(
         said,
@@ -111,7 +112,7 @@ def _refuse_expanded(checkpoint: CheckpointFile, tensors: Mapping[str, torch.Ten
     ]
     if bad:
         raise IntegrityError(
-            f"{checkpoint.path} claims more numbers than it holds in {len(bad)} tensors",
+            f"{checkpoint.path} claims more numbers than it holds in {count(len(bad), 'tensor')}",
             details=bad,
             hint="save the tensors with .contiguous(); a file that claims this may be made to exhaust memory",
         )
@@ -150,7 +151,7 @@ def _refuse_non_finite(checkpoint: CheckpointFile, tensors: Mapping[str, torch.T
     bad = [name for name, value in tensors.items() if value.is_floating_point() and not _is_sound(name, value.float())]
     if bad:
         raise IntegrityError(
-            f"{checkpoint.path} holds NaN or infinite weights, or negative variances, in {len(bad)} tensors",
+            f"{checkpoint.path} holds NaN or infinite weights, or negative variances, in {count(len(bad), 'tensor')}",
             details=bad,
             hint="the training run diverged, or the file is damaged: take an earlier checkpoint",
         )
@@ -170,7 +171,8 @@ def _refuse_other_numbers(checkpoint: CheckpointFile, tensors: Mapping[str, torc
     ]
     if bad:
         raise IntegrityError(
-            f"{checkpoint.path} holds no floating-point numbers in {len(bad)} tensors that are weights",
+            f"{checkpoint.path} holds no floating-point numbers in "
+            f"{count(len(bad), 'tensor that is a weight', 'tensors that are weights')}",
             details=bad,
             hint="a quantised model must be saved again with its weights in floating point",
         )

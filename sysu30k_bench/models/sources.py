@@ -61,13 +61,13 @@ def require_source(network: Network) -> None:
     """Refuses a network whose code cannot be found.
 
     Raises:
-        UsageError: There is no network of that name.
-        DataError: The package or module that has it is not there.
+        UsageError: There is no network of that name, or the method's network is not public.
+        DataError: The package or module that has it is not installed.
     """
     kind, _, name = network.source.partition(":")
     if kind == "python":
         _python_object(name)
-    elif kind == "timm":
+    elif kind in {"timm", "features"}:
         build_trunk(network)
 
 

@@ -11,6 +11,7 @@ from sysu30k_bench.errors import UsageError
 from sysu30k_bench.metrics.paired import lowest_difference
 from sysu30k_bench.results.compare import mcnemar, paired_difference
 from sysu30k_bench.results.ranked_run import PER_QUERY, RankedRun, aligned
+from sysu30k_bench.words import count
 
 Outcome = Literal["passed", "worse", "not shown"]
 
@@ -153,7 +154,7 @@ def _contributions(run: RankedRun, metric: str) -> np.ndarray:
 
 
 def _reason(outcome: Outcome, metric: str, value: float, bound: float, max_drop: float, alpha: float, n: int) -> str:
-    said = f"{metric} changed by {value * 100:+.2f} points over {n:,} queries"
+    said = f"{metric} changed by {value * 100:+.2f} points over {count(n, 'query', 'queries')}"
     limit = f"{max_drop * 100:.2f} points"
     if outcome == "passed":
         return f"{said}; a drop of more than {limit} is ruled out (bound {bound * 100:+.2f}, alpha {alpha:g})"

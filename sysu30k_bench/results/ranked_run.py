@@ -13,6 +13,7 @@ from sysu30k_bench.errors import UsageError
 from sysu30k_bench.metrics.per_query import per_query_metrics
 from sysu30k_bench.results.record import RESULT_NAME, EvaluationRecord, read_record
 from sysu30k_bench.search.ranking import RANKING_NAME, Ranking, read_ranking
+from sysu30k_bench.words import count
 
 PER_QUERY = ("rank1", "rank5", "rank10", "rank20", "ap_standard", "ap_trapezoid", "minp")
 
@@ -92,7 +93,8 @@ def aligned(runs: Sequence[RankedRun]) -> list[RankedRun]:
         other = int((run.ranked.to_numpy() != first.ranked.to_numpy()).sum())
         if other:
             raise UsageError(
-                f"{other} queries rank galleries of other sizes in {first.name} and {run.name}",
+                f"{count(other, 'query ranks', 'queries rank')} galleries of other sizes in "
+                f"{first.name} and {run.name}",
                 hint="compare runs on the same images (those that one run skipped as damaged count); a part of the "
                 "distractors goes with `gate --fast`",
             )

@@ -9,6 +9,7 @@ import torch
 
 from sysu30k_bench.errors import DataError, UsageError
 from sysu30k_bench.search.engine import Engine
+from sysu30k_bench.words import count
 
 EngineName = Literal["auto", "faiss", "torch"]
 FilterName = Literal["auto", "float32", "bf16", "int8"]
@@ -84,7 +85,8 @@ def choose_device(name: str, local_rank: int = 0) -> torch.device:
         index = device.index if device.index is not None else local_rank
         if index >= torch.cuda.device_count():
             raise DataError(
-                f"there is no device cuda:{index}; torch sees {torch.cuda.device_count()} GPUs", hint="use --device cpu"
+                f"there is no device cuda:{index}; torch sees {count(torch.cuda.device_count(), 'GPU')}",
+                hint="use --device cpu",
             )
         return torch.device("cuda", index)
     if device.type != "cpu":

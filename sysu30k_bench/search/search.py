@@ -24,6 +24,7 @@ from sysu30k_bench.search.kept import Kept
 from sysu30k_bench.search.pace import Pace
 from sysu30k_bench.search.score import pair_scores
 from sysu30k_bench.search.topk import TopK
+from sysu30k_bench.words import count
 
 MAX_BLOCK_ROWS = 4096
 """More do not fit the last-level cache beside their scores, and are slower."""
@@ -207,14 +208,14 @@ def _check_norms(norms: np.ndarray, name: Callable[[int], str], unit_tolerance: 
     bad = np.flatnonzero(~(np.isfinite(norms) & (norms > 0)))
     if len(bad):
         raise IntegrityError(
-            f"{len(bad)} embeddings are zero, NaN or infinite; nothing was ranked",
+            f"{count(len(bad), 'embedding is', 'embeddings are')} zero, NaN or infinite; nothing was ranked",
             details=[name(int(row)) for row in bad],
             hint="export these images again, or look at the network that made them",
         )
     long = np.flatnonzero(np.abs(norms - 1) > unit_tolerance) if unit_tolerance is not None else bad
     if len(long):
         raise IntegrityError(
-            f"{len(long)} embeddings are not of unit length; nothing was ranked",
+            f"{count(len(long), 'embedding is', 'embeddings are')} not of unit length; nothing was ranked",
             details=[name(int(row)) for row in long],
             hint="the store was not written by this tool, or was changed: export again",
         )

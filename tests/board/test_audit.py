@@ -199,7 +199,7 @@ def test_forged_ranks_are_found(bench: Bench, run: Path, ask: Callable[..., Conf
     path.write_text("\n".join(lines) + "\n")
     retell(run)
     assert bench("score", run).code == 0
-    with pytest.raises(CheckFailedError, match="do not give the claimed ranking: 1 queries differ") as caught:
+    with pytest.raises(CheckFailedError, match="do not give the claimed ranking: 1 query differs") as caught:
         done(ask(run))
     assert caught.value.details == [cells[0]]
 
@@ -262,7 +262,7 @@ def test_manifests_that_lie_are_refused_and_are_no_bug(
 def test_every_committed_shard_must_be_there(run: Path, ask: Callable[..., ConfirmRequest]) -> None:
     request = ask(run)
     (run / "embeddings" / "gallery" / "shard-00004.h5").unlink()
-    with pytest.raises(DataError, match=r"1 shards of .* are not there") as caught:
+    with pytest.raises(DataError, match=r"1 shard of .* is not there") as caught:
         plan_row_audit(request, Silent())
     assert caught.value.details == ["gallery/shard-00004.h5"]
 

@@ -236,6 +236,6 @@ def test_submit_and_check_as_commands(bench: Bench, official_run: Path, tmp_path
     path.write_text(path.read_text().replace('"n": 1000', '"n": 1001'))
     checked = bench("leaderboard", "check", tmp_path / "board")
     assert checked.code == 1
-    assert checked.out.splitlines()[-1] == "1 faults"
+    assert checked.out.splitlines()[-1] == "1 fault"
     assert bench("leaderboard", "check", tmp_path / "board", "--json").json["faults"]
     assert bench("leaderboard", "check", tmp_path / "nowhere").code == 3

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -58,7 +59,7 @@ def test_a_search_with_ties_denies_nothing(evidence: Evidence) -> None:
     assert ranking_faults(ranking, evidence) == []
 
 
-def changed(path: Path, **values: object) -> Ranking:
+def changed(path: Path, **values: Any) -> Ranking:
     table = read_ranking(write_evidence(path, [1, 1, 5, 1, 9, 1, 1, 7])).table.copy()
     for name, value in values.items():
         table.loc[0, name] = value

@@ -48,7 +48,9 @@ def test_network_options(text: str, pair: tuple[str, object]) -> None:
     assert type(found[1]) is type(pair[1])
 
 
-@pytest.mark.parametrize("text", ["last_stride", "=1", "a b=1", ""])
+@pytest.mark.parametrize(
+    "text", ["last_stride", "=1", "a b=1", "", "n=" + "9" * 10_000, "n=0x" + "f" * 99, "n=" + "[" * 50_000]
+)
 def test_what_is_no_network_option(text: str) -> None:
     with pytest.raises(click.BadParameter):
         NetworkOption().convert(text, None, None)

@@ -134,8 +134,8 @@ def test_meta_lists_are_compared_whatever_their_slashes(tmp_path: Path) -> None:
     meta.write_text("\n".join([*lines[:3], "0000others/0000others_c1_999.jpg"]))
     reasons = [reason for reason in open_test_set(root).not_official if "gallery.txt" in reason]
     assert reasons == [
-        "1 images of gallery.txt are not in gallery/ (first: 0000others/0000others_c1_999.jpg)",
-        "1 images in gallery/ are not in gallery.txt (first: 0000others/0000others_c1_10.jpg)",
+        "1 image of gallery.txt is not in gallery/ (first: 0000others/0000others_c1_999.jpg)",
+        "1 image in gallery/ is not in gallery.txt (first: 0000others/0000others_c1_10.jpg)",
     ]
 
 

@@ -51,7 +51,7 @@ def test_partial_is_deterministic_and_counted(resnet50_state: State) -> None:
 def test_a_file_with_nothing_of_the_network_is_refused_even_as_partial() -> None:
     with pytest.raises(IntegrityError, match="does not fill the network of adapter 'resnet50'") as caught:
         load("resnet50", {"w": torch.zeros(2)}, allow_partial=True)
-    assert caught.value.details == ["the file holds w (1 tensors)"]
+    assert caught.value.details == ["the file holds w (1 tensor)"]
     with pytest.raises(IntegrityError, match="does not fill"):
         load(generic_card("torchvision:resnet18"), {"w": torch.zeros(2)}, allow_partial=True)
 
@@ -171,7 +171,7 @@ def test_a_block_that_a_stage_lacks_is_no_shallower_network(resnet50_state: Stat
 def test_tensors_inside_the_network_that_have_no_place_are_foreign(resnet50_state: State) -> None:
     odd = {**resnet50_state, "layer3.0.adaptive_weight": torch.ones(1)}
     card = generic_card("torchvision:resnet50")
-    with pytest.raises(IntegrityError, match="holds 1 tensors that the network") as caught:
+    with pytest.raises(IntegrityError, match="holds 1 tensor that the network") as caught:
         load(card, odd)
     assert caught.value.details == ["layer3.0.adaptive_weight: in the file, and the network has no place for it"]
     _, coverage = load(card, odd, allow_partial=True)

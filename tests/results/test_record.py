@@ -79,3 +79,14 @@ def test_round_trip(result: dict[str, Any], tmp_path: Path) -> None:
     assert json.loads(record.model_dump_json()) == result
     with pytest.raises(DataError):
         read_record(tmp_path / "nothing.json")
+
+
+def test_a_value_that_was_changed_is_noticed_and_an_old_record_is_taken(result: dict[str, Any], tmp_path: Path) -> None:
+    path = tmp_path / "result.json"
+    path.write_text(change(result, "cost.search_seconds", 7.25))
+    with pytest.raises(IntegrityError, match="does not fit its digest") as caught:
+        read_record(path)
+    assert "score" in str(caught.value.hint)
+    new = ("sha256", "ranking_sha256", "top_sha256")  # what records of earlier versions do not have
+    path.write_text(json.dumps({name: value for name, value in result.items() if name not in new}))
+    assert read_record(path).ranking_sha256 is None

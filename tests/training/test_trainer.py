@@ -197,7 +197,7 @@ def test_killed_and_resumed_is_as_never_killed(trained_twin: Path, tmp_path: Pat
         process.send_signal(signal.SIGINT)
         said = process.stderr.read().decode()
     assert process.returncode in {0, 130}
-    assert process.returncode == 0 or "the same command with --resume goes on" in said
+    assert process.returncode == 0 or "the same command with --resume resumes" in said
     for name, more in (("killed", ["--resume"]), ("whole", [])):
         subprocess.run([*command, str(tmp_path / name), *more], check=True, capture_output=True, env=environment)
     assert same(tmp_path / "killed", tmp_path / "whole")

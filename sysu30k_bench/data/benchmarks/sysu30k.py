@@ -11,6 +11,7 @@ from sysu30k_bench.data.namings import count_others, namings_of
 from sysu30k_bench.data.split import ROLES, Role, Split
 from sysu30k_bench.data.trees.tree import Tree
 from sysu30k_bench.errors import DataError
+from sysu30k_bench.words import count
 
 SYNTHETIC_MARK = "SYNTHETIC.json"
 """The file by which `data synth` marks what it drew."""
@@ -61,12 +62,14 @@ class Sysu30k(Benchmark):
             files = [key[len(role) + 1 :] for key in split.keys]
             strays = _in_folder_of_another(files)
             if strays:
+                lying = count(len(strays), f"{role} image lies", f"{role} images lie")
                 warnings.append(
-                    f"{len(strays)} {role} images lie in the folder of another identity; the file name decides, "
-                    f"as in the reference (first: {strays[0]})"
+                    f"{lying} in the folder of another identity; the file name decides, as in the reference "
+                    f"(first: {strays[0]})"
                 )
             if others := count_others(files, self.name):
-                reasons.append(f"{others:,} {role} images are not named as SYSU-30k's (such as 000028311_c1_1.jpg)")
+                named = count(others, f"{role} image is", f"{role} images are")
+                reasons.append(f"{named} not named as SYSU-30k's (such as 000028311_c1_1.jpg)")
             reasons += compare_with_meta_list(place, role, files)
         if is_drawn(place):
             reasons.append("the images were drawn by `data synth`")

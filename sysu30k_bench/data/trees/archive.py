@@ -9,6 +9,7 @@ from typing import NamedTuple, Protocol
 from sysu30k_bench.data.images import DamagedImageError
 from sysu30k_bench.data.trees.tree import is_image, is_printable, refuse_size, refuse_unprintable, walk_order
 from sysu30k_bench.errors import DataError
+from sysu30k_bench.words import count
 
 
 class Member(NamedTuple):
@@ -75,8 +76,9 @@ class ArchiveTree:
             found += [name[len(prefix) :] for name in index.below(prefix) if is_image(name.rpartition("/")[2])]
         refuse_unprintable(self.path / below, found)
         if len(self._indexes) > 1 and len(set(found)) < len(found):
+            double = count(len(found) - len(set(found)), "image lies", "images lie")
             raise DataError(
-                f"{len(found) - len(set(found))} images lie in more than one archive of {self.path}",
+                f"{double} in more than one archive of {self.path}",
                 details=[
                     f"{index.path.name}: {sum(1 for _ in index.below(prefix)):,} files" for index in self._indexes
                 ],

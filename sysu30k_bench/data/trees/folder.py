@@ -10,6 +10,7 @@ from sysu30k_bench.data.images import DamagedImageError
 from sysu30k_bench.data.trees.pax import PAX_HEAD, is_pax_header, passed_over
 from sysu30k_bench.data.trees.tree import is_image, refuse_size, refuse_unprintable
 from sysu30k_bench.errors import DataError
+from sysu30k_bench.words import count
 
 
 class FolderTree:
@@ -39,7 +40,8 @@ class FolderTree:
         refuse_unprintable(walk.root, walk.found)
         notes = []
         if walk.outside:
-            notes.append(f"{len(walk.outside)} links below {walk.root} lead out of it (first: {walk.outside[0]})")
+            links = count(len(walk.outside), f"link below {walk.root} leads", f"links below {walk.root} lead")
+            notes.append(f"{links} out of it (first: {walk.outside[0]})")
         if walk.passed_over:
             notes.append(f"{walk.root}: {passed_over(walk.passed_over)}")
         self.notes += [note for note in notes if note not in self.notes]

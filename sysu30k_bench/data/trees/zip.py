@@ -16,6 +16,7 @@ from sysu30k_bench.data.images import DamagedImageError
 from sysu30k_bench.data.trees.archive import Member, clean_name
 from sysu30k_bench.data.trees.pax import PAX_HEAD, is_pax_header, passed_over
 from sysu30k_bench.errors import DataError
+from sysu30k_bench.words import count
 
 _UNREADABLE = (zipfile.BadZipFile, zlib.error, OSError, EOFError, ValueError, RuntimeError, struct.error)
 
@@ -79,7 +80,8 @@ class ZipIndex:
         """See `Index`."""
         if not self._refused:
             return []
-        return [f"{self.path.name}: {len(self._refused)} members are refused (first: {self._refused[0]})"]
+        refused = count(len(self._refused), "member is", "members are")
+        return [f"{self.path.name}: {refused} refused (first: {self._refused[0]})"]
 
     def remarks(self) -> list[str]:
         """See `Index`."""

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from sysu30k_bench.data.trees.text import text_of
 from sysu30k_bench.data.weak.bags import Bags
 from sysu30k_bench.errors import DataError, IntegrityError
+from sysu30k_bench.words import count
 
 OFFSETS = (0, 1)
 _MAX_BYTES = 1 << 30
@@ -97,7 +98,7 @@ def read_bag_file(path: Path) -> BagFile:
         raise IntegrityError(f"{path} is not a list of bags: {error}", hint="download it again") from error
     except ValidationError as error:
         raise IntegrityError(
-            f"{path} is not a list of bags: {error.error_count():,} faults",
+            f"{path} is not a list of bags: {count(error.error_count(), 'fault')}",
             details=[f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()[:100]],
             hint='an entry must look like {"BagLabel": [3], "BagID": "bag0000000009", "BagImages": ["0000000003/*"]}',
         ) from error
@@ -107,7 +108,7 @@ def read_bag_file(path: Path) -> BagFile:
     unique, counts = np.unique(number, return_counts=True)
     if (counts > 1).any():
         raise IntegrityError(
-            f"{path}: {int((counts > 1).sum()):,} bags are listed twice",
+            f"{path}: {count(int((counts > 1).sum()), 'bag is', 'bags are')} listed twice",
             details=[f"bag{again:010d}" for again in unique[counts > 1].tolist()[:100]],
         )
     labels = [list(dict.fromkeys(entry.BagLabel)) for entry in entries]

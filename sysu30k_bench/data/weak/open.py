@@ -13,6 +13,7 @@ from sysu30k_bench.data.weak.bags import Bags, bags_by_rule
 from sysu30k_bench.data.weak.training_list import TrainingList, list_training_images, read_train_txt
 from sysu30k_bench.errors import DataError, IntegrityError, UsageError
 from sysu30k_bench.progress import Progress
+from sysu30k_bench.words import count
 
 _RELEASED = "SYSU-30k-released"
 _BESIDE = ("", "meta", f"{_RELEASED}/meta", f"{_RELEASED}/{_RELEASED}/meta", "../meta", "..")
@@ -96,7 +97,8 @@ def open_training_set(root: Path, id_offset: int | None = None, progress: Progre
     bags = bag_file.bags(chosen)
     report = offsets[chosen]
     if report.missing:
-        notes.append(f"{len(report.missing):,} folders that bags name have no images (first: {report.missing[0]:010d})")
+        named = count(len(report.missing), "folder that bags name has", "folders that bags name have")
+        notes.append(f"{named} no images (first: {report.missing[0]:010d})")
     return TrainingSet(root, images, listed, bags, chosen, bag_file, offsets, [*notes, *bags.notes, *listed.notes])
 
 

@@ -13,6 +13,8 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from sysu30k_bench.words import count
+
 _SHOWN = 5
 
 
@@ -205,7 +207,7 @@ def foreign_zip(entries: list[zipfile.ZipInfo]) -> Foreign:
     files = [name for name in names if not name.endswith("/")]
     if files and all(name.endswith(".npy") for name in files):
         return Foreign(
-            f"a numpy archive (.npz) of {len(files)} arrays",
+            f"a numpy archive (.npz) of {count(len(files), 'array')}",
             "convert it to a torch state dict by its project's own script",
             tuple(files[:_SHOWN]),
         )

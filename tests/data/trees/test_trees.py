@@ -133,7 +133,7 @@ def test_links_that_leave_the_folder_are_followed_and_noted(folder: Path) -> Non
     tree = open_folder(folder)
     assert {"away/h.jpg", "within.jpg"} <= set(tree.images("q"))
     assert len(tree.notes) == 1
-    assert "1 links" in tree.notes[0]
+    assert "1 link " in tree.notes[0]
     assert str(outside) in tree.notes[0]
 
 

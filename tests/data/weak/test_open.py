@@ -60,7 +60,7 @@ def test_offset_by_hand_names_missing_folders(tmp_path: Path) -> None:
     root = write_training_set(tmp_path)
     assert not open_training_set(root).notes[1:]
     found = open_training_set(root, id_offset=0)
-    assert any("1 folders that bags name have no images (first: 0000000000)" in note for note in found.notes)
+    assert any("1 folder that bags name has no images (first: 0000000000)" in note for note in found.notes)
     assert found.bags.sizes(found.listed)[0] == 0
 
 
