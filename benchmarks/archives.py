@@ -18,7 +18,7 @@ import click
 import numpy as np
 import torch
 
-from sysu30k_bench.data.open import open_test_set
+from sysu30k_bench.data.open_dataset import open_test_set
 from sysu30k_bench.data.synth.twin import TwinRequest, write_twin
 from sysu30k_bench.evaluation.environment import peak_memory_bytes, this_machine
 from sysu30k_bench.progress import Silent

@@ -17,14 +17,14 @@ import click
 import numpy as np
 import torch
 
-from sysu30k_bench.data.open import open_test_set
+from sysu30k_bench.cpu_count import usable_processors
+from sysu30k_bench.data.open_dataset import open_test_set
 from sysu30k_bench.data.synth.twin import TwinRequest, write_twin
 from sysu30k_bench.evaluation.environment import this_machine
 from sysu30k_bench.evaluation.evaluate import evaluate
 from sysu30k_bench.evaluation.request import EvalRequest, ExportRequest
-from sysu30k_bench.processors import usable_processors
+from sysu30k_bench.processes import Ranks
 from sysu30k_bench.progress import Silent
-from sysu30k_bench.ranks import Ranks
 from sysu30k_bench.search.ranking import RANKING_NAME, read_ranking
 from sysu30k_bench.training.networks import build_network
 from sysu30k_bench.training.recipe import load_recipe

@@ -24,13 +24,13 @@ from torch.utils.data import DataLoader
 from torchvision import datasets, transforms
 from torchvision.models import resnet50
 
-from sysu30k_bench.data.open import open_test_set
+from sysu30k_bench.data.open_dataset import open_test_set
 from sysu30k_bench.data.synth.twin import TwinRequest, write_twin
 from sysu30k_bench.evaluation.environment import this_machine
 from sysu30k_bench.evaluation.export_step import export_step, prepare_export
 from sysu30k_bench.evaluation.request import ExportRequest
+from sysu30k_bench.processes import Ranks
 from sysu30k_bench.progress import Silent
-from sysu30k_bench.ranks import Ranks
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 

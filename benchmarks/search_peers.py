@@ -99,7 +99,7 @@ def ours(engine: str, wanted: str, folder: Path | None = None) -> Callable[[np.n
 
         from sysu30k_bench.data.protocol import relevance
         from sysu30k_bench.embeddings.store import Store
-        from sysu30k_bench.search.choose import choose_engine
+        from sysu30k_bench.search.engines.choose import choose_engine
         from sysu30k_bench.search.gallery import ArrayGallery, StoreGallery
         from sysu30k_bench.search.search import block_rows_for, search
 

@@ -22,7 +22,7 @@ def sysu30k_gate() -> Callable[..., None]:
     def check(
         run: str | Path, baseline: str | Path, *, max_drop: float = 0.01, alpha: float = 0.05, metric: str = "rank1"
     ) -> None:
-        from sysu30k_bench.results.gate import gate
+        from sysu30k_bench.gate.gate import gate
         from sysu30k_bench.results.ranked_run import read_runs
 
         verdict = gate(*read_runs([Path(run), Path(baseline)]), max_drop=max_drop, alpha=alpha, metric=metric)

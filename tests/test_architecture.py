@@ -20,6 +20,8 @@ ROOMS = [
     "metrics",
     "results",
     "evaluation",
+    "gate",
+    "diagnostics",
     "training",
     "board",
     "report",

@@ -18,7 +18,7 @@ from sysu30k_bench.files import (
     write_atomically,
     writing_atomically,
 )
-from sysu30k_bench.ranks import Ranks
+from sysu30k_bench.processes import Ranks
 
 
 def test_a_file_appears_whole(tmp_path: Path) -> None:

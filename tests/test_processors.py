@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sysu30k_bench.processors import usable_processors
+from sysu30k_bench.cpu_count import usable_processors
 
 V1 = "sys/fs/cgroup/cpu/job"
 
@@ -63,7 +63,7 @@ def test_systems_without_affinity(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 def test_a_process_bound_to_one_processor_counts_one() -> None:
     code = (
         "import os; os.sched_setaffinity(0, [min(os.sched_getaffinity(0))]);"
-        "from sysu30k_bench.processors import usable_processors; print(usable_processors())"
+        "from sysu30k_bench.cpu_count import usable_processors; print(usable_processors())"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "1"

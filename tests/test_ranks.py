@@ -10,7 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from sysu30k_bench.errors import UsageError
-from sysu30k_bench.ranks import Ranks
+from sysu30k_bench.processes import Ranks
 
 SOON = timedelta(seconds=3)
 

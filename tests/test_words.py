@@ -60,7 +60,7 @@ def test_nobody_is_told_to_install_this_package_from_a_registry() -> None:
 
 
 def test_a_missing_package_is_named_before_torch_is_imported(monkeypatch: pytest.MonkeyPatch) -> None:
-    from sysu30k_bench.cli.networks import judge_network
+    from sysu30k_bench.cli.network_names import judge_network
     from sysu30k_bench.errors import DataError
 
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)  # noqa: ARG005

@@ -27,8 +27,8 @@ def import_everything() -> None:
     import sysu30k_bench.cli.panel
     import sysu30k_bench.cli.requests
     import sysu30k_bench.evaluation
-    import sysu30k_bench.search.engine_faiss
-    import sysu30k_bench.search.engine_torch  # noqa: F401
+    import sysu30k_bench.search.engines.faiss_engine
+    import sysu30k_bench.search.engines.torch_engine  # noqa: F401
 
 
 def run(order: dict[str, Any]) -> int:

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from sysu30k_bench.board.check import check_board
-from sysu30k_bench.board.confirmation import confirmations_of
+from sysu30k_bench.board.audit.confirmation import confirmations_of
+from sysu30k_bench.board.checks.check import check_board
+from sysu30k_bench.board.groups import Apart, read_evidence, significance, tie_groups
 from sysu30k_bench.board.model_index import model_index
 from sysu30k_bench.board.rows import Row, in_order, parse_row, row_schema
-from sysu30k_bench.board.standing import Apart, read_evidence, significance, tie_groups
 from sysu30k_bench.board.submit import EVIDENCE, ROWS, row_bytes
 from sysu30k_bench.errors import CheckFailedError
 from sysu30k_bench.files import write_atomically

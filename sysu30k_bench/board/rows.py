@@ -10,8 +10,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from sysu30k_bench.board.names import name_key
-from sysu30k_bench.board.words import link_fault, word_fault
+from sysu30k_bench.board.checks.foreign_text import link_fault, word_fault
+from sysu30k_bench.board.checks.name_key import name_key
 from sysu30k_bench.models.card import Paper, Supervision
 
 Status = Literal["reported", "self-reported", "re-scored", "audited", "reproduced"]

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from sysu30k_bench.board.fresh import require_what_was_searched
-from sysu30k_bench.board.merkle import merkle_root
+from sysu30k_bench.board.audit.merkle import merkle_root
 from sysu30k_bench.board.rows import SCORES, Evidence, Row
+from sysu30k_bench.board.run_intact import require_what_was_searched
 from sysu30k_bench.data.split import ROLES
 from sysu30k_bench.embeddings.manifest import read_manifest
 from sysu30k_bench.errors import CheckFailedError, DataError, IntegrityError, UsageError

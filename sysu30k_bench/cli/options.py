@@ -11,7 +11,7 @@ import click
 from sysu30k_bench.cli.command import LAST_GROUP, Option
 from sysu30k_bench.cli.paths import TypedName, TypedPath
 from sysu30k_bench.cli.values import NetworkOption, Size, SplitChoice, Triple
-from sysu30k_bench.data.dataset_names import DATASETS
+from sysu30k_bench.data.naming.dataset_names import DATASETS
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 

@@ -10,20 +10,20 @@ import click
 from sysu30k_bench._version import __version__
 
 _COMMANDS = {
-    "adapters": "sysu30k_bench.cli.adapters:adapters",
-    "compare": "sysu30k_bench.cli.compare:compare_command",
-    "data": "sysu30k_bench.cli.data:data",
-    "demo": "sysu30k_bench.cli.demo:demo",
-    "doctor": "sysu30k_bench.cli.doctor:doctor",
-    "eval": "sysu30k_bench.cli.evaluate:evaluate_command",
-    "export": "sysu30k_bench.cli.export:export",
-    "gate": "sysu30k_bench.cli.gate:gate_command",
-    "leaderboard": "sysu30k_bench.cli.leaderboard:leaderboard",
-    "report": "sysu30k_bench.cli.report:report",
-    "score": "sysu30k_bench.cli.score:score",
-    "search": "sysu30k_bench.cli.search:search_command",
-    "submit": "sysu30k_bench.cli.submit:submit",
-    "train": "sysu30k_bench.cli.train:train",
+    "adapters": "sysu30k_bench.cli.commands.adapters:adapters",
+    "compare": "sysu30k_bench.cli.commands.compare:compare_command",
+    "data": "sysu30k_bench.cli.commands.data:data",
+    "demo": "sysu30k_bench.cli.commands.demo:demo",
+    "doctor": "sysu30k_bench.cli.commands.doctor:doctor",
+    "eval": "sysu30k_bench.cli.commands.evaluate:evaluate_command",
+    "export": "sysu30k_bench.cli.commands.export:export",
+    "gate": "sysu30k_bench.cli.commands.gate:gate_command",
+    "leaderboard": "sysu30k_bench.cli.commands.leaderboard:leaderboard",
+    "report": "sysu30k_bench.cli.commands.report:report",
+    "score": "sysu30k_bench.cli.commands.score:score",
+    "search": "sysu30k_bench.cli.commands.search:search_command",
+    "submit": "sysu30k_bench.cli.commands.submit:submit",
+    "train": "sysu30k_bench.cli.commands.train:train",
 }
 
 

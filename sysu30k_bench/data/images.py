@@ -9,8 +9,8 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from sysu30k_bench.data.decoder_warnings import pillow_is_quiet
 from sysu30k_bench.data.depth import eight_bits
-from sysu30k_bench.data.quiet import pillow_is_quiet
 
 PREPROCESSING_VERSION = 2
 """Part of every store's identity: raise it when the pixels of `decode` change."""

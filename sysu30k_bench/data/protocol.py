@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sysu30k_bench.data.names import JUNK
+from sysu30k_bench.data.naming.names import JUNK
 
 
 @dataclass(frozen=True)

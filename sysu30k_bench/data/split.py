@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from sysu30k_bench.data.images import ImageSource
-from sysu30k_bench.data.names import Labels
+from sysu30k_bench.data.naming.names import Labels
 
 Role = Literal["query", "gallery", "train"]
 ROLES: tuple[Role, Role] = ("query", "gallery")

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from sysu30k_bench.data.image_digest import images_digest
 from sysu30k_bench.data.images import DamagedImageError, ImageSource, decode
-from sysu30k_bench.data.probe import images_digest
 from sysu30k_bench.data.split import Split
 from sysu30k_bench.embeddings.identity import StoreIdentity
 from sysu30k_bench.embeddings.loading import load_batches
@@ -20,8 +20,8 @@ from sysu30k_bench.embeddings.shard import Shard, encode_shard, read_shard, shar
 from sysu30k_bench.errors import DataError, IntegrityError
 from sysu30k_bench.files import remove_partials, write_atomically
 from sysu30k_bench.models.embedder import Embedder, probe_dimension
+from sysu30k_bench.processes import Ranks
 from sysu30k_bench.progress import Progress
-from sysu30k_bench.ranks import Ranks
 from sysu30k_bench.words import count
 
 SHARD_BYTES = 64 << 20

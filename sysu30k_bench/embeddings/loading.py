@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
+from sysu30k_bench.cpu_count import usable_processors
 from sysu30k_bench.data.images import DamagedImageError, ImageSource, decode
 from sysu30k_bench.errors import DataError
 from sysu30k_bench.interrupts import end_with_parent, put_off
 from sysu30k_bench.models.card import Input
-from sysu30k_bench.processors import usable_processors
 
 _WORTH_WORKERS = 512
 _MAX_WORKERS = 8

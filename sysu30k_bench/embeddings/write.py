@@ -8,10 +8,10 @@ import numpy as np
 
 from sysu30k_bench.data.split import Split
 from sysu30k_bench.embeddings.export import default_shard_rows
+from sysu30k_bench.embeddings.features.stored import RowsOnDisk
 from sysu30k_bench.embeddings.identity import StoreIdentity
 from sysu30k_bench.embeddings.manifest import Manifest, ShardEntry, read_manifest, refuse_other
 from sysu30k_bench.embeddings.shard import Shard, encode_shard, shard_name
-from sysu30k_bench.embeddings.stored import RowsOnDisk
 from sysu30k_bench.errors import IntegrityError
 from sysu30k_bench.files import write_atomically
 from sysu30k_bench.progress import Progress, Silent

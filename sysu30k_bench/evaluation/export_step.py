@@ -8,24 +8,24 @@ from pathlib import Path
 
 import torch
 
-from sysu30k_bench.data.open import open_test_set
-from sysu30k_bench.data.parts import part_of
+from sysu30k_bench.data.open_dataset import open_test_set
 from sysu30k_bench.data.split import ROLES, Role, TestSet
+from sysu30k_bench.data.subset import part_of
 from sysu30k_bench.embeddings.export import ExportReport, ExportSettings, export_split
 from sysu30k_bench.embeddings.identity import StoreIdentity
 from sysu30k_bench.errors import IntegrityError, UsageError
 from sysu30k_bench.evaluation.environment import peak_memory_bytes, this_machine
-from sysu30k_bench.evaluation.lists import data_of, require_matches
+from sysu30k_bench.evaluation.list_facts import data_of, require_matches
 from sysu30k_bench.evaluation.model import ReadyModel, described_input, ready_model
-from sysu30k_bench.evaluation.notes import EXPORT_NOTES, ExportNotes, with_first_cost, write_notes
 from sysu30k_bench.evaluation.request import ExportRequest
 from sysu30k_bench.evaluation.run_folder import RunFolder, default_run_folder
+from sysu30k_bench.evaluation.step_notes import EXPORT_NOTES, ExportNotes, with_first_cost, write_notes
 from sysu30k_bench.files import remove_partials
 from sysu30k_bench.models.embedder import probe_dimension
+from sysu30k_bench.processes import Ranks
 from sysu30k_bench.progress import Progress, Silent
-from sysu30k_bench.ranks import Ranks
 from sysu30k_bench.results.record import Model
-from sysu30k_bench.search.choose import choose_device
+from sysu30k_bench.search.engines.choose import choose_device
 from sysu30k_bench.words import count
 
 _CPU_BATCH = 32

@@ -9,27 +9,27 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from sysu30k_bench.data.names import Labels
-from sysu30k_bench.data.open import open_test_set
-from sysu30k_bench.data.parts import part_of
+from sysu30k_bench.data.naming.names import Labels
+from sysu30k_bench.data.open_dataset import open_test_set
 from sysu30k_bench.data.split import ROLES, Role, Split, TestSet
+from sysu30k_bench.data.subset import part_of
 from sysu30k_bench.data.trees.folder import FolderTree
-from sysu30k_bench.embeddings.features import Features, LabelledFeatures, match_to_split, read_features
+from sysu30k_bench.embeddings.features.reader import Features, LabelledFeatures, match_to_split, read_features
+from sysu30k_bench.embeddings.features.stored import Stored, by_row
 from sysu30k_bench.embeddings.identity import StoreIdentity, in_words
 from sysu30k_bench.embeddings.manifest import read_manifest, refuse_other
-from sysu30k_bench.embeddings.stored import Stored, by_row
 from sysu30k_bench.embeddings.write import write_store
 from sysu30k_bench.errors import IntegrityError, UsageError
 from sysu30k_bench.evaluation.environment import peak_memory_bytes, this_machine
-from sysu30k_bench.evaluation.lists import data_of, require_matches
-from sysu30k_bench.evaluation.notes import EXPORT_NOTES, ExportNotes, write_notes
+from sysu30k_bench.evaluation.list_facts import data_of, require_matches
 from sysu30k_bench.evaluation.request import ExportRequest
 from sysu30k_bench.evaluation.run_folder import RunFolder, default_run_folder
+from sysu30k_bench.evaluation.step_notes import EXPORT_NOTES, ExportNotes, write_notes
 from sysu30k_bench.files import remove_partials, sha256_of_file
 from sysu30k_bench.models.card import AdapterCard, Network
 from sysu30k_bench.models.cards import find_card
+from sysu30k_bench.processes import Ranks
 from sysu30k_bench.progress import Progress
-from sysu30k_bench.ranks import Ranks
 from sysu30k_bench.results.record import Model
 from sysu30k_bench.words import count
 

@@ -17,10 +17,9 @@ from sysu30k_bench.errors import IntegrityError, UsageError
 from sysu30k_bench.evaluation.request import ExportRequest
 from sysu30k_bench.models.card import AdapterCard, Feature, Input, Network
 from sysu30k_bench.models.cards import find_card
-from sysu30k_bench.models.checkpoint import CheckpointFile, digest_caution, read_checkpoint
-from sysu30k_bench.models.detect import detect_card, explain
 from sysu30k_bench.models.embedder import EMBEDDING_VERSION, Embedder
-from sysu30k_bench.models.exported import (
+from sysu30k_bench.models.formats.checkpoint import CheckpointFile, digest_caution, read_checkpoint
+from sysu30k_bench.models.formats.exported import (
     SOURCES,
     TITLES,
     check_input_size,
@@ -29,8 +28,9 @@ from sysu30k_bench.models.exported import (
     exported_kind,
     load_exported,
 )
-from sysu30k_bench.models.fit import Coverage, Fit
 from sysu30k_bench.models.load import INIT_SEED, load_embedder, random_embedder, require_fit
+from sysu30k_bench.models.matching.detect import detect_card, explain
+from sysu30k_bench.models.matching.fit import Coverage, Fit
 from sysu30k_bench.models.sources import generic_card
 from sysu30k_bench.words import count, with_article
 

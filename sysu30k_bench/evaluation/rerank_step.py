@@ -6,17 +6,17 @@ from pathlib import Path
 
 from sysu30k_bench.data.protocol import relevance
 from sysu30k_bench.embeddings.store import Store
-from sysu30k_bench.evaluation.notes import SEARCH_NOTES
 from sysu30k_bench.evaluation.request import SearchRequest
 from sysu30k_bench.evaluation.run_folder import RunFolder
+from sysu30k_bench.evaluation.step_notes import SEARCH_NOTES
 from sysu30k_bench.files import remove_partials, sha256_of_file
 from sysu30k_bench.progress import Progress
 from sysu30k_bench.sealed import SealedDocument
-from sysu30k_bench.search.choose import choose_device, choose_engine
+from sysu30k_bench.search.engines.choose import choose_device, choose_engine
 from sysu30k_bench.search.gallery import StoreGallery
+from sysu30k_bench.search.graph.reciprocal import RerankSettings
+from sysu30k_bench.search.graph.rerank import rerank
 from sysu30k_bench.search.ranking import make_ranking
-from sysu30k_bench.search.reciprocal import RerankSettings
-from sysu30k_bench.search.rerank import rerank
 
 RERANKED = "reranked"
 

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from sysu30k_bench.errors import BenchError, IntegrityError
-from sysu30k_bench.evaluation.notes import EXPORT_NOTES, SEARCH_NOTES, ExportNotes, SearchNotes, read_notes
 from sysu30k_bench.evaluation.run_folder import RunFolder
+from sysu30k_bench.evaluation.step_notes import EXPORT_NOTES, SEARCH_NOTES, ExportNotes, SearchNotes, read_notes
 from sysu30k_bench.files import sha256_of_file
 from sysu30k_bench.metrics.summary import summarise
 from sysu30k_bench.results.build import counts_of, metrics_of, protocol, ties_of

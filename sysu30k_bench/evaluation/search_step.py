@@ -12,17 +12,17 @@ from sysu30k_bench.data.protocol import relevance
 from sysu30k_bench.embeddings.store import Store
 from sysu30k_bench.errors import DataError, UsageError
 from sysu30k_bench.evaluation.environment import peak_memory_bytes, this_machine
-from sysu30k_bench.evaluation.notes import SEARCH_NOTES, SearchNotes, write_notes
 from sysu30k_bench.evaluation.request import SearchRequest
 from sysu30k_bench.evaluation.run_folder import RunFolder
+from sysu30k_bench.evaluation.step_notes import SEARCH_NOTES, SearchNotes, write_notes
 from sysu30k_bench.files import remove_partials, remove_quietly, sha256_of_file, sha256_of_text, write_atomically
 from sysu30k_bench.metrics.health import examine
+from sysu30k_bench.processes import Ranks
 from sysu30k_bench.progress import Progress
-from sysu30k_bench.ranks import Ranks
 from sysu30k_bench.results.record import HealthRecord
-from sysu30k_bench.search.choose import choose_device, choose_engine
+from sysu30k_bench.search.engines.choose import choose_device, choose_engine
 from sysu30k_bench.search.gallery import StoreGallery
-from sysu30k_bench.search.neighbours import GraphPlan, make_graph, part_rows_for
+from sysu30k_bench.search.graph.neighbours import GraphPlan, make_graph, part_rows_for
 from sysu30k_bench.search.ranking import RANKING_NAME, TOP_NAME, make_ranking, top_table
 from sysu30k_bench.search.search import UNIT_TOLERANCE, block_rows_for, search
 

@@ -8,13 +8,13 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-from sysu30k_bench.data.open import find_benchmark
+from sysu30k_bench.data.open_dataset import find_benchmark
 from sysu30k_bench.errors import UsageError
 from sysu30k_bench.evaluation.evaluate import evaluate
 from sysu30k_bench.evaluation.request import EvalRequest
 from sysu30k_bench.files import write_atomically
+from sysu30k_bench.processes import Ranks
 from sysu30k_bench.progress import Progress
-from sysu30k_bench.ranks import Ranks
 from sysu30k_bench.results.record import EvaluationRecord
 
 SPLITS_NAME = "splits.json"

@@ -8,12 +8,12 @@ import torch
 from torch import nn
 
 from sysu30k_bench.errors import IntegrityError
-from sysu30k_bench.models.blueprint import BOTTLENECK, COUNTER, LOGITS, Blueprint
 from sysu30k_bench.models.card import AdapterCard
-from sysu30k_bench.models.checkpoint import CheckpointFile
 from sysu30k_bench.models.embedder import Embedder
-from sysu30k_bench.models.fit import Coverage, Fit, best_fit
+from sysu30k_bench.models.formats.checkpoint import CheckpointFile
 from sysu30k_bench.models.logits import LogitEmbedding
+from sysu30k_bench.models.matching.blueprint import BOTTLENECK, COUNTER, LOGITS, Blueprint
+from sysu30k_bench.models.matching.fit import Coverage, Fit, best_fit
 from sysu30k_bench.models.sources import build_trunk, require_source
 from sysu30k_bench.words import count
 

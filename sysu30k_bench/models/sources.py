@@ -17,7 +17,7 @@ from torch import nn
 from sysu30k_bench.errors import BenchError, DataError, UsageError
 from sysu30k_bench.extras import missing_package
 from sysu30k_bench.models.card import AdapterCard, Input, Network
-from sysu30k_bench.models.structure import Structure
+from sysu30k_bench.models.matching.structure import Structure
 
 WHOLE_MODELS = ("onnx", "openvino", "torchscript", "torchexport", "hf")
 """Kinds of file or folder that hold network and weights together."""

@@ -12,9 +12,9 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from sysu30k_bench.data.dataset_names import DATASETS
 from sysu30k_bench.data.images import DamagedImageError, ImageSource, decode
-from sysu30k_bench.data.open import open_test_set
+from sysu30k_bench.data.naming.dataset_names import DATASETS
+from sysu30k_bench.data.open_dataset import open_test_set
 from sysu30k_bench.data.split import ROLES
 from sysu30k_bench.errors import DataError, UsageError
 from sysu30k_bench.results.record import EvaluationRecord

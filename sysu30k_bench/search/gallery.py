@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 
 from sysu30k_bench.embeddings.store import Store
-from sysu30k_bench.ranks import Ranks
+from sysu30k_bench.processes import Ranks
 
 
 class Gallery(Protocol):

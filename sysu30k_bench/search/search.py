@@ -11,19 +11,19 @@ import numpy as np
 
 from sysu30k_bench.data.protocol import Relevance
 from sysu30k_bench.errors import IntegrityError
+from sysu30k_bench.processes import Ranks
 from sysu30k_bench.progress import Progress, Silent
-from sysu30k_bench.ranks import Ranks
-from sysu30k_bench.search import compiled
-from sysu30k_bench.search.block import BlockScores, Rows
-from sysu30k_bench.search.choose import FAST_FROM
-from sysu30k_bench.search.collect import collect_block
-from sysu30k_bench.search.count import count_block
-from sysu30k_bench.search.engine import Engine
+from sysu30k_bench.search.engines.choose import FAST_FROM
+from sysu30k_bench.search.engines.engine import Engine
+from sysu30k_bench.search.exact import compiled
+from sysu30k_bench.search.exact.block import BlockScores, Rows
+from sysu30k_bench.search.exact.break_even import Pace
+from sysu30k_bench.search.exact.collect import collect_block
+from sysu30k_bench.search.exact.count import count_block
+from sysu30k_bench.search.exact.saved_search import Kept
+from sysu30k_bench.search.exact.topk import TopK
 from sysu30k_bench.search.gallery import Gallery
-from sysu30k_bench.search.kept import Kept
-from sysu30k_bench.search.pace import Pace
 from sysu30k_bench.search.score import pair_scores
-from sysu30k_bench.search.topk import TopK
 from sysu30k_bench.words import count
 
 MAX_BLOCK_ROWS = 4096

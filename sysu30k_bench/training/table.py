@@ -13,11 +13,11 @@ import numpy as np
 from sysu30k_bench.data.benchmarks.benchmark import Benchmark
 from sysu30k_bench.data.benchmarks.sysu30k import SYNTHETIC_MARK, Sysu30k, is_drawn
 from sysu30k_bench.data.images import ImageSource
-from sysu30k_bench.data.names import parse_sysu30k
-from sysu30k_bench.data.open import find_benchmark
+from sysu30k_bench.data.naming.names import parse_sysu30k
+from sysu30k_bench.data.open_dataset import find_benchmark
 from sysu30k_bench.data.split import Split, TestSet
 from sysu30k_bench.data.trees.tree import Tree
-from sysu30k_bench.data.weak.open import TrainingSet, open_training_set
+from sysu30k_bench.data.weak.open_training_set import TrainingSet, open_training_set
 from sysu30k_bench.errors import DataError, UsageError
 from sysu30k_bench.progress import Progress
 from sysu30k_bench.training.plans import IdentityBags, Plan, PublishedBags, WindowBags

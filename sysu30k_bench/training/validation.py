@@ -9,8 +9,8 @@ from sysu30k_bench.data.split import TestSet
 from sysu30k_bench.errors import IntegrityError
 from sysu30k_bench.evaluation.evaluate import evaluate
 from sysu30k_bench.evaluation.request import EvalRequest, ExportRequest, SearchRequest
+from sysu30k_bench.processes import Ranks
 from sysu30k_bench.progress import Silent
-from sysu30k_bench.ranks import Ranks
 from sysu30k_bench.training.recipe import Recipe
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from sysu30k_bench.errors import DataError
-from sysu30k_bench.models.checkpoint import read_checkpoint
+from sysu30k_bench.models.formats.checkpoint import read_checkpoint
 from sysu30k_bench.training.networks import TrainedNetwork, load_imagenet
 
 DOWNLOAD = "imagenet"

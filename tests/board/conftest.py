@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from sysu30k_bench.board.confirm import ConfirmRequest
+from sysu30k_bench.board.audit.confirm import ConfirmRequest
 from sysu30k_bench.evaluation.request import ExportRequest
 from tests.board.forging import board_of
 from tests.conftest import Outcome

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from sysu30k_bench.board.confirm import ConfirmRequest, audit_row, plan_row_audit
-from sysu30k_bench.board.confirmation import Findings
+from sysu30k_bench.board.audit.confirm import ConfirmRequest, audit_row, plan_row_audit
+from sysu30k_bench.board.audit.confirmation import Findings
 from sysu30k_bench.board.rows import SCORES, Row
 from sysu30k_bench.board.submit import prepare_evidence, row_bytes
 from sysu30k_bench.embeddings.manifest import read_manifest

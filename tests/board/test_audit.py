@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 import torch
 
-from sysu30k_bench.board.audit import audit
-from sysu30k_bench.board.check import check_board
-from sysu30k_bench.board.confirm import ConfirmRequest, plan_row_audit
-from sysu30k_bench.board.merkle import merkle_root
+from sysu30k_bench.board.audit.audit import audit
+from sysu30k_bench.board.audit.confirm import ConfirmRequest, plan_row_audit
+from sysu30k_bench.board.audit.merkle import merkle_root
+from sysu30k_bench.board.checks.check import check_board
 from sysu30k_bench.embeddings.shard import read_shard
 from sysu30k_bench.errors import BenchError, CheckFailedError, DataError, UsageError
 from sysu30k_bench.files import sha256_of_file
@@ -68,8 +68,8 @@ def test_words_are_refused_before_any_work(
 def smaller(monkeypatch: pytest.MonkeyPatch) -> None:
     """Lets audits pick five queries and seven distractors, so that there is something to pick."""
     for name, least in (("LEAST_QUERIES", 5), ("LEAST_DISTRACTORS", 7)):
-        monkeypatch.setattr(f"sysu30k_bench.board.audit.{name}", least)
-        monkeypatch.setattr(f"sysu30k_bench.board.confirmation.{name}", least)
+        monkeypatch.setattr(f"sysu30k_bench.board.audit.audit.{name}", least)
+        monkeypatch.setattr(f"sysu30k_bench.board.audit.confirmation.{name}", least)
 
 
 @pytest.mark.usefixtures("smaller")

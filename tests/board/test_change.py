@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from sysu30k_bench.board.change import check_change
-from sysu30k_bench.board.check import check_board
-from sysu30k_bench.board.entries import Entry, entries_of, has_modes
+from sysu30k_bench.board.checks.board_files import Entry, entries_of, has_modes
+from sysu30k_bench.board.checks.change import check_change
+from sysu30k_bench.board.checks.check import check_board
 from sysu30k_bench.board.render import Board, generated_names, render, write_board
 from sysu30k_bench.board.rows import parse_row
 from sysu30k_bench.board.submit import row_bytes

@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sysu30k_bench.board.change import check_change
-from sysu30k_bench.board.check import check_board
-from sysu30k_bench.board.merkle import merkle_root
+from sysu30k_bench.board.audit.merkle import merkle_root
+from sysu30k_bench.board.checks.change import check_change
+from sysu30k_bench.board.checks.check import check_board
 from sysu30k_bench.board.render import write_board
 from sysu30k_bench.board.rows import SCORES, Row, parse_row, published_rows
 from sysu30k_bench.board.submit import Claim, prepare, row_bytes

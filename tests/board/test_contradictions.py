@@ -9,10 +9,16 @@ import numpy as np
 import pytest
 import torch
 
-from sysu30k_bench.board.contradictions import digest_faults, key_faults, ranking_faults, score_faults, written_fault
+from sysu30k_bench.board.checks.contradictions import (
+    digest_faults,
+    key_faults,
+    ranking_faults,
+    score_faults,
+    written_fault,
+)
 from sysu30k_bench.board.rows import Evidence, parse_row
 from sysu30k_bench.data.protocol import relevance
-from sysu30k_bench.search.engine_torch import TorchEngine
+from sysu30k_bench.search.engines.torch_engine import TorchEngine
 from sysu30k_bench.search.gallery import ArrayGallery
 from sysu30k_bench.search.ranking import Ranking, make_ranking, read_ranking
 from sysu30k_bench.search.search import search

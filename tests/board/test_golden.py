@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sysu30k_bench.board.check import check_board
+from sysu30k_bench.board.checks.check import check_board
 from tests.board.forged import ROWS
 from tests.board.test_check import CASES, board, official_run, published  # noqa: F401  fixtures
 

@@ -12,9 +12,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from sysu30k_bench.board.groups import LEVEL, p_value, significance, tie_groups
 from sysu30k_bench.board.render import Board, _markdown, as_table, render, stale_files, write_board
 from sysu30k_bench.board.rows import Row, published_rows
-from sysu30k_bench.board.standing import LEVEL, p_value, significance, tie_groups
 from sysu30k_bench.errors import CheckFailedError
 from sysu30k_bench.results.ranked_run import RankedRun, read_run
 from tests.conftest import Outcome

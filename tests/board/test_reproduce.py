@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sysu30k_bench.board.check import check_board
-from sysu30k_bench.board.confirmation import Reproduction, read_confirmation
+from sysu30k_bench.board.audit.confirmation import Reproduction, read_confirmation
+from sysu30k_bench.board.checks.check import check_board
 from sysu30k_bench.files import sha256_of_file
 from tests.board.forging import board_of, forge, scored_anew, words_for
 from tests.conftest import Outcome

@@ -13,11 +13,11 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from sysu30k_bench.board.groups import Apart, significance
 from sysu30k_bench.board.render import Board, render, render_site, write_board
 from sysu30k_bench.board.rows import published_rows
 from sysu30k_bench.board.site.plot import _short, _spread
 from sysu30k_bench.board.site.view import bucket_counts, pair_cells, squares
-from sysu30k_bench.board.standing import Apart, significance
 from sysu30k_bench.results.ranked_run import read_run
 from tests.board.made import add_row, published_board, ranks_of
 from tests.board.test_render import row

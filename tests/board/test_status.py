@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from sysu30k_bench.board.change import check_change
-from sysu30k_bench.board.check import check_board
-from sysu30k_bench.board.confirmation import Audit, row_digest
+from sysu30k_bench.board.audit.confirmation import Audit, row_digest
+from sysu30k_bench.board.checks.change import check_change
+from sysu30k_bench.board.checks.check import check_board
 from sysu30k_bench.board.render import Board, render_site, write_board
 from sysu30k_bench.board.rows import Row
 from sysu30k_bench.board.status import confirm, rescore

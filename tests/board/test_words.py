@@ -6,10 +6,10 @@ import unicodedata
 
 import pytest
 
-from sysu30k_bench.board.confusables import LIKE
-from sysu30k_bench.board.names import address_key, name_key
+from sysu30k_bench.board.checks.confusables import LIKE
+from sysu30k_bench.board.checks.foreign_text import word_fault
+from sysu30k_bench.board.checks.name_key import address_key, name_key
 from sysu30k_bench.board.rows import published_rows
-from sysu30k_bench.board.words import word_fault
 
 GREEK, CYRILLIC, CHEROKEE = "\u0399\u0399\u03f9\u0405", "\u0406\u0406\u0421\u0405", "\u13a0\u13c0\u13de"
 SEEN_AS_ONE = [

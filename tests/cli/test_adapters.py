@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from sysu30k_bench.evaluation.check_card import check_card
+from sysu30k_bench.diagnostics.check_card import check_card
 from sysu30k_bench.models.card import AdapterCard
 from sysu30k_bench.models.cards import all_cards, find_card
 from tests.conftest import Outcome

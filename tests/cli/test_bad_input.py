@@ -211,7 +211,11 @@ def test_another_model_never_gets_these_embeddings(
         "embeddings of something else",
         "weights:",
     )
-    expect(bench("eval", stripes_checkpoint, "--data", twin, "--output", run, "--flip", "none"), 2, "flip: after_sum there, none now")
+    expect(
+        bench("eval", stripes_checkpoint, "--data", twin, "--output", run, "--flip", "none"),
+        2,
+        "flip: after_sum there, none now",
+    )
 
 
 def test_two_runs_in_one_folder(bench: Bench, twin: Path, stripes_checkpoint: Path, tmp_path: Path) -> None:

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from sysu30k_bench.cli import early
-from sysu30k_bench.cli.early import judge, judge_checkpoint, judge_data, judge_device, judge_output, judge_run
-from sysu30k_bench.cli.networks import judge_network
+from sysu30k_bench.cli import judge as early
+from sysu30k_bench.cli.judge import judge, judge_checkpoint, judge_data, judge_device, judge_output, judge_run
+from sysu30k_bench.cli.network_names import judge_network
 from sysu30k_bench.errors import BenchError, DataError, IntegrityError, UsageError
 
 SCRIPT = """

@@ -17,7 +17,7 @@ import pytest
 from sysu30k_bench.data.synth.twin import TwinRequest, write_twin
 from sysu30k_bench.evaluation.request import SearchRequest
 from sysu30k_bench.evaluation.run_folder import RunFolder
-from sysu30k_bench.evaluation.subset_step import gallery_keys, rank_within
+from sysu30k_bench.gate.subset_ranks import gallery_keys, rank_within
 from sysu30k_bench.progress import Silent
 from sysu30k_bench.search.ranking import read_ranking
 from tests.conftest import Outcome

@@ -11,14 +11,14 @@ from PIL import Image
 from scipy.io import savemat
 
 from sysu30k_bench.data.benchmarks.benchmark import drawn_people
+from sysu30k_bench.data.benchmarks.published import published_counts
 from sysu30k_bench.data.benchmarks.registry import ASKED_FOR, BENCHMARKS
-from sysu30k_bench.data.dataset_names import DATASETS
 from sysu30k_bench.data.images import DamagedImageError, decode
-from sysu30k_bench.data.open import open_test_set
+from sysu30k_bench.data.naming.dataset_names import DATASETS
+from sysu30k_bench.data.open_dataset import open_test_set
 from sysu30k_bench.data.protocol import relevance
-from sysu30k_bench.data.published import published_counts
 from sysu30k_bench.data.split import TestSet
-from sysu30k_bench.data.trees.open import open_folder
+from sysu30k_bench.data.trees.open_tree import open_folder
 from sysu30k_bench.data.trees.tree import Below
 from sysu30k_bench.errors import DataError, IntegrityError, UsageError
 from tests.data.trees.archives import tar_of, zip_of

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from sysu30k_bench.data.namings import namings_of
-from sysu30k_bench.data.open import find_benchmark, open_test_set
+from sysu30k_bench.data.naming.recognise import namings_of
+from sysu30k_bench.data.open_dataset import find_benchmark, open_test_set
 from sysu30k_bench.errors import DataError, UsageError
 from tests.conftest import Outcome
 from tests.data.test_benchmarks import MARKET, prid, viper, write

@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sysu30k_bench.data.names import JUNK, NOT_ASKED_FOR
-from sysu30k_bench.data.open import open_test_set
-from sysu30k_bench.data.parts import thin_distractors
+from sysu30k_bench.data.inspect.stats import part_of
+from sysu30k_bench.data.inspect.survey import stats_of, survey
+from sysu30k_bench.data.naming.names import JUNK, NOT_ASKED_FOR
+from sysu30k_bench.data.open_dataset import open_test_set
 from sysu30k_bench.data.protocol import Relevance, relevance
 from sysu30k_bench.data.split import TestSet
-from sysu30k_bench.data.stats import part_of
-from sysu30k_bench.data.survey import stats_of, survey
+from sysu30k_bench.data.subset import thin_distractors
 from tests.data.test_benchmarks import MARKET, caviar, cuhk01, msmt17, viper, write
 
 

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sysu30k_bench.data.open import open_test_set
-from sysu30k_bench.data.parts import limit_test_set
-from sysu30k_bench.data.published import published_counts
+from sysu30k_bench.data.benchmarks.published import published_counts
+from sysu30k_bench.data.open_dataset import open_test_set
+from sysu30k_bench.data.subset import limit_test_set
 from sysu30k_bench.errors import DataError, UsageError
 
 

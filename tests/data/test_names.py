@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sysu30k_bench.data.names import parse_market1501, parse_sysu30k
+from sysu30k_bench.data.naming.names import parse_market1501, parse_sysu30k
 
 
 @pytest.mark.parametrize(

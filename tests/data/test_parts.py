@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sysu30k_bench.data.open import open_test_set
-from sysu30k_bench.data.parts import part_of, thin_distractors
+from sysu30k_bench.data.open_dataset import open_test_set
 from sysu30k_bench.data.protocol import relevance
+from sysu30k_bench.data.subset import part_of, thin_distractors
 from sysu30k_bench.errors import UsageError
 
 

@@ -8,8 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from sysu30k_bench.data.decoder_warnings import pillow_is_quiet
 from sysu30k_bench.data.images import decode
-from sysu30k_bench.data.quiet import pillow_is_quiet
 from tests.conftest import jpeg
 
 

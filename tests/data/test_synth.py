@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sysu30k_bench.data.open import open_test_set
+from sysu30k_bench.data.open_dataset import open_test_set
 from sysu30k_bench.data.synth.twin import TwinRequest, write_twin
 from sysu30k_bench.errors import UsageError
 from sysu30k_bench.progress import Silent

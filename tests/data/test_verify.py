@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from sysu30k_bench.data.contact_sheet import Row, draw_evenly, draw_sheet
-from sysu30k_bench.data.stats import assemble, part_of
-from sysu30k_bench.data.stats_picture import draw_stats
-from sysu30k_bench.data.survey import stats_of, survey
-from sysu30k_bench.data.trees.open import open_folder
-from sysu30k_bench.data.verify import verify_archives, verify_images
+from sysu30k_bench.data.inspect.contact_sheet import Row, draw_evenly, draw_sheet
+from sysu30k_bench.data.inspect.stats import assemble, part_of
+from sysu30k_bench.data.inspect.stats_picture import draw_stats
+from sysu30k_bench.data.inspect.survey import stats_of, survey
+from sysu30k_bench.data.inspect.verify import verify_archives, verify_images
+from sysu30k_bench.data.trees.open_tree import open_folder
 from sysu30k_bench.progress import Silent
 from tests.conftest import jpeg
 from tests.data.trees.archives import tar_with, zip_of

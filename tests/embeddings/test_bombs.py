@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 from scipy.io import savemat
 
-from sysu30k_bench.embeddings.features import read_features
+from sysu30k_bench.embeddings.features.reader import read_features
 from sysu30k_bench.errors import IntegrityError
 
 ZEROS = np.zeros((60_000, 128))

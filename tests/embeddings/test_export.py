@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from sysu30k_bench.data.open import open_test_set
+from sysu30k_bench.data.open_dataset import open_test_set
 from sysu30k_bench.data.synth.twin import TwinRequest, write_twin
 from sysu30k_bench.embeddings.export import ExportReport, ExportSettings, default_shard_rows, export_split
 from sysu30k_bench.embeddings.identity import StoreIdentity

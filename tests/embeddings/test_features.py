@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from scipy.io import savemat
 
-from sysu30k_bench.embeddings.features import (
+from sysu30k_bench.embeddings.features.reader import (
     Features,
     LabelledFeatures,
     is_features_file,

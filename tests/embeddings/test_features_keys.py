@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sysu30k_bench.embeddings.features import Features, read_features
+from sysu30k_bench.embeddings.features.reader import Features, read_features
 from sysu30k_bench.errors import IntegrityError
 
 KEYS = ["query/a;b.jpg", 'gallery/"b".jpg', "gallery/é, f.jpg"]

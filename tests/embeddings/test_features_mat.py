@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
-from sysu30k_bench.embeddings.features import LabelledFeatures, read_features
+from sysu30k_bench.embeddings.features.reader import LabelledFeatures, read_features
 from sysu30k_bench.errors import IntegrityError
 from tests.conftest import Outcome, unit_rows
 

@@ -11,9 +11,10 @@ import pandas as pd
 import pytest
 from scipy.io import savemat
 
-from sysu30k_bench.embeddings import features_hdf5, stored
-from sysu30k_bench.embeddings.features import LabelledFeatures, read_features
-from sysu30k_bench.embeddings.stored import RowsOnDisk, Stored, by_row
+from sysu30k_bench.embeddings.features import hdf5 as features_hdf5
+from sysu30k_bench.embeddings.features import stored
+from sysu30k_bench.embeddings.features.reader import LabelledFeatures, read_features
+from sysu30k_bench.embeddings.features.stored import RowsOnDisk, Stored, by_row
 from sysu30k_bench.errors import DataError, IntegrityError
 
 ROWS = np.random.default_rng(0).standard_normal((301, 12)).astype(np.float32)

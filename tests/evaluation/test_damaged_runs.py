@@ -14,17 +14,17 @@ import pytest
 
 from sysu30k_bench.errors import BenchError, DataError, IntegrityError
 from sysu30k_bench.evaluation import EvalRequest, evaluate, search_step
-from sysu30k_bench.evaluation.notes import EXPORT_NOTES, SEARCH_NOTES, ExportNotes, SearchNotes, read_notes
 from sysu30k_bench.evaluation.request import ExportRequest, SearchRequest
 from sysu30k_bench.evaluation.rerank_step import rerank_step
 from sysu30k_bench.evaluation.run_folder import RunFolder
 from sysu30k_bench.evaluation.score_step import score_step
+from sysu30k_bench.evaluation.step_notes import EXPORT_NOTES, SEARCH_NOTES, ExportNotes, SearchNotes, read_notes
 from sysu30k_bench.progress import Silent
 from sysu30k_bench.report.montage import read_top
 from sysu30k_bench.results.ranked_run import RankedRun, read_run
 from sysu30k_bench.results.record import EvaluationRecord, read_record
+from sysu30k_bench.search.graph.reciprocal import RerankSettings
 from sysu30k_bench.search.ranking import read_ranking
-from sysu30k_bench.search.reciprocal import RerankSettings
 from sysu30k_bench.search.search import search
 from tests.sealing import reseal, retell
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sysu30k_bench.data.names import Labels
-from sysu30k_bench.data.open import open_test_set
+from sysu30k_bench.data.naming.names import Labels
+from sysu30k_bench.data.open_dataset import open_test_set
 from sysu30k_bench.data.split import ROLES, Split
-from sysu30k_bench.embeddings import stored
+from sysu30k_bench.embeddings.features import stored
 from sysu30k_bench.embeddings.identity import StoreIdentity
 from sysu30k_bench.embeddings.manifest import read_manifest
 from sysu30k_bench.embeddings.store import Store
@@ -19,8 +19,8 @@ from sysu30k_bench.embeddings.write import write_store
 from sysu30k_bench.errors import UsageError
 from sysu30k_bench.evaluation.evaluate import first_step, prepare
 from sysu30k_bench.evaluation.request import ExportRequest
+from sysu30k_bench.processes import Ranks
 from sysu30k_bench.progress import Silent
-from sysu30k_bench.ranks import Ranks
 
 
 def test_time_grows_with_the_rows_and_not_with_their_square(tmp_path: Path) -> None:

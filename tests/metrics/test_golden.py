@@ -12,9 +12,9 @@ import torch
 from sysu30k_bench.data.protocol import relevance
 from sysu30k_bench.errors import IntegrityError
 from sysu30k_bench.metrics.summary import Summary, summarise
-from sysu30k_bench.search.engine import Engine
-from sysu30k_bench.search.engine_faiss import FaissEngine
-from sysu30k_bench.search.engine_torch import TorchEngine
+from sysu30k_bench.search.engines.engine import Engine
+from sysu30k_bench.search.engines.faiss_engine import FaissEngine
+from sysu30k_bench.search.engines.torch_engine import TorchEngine
 from sysu30k_bench.search.gallery import ArrayGallery
 from sysu30k_bench.search.ranking import make_ranking
 from sysu30k_bench.search.search import search

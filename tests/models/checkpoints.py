@@ -8,11 +8,11 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from sysu30k_bench.models.checkpoint import CheckpointFile
-from sysu30k_bench.models.detect import detect_card
 from sysu30k_bench.models.embedder import Embedder
-from sysu30k_bench.models.fit import Coverage
+from sysu30k_bench.models.formats.checkpoint import CheckpointFile
 from sysu30k_bench.models.load import load_embedder
+from sysu30k_bench.models.matching.detect import detect_card
+from sysu30k_bench.models.matching.fit import Coverage
 from sysu30k_bench.models.networks.resnets.trunk import ResNetTrunk
 
 State = dict[str, torch.Tensor]

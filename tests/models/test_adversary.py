@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from sysu30k_bench.errors import BenchError, IntegrityError
-from sysu30k_bench.models.fit import Fit
 from sysu30k_bench.models.load import load_embedder, require_fit
-from sysu30k_bench.models.roles import is_known_pair
+from sysu30k_bench.models.matching.fit import Fit
+from sysu30k_bench.models.matching.flat_tensors import flatten
+from sysu30k_bench.models.matching.roles import is_known_pair
 from sysu30k_bench.models.sources import generic_card
-from sysu30k_bench.models.tensors import flatten
 from tests.models.checkpoints import State, as_file, other, prefixed, small_resnet, trunk
 
 ONE = torch.ones(1)

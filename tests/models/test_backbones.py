@@ -14,9 +14,9 @@ from sysu30k_bench.evaluation.model import ready_model
 from sysu30k_bench.evaluation.request import ExportRequest
 from sysu30k_bench.models.card import Network
 from sysu30k_bench.models.cards import find_card
-from sysu30k_bench.models.detect import detect_card
-from sysu30k_bench.models.fit import Fit
 from sysu30k_bench.models.load import load_embedder, require_fit
+from sysu30k_bench.models.matching.detect import detect_card
+from sysu30k_bench.models.matching.fit import Fit
 from sysu30k_bench.models.sources import build_trunk
 from tests.models.checkpoints import State, as_file, hollow, other, prefixed, projector, sequential, small_resnet, trunk
 

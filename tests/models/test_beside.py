@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from sysu30k_bench.errors import IntegrityError
-from sysu30k_bench.models.beside import with_files_beside
 from sysu30k_bench.models.card import AdapterCard
 from sysu30k_bench.models.cards import find_card
-from sysu30k_bench.models.checkpoint import CheckpointFile
+from sysu30k_bench.models.formats.checkpoint import CheckpointFile
 from sysu30k_bench.models.load import require_fit
+from sysu30k_bench.models.matching.files_beside import with_files_beside
 from tests.models.checkpoints import layumi, small_resnet
 
 CARD = AdapterCard.model_validate(

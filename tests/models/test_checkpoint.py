@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import save_file
 
 from sysu30k_bench.errors import DataError, IntegrityError
-from sysu30k_bench.models.checkpoint import CheckpointFile, digest_caution, read_checkpoint
+from sysu30k_bench.models.formats.checkpoint import CheckpointFile, digest_caution, read_checkpoint
 
 TENSORS = {"conv.weight": torch.arange(6.0).reshape(2, 3), "conv.bias": torch.ones(2)}
 

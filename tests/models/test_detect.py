@@ -8,7 +8,7 @@ import torch
 from sysu30k_bench.errors import UsageError
 from sysu30k_bench.models.card import AdapterCard
 from sysu30k_bench.models.cards import find_card
-from sysu30k_bench.models.detect import detect_card, explain
+from sysu30k_bench.models.matching.detect import detect_card, explain
 from tests.models.checkpoints import as_file, other, prefixed, projector, small_resnet, trunk
 
 TRUNK = "python:sysu30k_bench.models.networks.resnets.trunk:ResNetTrunk"

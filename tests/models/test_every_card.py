@@ -14,12 +14,12 @@ import pytest
 import torch
 
 from sysu30k_bench.errors import IntegrityError, UsageError
-from sysu30k_bench.models.blueprint import Blueprint
 from sysu30k_bench.models.card import AdapterCard
 from sysu30k_bench.models.cards import find_card
-from sysu30k_bench.models.checkpoint import CheckpointFile
-from sysu30k_bench.models.detect import detect_card
+from sysu30k_bench.models.formats.checkpoint import CheckpointFile
 from sysu30k_bench.models.load import load_embedder, require_fit
+from sysu30k_bench.models.matching.blueprint import Blueprint
+from sysu30k_bench.models.matching.detect import detect_card
 from sysu30k_bench.models.sources import build_trunk
 from tests.models.checkpoints import State, as_file, hollow
 from tests.models.write_layout import as_the_card_reads_it

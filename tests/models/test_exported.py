@@ -15,7 +15,7 @@ from sysu30k_bench.evaluation.model import ready_model
 from sysu30k_bench.evaluation.request import ExportRequest
 from sysu30k_bench.models.card import Feature, Input
 from sysu30k_bench.models.embedder import Embedder
-from sysu30k_bench.models.exported import exported_digest, exported_kind, load_exported
+from sysu30k_bench.models.formats.exported import exported_digest, exported_kind, load_exported
 
 CPU = torch.device("cpu")
 WEIGHT = np.random.default_rng(0).standard_normal((5, 3)).astype(np.float32)

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from sysu30k_bench.errors import IntegrityError, UsageError
-from sysu30k_bench.models.exported import exported_kind, load_exported
+from sysu30k_bench.models.formats.exported import exported_kind, load_exported
 
 CPU = torch.device("cpu")
 

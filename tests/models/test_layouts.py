@@ -6,11 +6,11 @@ import torch
 from sysu30k_bench.errors import IntegrityError, UsageError
 from sysu30k_bench.models.card import Layout
 from sysu30k_bench.models.cards import all_cards, find_card
-from sysu30k_bench.models.detect import detect_card
-from sysu30k_bench.models.fit import Fit
-from sysu30k_bench.models.layouts import apply_layout, known_layouts, layout_prefixes
 from sysu30k_bench.models.load import load_embedder, require_fit
-from sysu30k_bench.models.tensors import flatten
+from sysu30k_bench.models.matching.detect import detect_card
+from sysu30k_bench.models.matching.fit import Fit
+from sysu30k_bench.models.matching.flat_tensors import flatten
+from sysu30k_bench.models.matching.layouts import apply_layout, known_layouts, layout_prefixes
 from tests.models.checkpoints import FOUND, TRUNKS, State, Writer, as_file, dgl, small_resnet, trunk
 
 

@@ -11,9 +11,9 @@ from torchvision import models
 from sysu30k_bench.errors import IntegrityError, UsageError
 from sysu30k_bench.models.card import AdapterCard
 from sysu30k_bench.models.cards import all_cards, find_card
-from sysu30k_bench.models.detect import detect_card
-from sysu30k_bench.models.fit import Fit
 from sysu30k_bench.models.load import load_embedder, require_fit
+from sysu30k_bench.models.matching.detect import detect_card
+from sysu30k_bench.models.matching.fit import Fit
 from sysu30k_bench.models.sources import generic_card
 from tests.models.checkpoints import State, as_file, other, prefixed, projector, small_resnet, trunk
 

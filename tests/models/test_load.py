@@ -8,10 +8,10 @@ import torch
 from sysu30k_bench.errors import IntegrityError
 from sysu30k_bench.models.card import AdapterCard
 from sysu30k_bench.models.cards import find_card
-from sysu30k_bench.models.detect import detect_card
 from sysu30k_bench.models.embedder import Embedder, probe_dimension
-from sysu30k_bench.models.fit import Coverage
 from sysu30k_bench.models.load import load_embedder, random_embedder, require_fit
+from sysu30k_bench.models.matching.detect import detect_card
+from sysu30k_bench.models.matching.fit import Coverage
 from sysu30k_bench.models.sources import generic_card
 from tests.models.checkpoints import State, as_file, dgl, hollow, layumi, small_resnet, trunk
 

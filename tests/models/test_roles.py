@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sysu30k_bench.models.roles import chosen_by, is_known_pair, rank_of
+from sysu30k_bench.models.matching.roles import chosen_by, is_known_pair, rank_of
 
 
 @pytest.mark.parametrize(

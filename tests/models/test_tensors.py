@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch import nn
 
-from sysu30k_bench.models.formats.standin import Global, StandIn
-from sysu30k_bench.models.tensors import FlatTensors, flatten
+from sysu30k_bench.models.formats.pickles.standin import Global, StandIn
+from sysu30k_bench.models.matching.flat_tensors import FlatTensors, flatten
 
 ONE, TWO = torch.ones(2), torch.zeros(3)
 
@@ -113,7 +113,7 @@ class Shared(nn.Module):
 
 
 def test_a_layer_that_stands_in_two_places_has_both_names(tmp_path: Path) -> None:
-    from sysu30k_bench.models.checkpoint import read_checkpoint
+    from sysu30k_bench.models.formats.checkpoint import read_checkpoint
 
     torch.save(Shared(), tmp_path / "whole.pth")
     assert set(read_checkpoint(tmp_path / "whole.pth").flat.tensors) == set(Shared().state_dict())

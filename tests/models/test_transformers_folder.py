@@ -15,7 +15,7 @@ import transformers
 from sysu30k_bench.errors import BenchError, IntegrityError, UsageError
 from sysu30k_bench.evaluation.model import ready_model
 from sysu30k_bench.evaluation.request import ExportRequest
-from sysu30k_bench.models.exported import exported_digest, exported_kind
+from sysu30k_bench.models.formats.exported import exported_digest, exported_kind
 
 CPU = torch.device("cpu")
 VIT = {"hidden_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 96}

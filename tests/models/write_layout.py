@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from sysu30k_bench.models.card import AdapterCard, Layout
-from sysu30k_bench.models.layouts import apply_layout, card_layouts
+from sysu30k_bench.models.matching.layouts import apply_layout, card_layouts
 from tests.models.checkpoints import State
 
 _OTHERS = {

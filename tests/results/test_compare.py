@@ -10,10 +10,10 @@ import pytest
 from statsmodels.stats.contingency_tables import mcnemar as statsmodels_mcnemar
 
 from sysu30k_bench.errors import DataError, IntegrityError, UsageError
+from sysu30k_bench.gate.gate import gate
+from sysu30k_bench.gate.verdict_forms import junit, markdown
 from sysu30k_bench.results.compare import compare, least_difference, mcnemar, paired_difference
-from sysu30k_bench.results.gate import gate
 from sysu30k_bench.results.ranked_run import RankedRun, aligned, read_run, read_runs
-from sysu30k_bench.results.verdict_forms import junit, markdown
 from sysu30k_bench.search.ranking import COLUMNS
 
 

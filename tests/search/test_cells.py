@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from sysu30k_bench.search import pace
-from sysu30k_bench.search.engine_torch import TorchEngine
+from sysu30k_bench.search.engines.torch_engine import TorchEngine
+from sysu30k_bench.search.exact import break_even as pace
 from sysu30k_bench.search.gallery import ArrayGallery
 from sysu30k_bench.search.search import search
 from tests.search.oracle import all_scores

@@ -6,7 +6,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from sysu30k_bench.search import compiled
+from sysu30k_bench.search.exact import compiled
 from sysu30k_bench.search.score import TIE, pair_scores
 from tests.conftest import unit_rows
 

@@ -8,13 +8,15 @@ import pytest
 import torch
 
 from sysu30k_bench.errors import DataError, UsageError
-from sysu30k_bench.search import choose, compiled, engine_faiss, filters
-from sysu30k_bench.search.block import Rows, at_least, at_most
-from sysu30k_bench.search.choose import choose_device, choose_engine
-from sysu30k_bench.search.engine import float32_error
-from sysu30k_bench.search.engine_faiss import FaissEngine
-from sysu30k_bench.search.engine_torch import TorchEngine
-from sysu30k_bench.search.precision import refuse_reduced_precision, refuse_short_sums, refuse_wrong_int8
+from sysu30k_bench.search.engines import choose, filters
+from sysu30k_bench.search.engines import faiss_engine as engine_faiss
+from sysu30k_bench.search.engines.choose import choose_device, choose_engine
+from sysu30k_bench.search.engines.engine import float32_error
+from sysu30k_bench.search.engines.faiss_engine import FaissEngine
+from sysu30k_bench.search.engines.precision import refuse_reduced_precision, refuse_short_sums, refuse_wrong_int8
+from sysu30k_bench.search.engines.torch_engine import TorchEngine
+from sysu30k_bench.search.exact import compiled
+from sysu30k_bench.search.exact.block import Rows, at_least, at_most
 from tests.conftest import unit_rows
 from tests.search.oracle import all_scores
 
@@ -239,7 +241,7 @@ def test_more_dimensions_than_32_bits_can_sum_are_not_scored_in_eight(monkeypatc
 
 def test_a_numba_that_does_not_fit_is_as_none(monkeypatch: pytest.MonkeyPatch) -> None:
     compiled.is_compiled.cache_clear()
-    monkeypatch.setitem(sys.modules, "sysu30k_bench.search.kernels", None)
+    monkeypatch.setitem(sys.modules, "sysu30k_bench.search.exact.kernels", None)
     try:
         assert not compiled.is_compiled()
         assert filters.available(CPU) == ["float32"]

@@ -9,12 +9,12 @@ import torch
 
 from sysu30k_bench.embeddings.store import Store
 from sysu30k_bench.errors import DataError, IntegrityError
+from sysu30k_bench.processes import Ranks
 from sysu30k_bench.progress import Silent
-from sysu30k_bench.ranks import Ranks
-from sysu30k_bench.search import neighbours
-from sysu30k_bench.search.engine_torch import TorchEngine
-from sysu30k_bench.search.graph_file import write_part
-from sysu30k_bench.search.neighbours import GraphPlan, make_graph
+from sysu30k_bench.search.engines.torch_engine import TorchEngine
+from sysu30k_bench.search.graph import neighbours
+from sysu30k_bench.search.graph.graph_file import write_part
+from sysu30k_bench.search.graph.neighbours import GraphPlan, make_graph
 from sysu30k_bench.search.score import TIE
 from tests.conftest import unit_rows
 from tests.embeddings.stores import write_store

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
-from sysu30k_bench.search.pace import FINEST_ROWS, LONGEST_PAUSE, Pace
+from sysu30k_bench.search.exact.break_even import FINEST_ROWS, LONGEST_PAUSE, Pace
 
 
 class Counting:

@@ -9,7 +9,7 @@ import torch
 
 from sysu30k_bench.data.protocol import relevance
 from sysu30k_bench.errors import DataError, IntegrityError
-from sysu30k_bench.search.engine_torch import TorchEngine
+from sysu30k_bench.search.engines.torch_engine import TorchEngine
 from sysu30k_bench.search.gallery import ArrayGallery
 from sysu30k_bench.search.ranking import Ranking, make_ranking, read_ranking, top_table
 from sysu30k_bench.search.search import search

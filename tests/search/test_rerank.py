@@ -15,10 +15,10 @@ from sysu30k_bench.data.protocol import relevance
 from sysu30k_bench.embeddings.store import Store
 from sysu30k_bench.errors import UsageError
 from sysu30k_bench.progress import Silent
-from sysu30k_bench.search.engine_torch import TorchEngine
+from sysu30k_bench.search.engines.torch_engine import TorchEngine
 from sysu30k_bench.search.gallery import ArrayGallery, StoreGallery
-from sysu30k_bench.search.reciprocal import RerankSettings
-from sysu30k_bench.search.rerank import rerank
+from sysu30k_bench.search.graph.reciprocal import RerankSettings
+from sysu30k_bench.search.graph.rerank import rerank
 from sysu30k_bench.search.search import SearchResult
 from tests.embeddings.stores import write_store
 

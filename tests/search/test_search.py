@@ -6,13 +6,14 @@ import torch
 
 from sysu30k_bench.data.protocol import Relevance, relevance
 from sysu30k_bench.errors import IntegrityError
-from sysu30k_bench.search import block as block_module
-from sysu30k_bench.search import filters, pace
-from sysu30k_bench.search.choose import FilterName
-from sysu30k_bench.search.engine import Approximate, Engine, float32_bound
-from sysu30k_bench.search.engine_faiss import FaissEngine
-from sysu30k_bench.search.engine_torch import TorchEngine
-from sysu30k_bench.search.filters import BF16_UNIT
+from sysu30k_bench.search.engines import filters
+from sysu30k_bench.search.engines.choose import FilterName
+from sysu30k_bench.search.engines.engine import Approximate, Engine, float32_bound
+from sysu30k_bench.search.engines.faiss_engine import FaissEngine
+from sysu30k_bench.search.engines.filters import BF16_UNIT
+from sysu30k_bench.search.engines.torch_engine import TorchEngine
+from sysu30k_bench.search.exact import block as block_module
+from sysu30k_bench.search.exact import break_even as pace
 from sysu30k_bench.search.gallery import ArrayGallery, StoreGallery
 from sysu30k_bench.search.search import SearchResult, block_rows_for, search
 from tests.conftest import unit_rows

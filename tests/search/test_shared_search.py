@@ -13,12 +13,12 @@ import pytest
 import torch
 
 from sysu30k_bench.embeddings.store import Store
-from sysu30k_bench.ranks import Ranks
-from sysu30k_bench.search.engine_torch import TorchEngine
+from sysu30k_bench.processes import Ranks
+from sysu30k_bench.search.engines.torch_engine import TorchEngine
+from sysu30k_bench.search.exact.saved_search import Kept
+from sysu30k_bench.search.exact.topk import TopK
 from sysu30k_bench.search.gallery import ArrayGallery, StoreGallery
-from sysu30k_bench.search.kept import Kept
 from sysu30k_bench.search.search import SearchResult, search
-from sysu30k_bench.search.topk import TopK
 from tests.conftest import unit_rows
 from tests.embeddings.stores import write_store
 from tests.search.test_search import assert_exact, market_like

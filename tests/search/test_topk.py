@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from sysu30k_bench.search.exact.topk import TopK, cells
 from sysu30k_bench.search.score import TIE
-from sysu30k_bench.search.topk import TopK, cells
 
 
 @pytest.mark.parametrize("seed", range(30))

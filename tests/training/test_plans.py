@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sysu30k_bench.data.weak.open import open_training_set
+from sysu30k_bench.data.weak.open_training_set import open_training_set
 from sysu30k_bench.errors import UsageError
 from sysu30k_bench.training.agreement import matched_share
 from sysu30k_bench.training.plans import Batch, IdentityBags, Plan, PublishedBags, WindowBags

@@ -11,11 +11,11 @@ from typing import Any
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 
 from sysu30k_bench.board.difficulty import CHANCE, Difficulty, difficulty
+from sysu30k_bench.board.groups import Apart
 from sysu30k_bench.board.rows import Row
 from sysu30k_bench.board.site.plot import scaling_plot
 from sysu30k_bench.board.site.view import bucket_counts, pair_cells, pairs_table, per_cent, squares, view
-from sysu30k_bench.board.standing import Apart
-from sysu30k_bench.data.published import published_counts
+from sysu30k_bench.data.benchmarks.published import published_counts
 from sysu30k_bench.results.ranked_run import RankedRun
 from sysu30k_bench.results.titles import TITLES
 

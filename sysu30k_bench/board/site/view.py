@@ -9,8 +9,8 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from sysu30k_bench.board.groups import LEVEL, Apart
 from sysu30k_bench.board.rows import STATUSES, Row
-from sysu30k_bench.board.standing import LEVEL, Apart
 from sysu30k_bench.metrics.intervals import wilson
 from sysu30k_bench.results.ranked_run import RankedRun
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from sysu30k_bench.cli.console import stdout_console, terminal_progress
-from sysu30k_bench.cli.early import judge_data
+from sysu30k_bench.cli.judge import judge_data
 from sysu30k_bench.cli.options import id_offset_option, json_option
 from sysu30k_bench.cli.paths import TypedPath
 
@@ -22,7 +22,7 @@ def bags(root: Path, id_offset: int | None, table: Path | None, as_json: bool) -
     """Read the bags of the training set at ROOT, and hold both readings of their labels against the folders."""
     judge_data(root)
     from sysu30k_bench.data.weak.bags import bags_by_rule, equal_bags
-    from sysu30k_bench.data.weak.open import open_training_set
+    from sysu30k_bench.data.weak.open_training_set import open_training_set
     from sysu30k_bench.files import write_atomically
 
     with terminal_progress(quiet=as_json) as progress:

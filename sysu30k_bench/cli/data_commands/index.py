@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from sysu30k_bench.cli.console import stdout_console, terminal_progress
-from sysu30k_bench.cli.early import judge_data
+from sysu30k_bench.cli.judge import judge_data
 from sysu30k_bench.cli.options import json_option
 from sysu30k_bench.cli.paths import TypedPath
 
@@ -22,7 +22,7 @@ def index(root: Path, as_json: bool) -> None:
     Every other command does this by itself where it has to; nothing is unpacked.
     """
     judge_data(root)
-    from sysu30k_bench.data.verify import verify_archives
+    from sysu30k_bench.data.inspect.verify import verify_archives
 
     with terminal_progress(quiet=as_json) as progress:
         reports = verify_archives(root, progress)

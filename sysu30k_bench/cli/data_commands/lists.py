@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from sysu30k_bench.cli.console import stdout_console, terminal_progress
-from sysu30k_bench.cli.early import judge_data
+from sysu30k_bench.cli.judge import judge_data
 from sysu30k_bench.cli.options import dataset_option, json_option, split_option
 from sysu30k_bench.cli.paths import TypedPath
 
@@ -21,7 +21,7 @@ from sysu30k_bench.cli.paths import TypedPath
 def lists(root: Path, dataset: str | None, split: int | None, as_json: bool) -> None:
     """Read the lists below ROOT: counts against the published ones, matches, fingerprints."""
     judge_data(root)
-    from sysu30k_bench.data.open import open_test_set
+    from sysu30k_bench.data.open_dataset import open_test_set
     from sysu30k_bench.data.protocol import relevance
 
     with terminal_progress(quiet=as_json) as progress:

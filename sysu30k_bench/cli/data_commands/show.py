@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from sysu30k_bench.cli.console import stderr_console, stdout_console, terminal_progress
-from sysu30k_bench.cli.early import judge_data
+from sysu30k_bench.cli.judge import judge_data
 from sysu30k_bench.cli.options import dataset_option, id_offset_option
 from sysu30k_bench.cli.paths import TypedPath
 
@@ -34,8 +34,8 @@ def show(
     """Draw samples from ROOT as one picture: a row for each bag of the training set, or each identity of the test."""
     judge_data(root)
     from sysu30k_bench.data.benchmarks.sysu30k import is_drawn
-    from sysu30k_bench.data.contact_sheet import draw_sheet
-    from sysu30k_bench.data.survey import sheet_of_bags, sheet_of_people, survey
+    from sysu30k_bench.data.inspect.contact_sheet import draw_sheet
+    from sysu30k_bench.data.inspect.survey import sheet_of_bags, sheet_of_people, survey
     from sysu30k_bench.errors import DataError
     from sysu30k_bench.files import write_atomically
 

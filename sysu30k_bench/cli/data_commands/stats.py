@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 import click
 
 from sysu30k_bench.cli.console import stdout_console, terminal_progress
-from sysu30k_bench.cli.early import judge_data
+from sysu30k_bench.cli.judge import judge_data
 from sysu30k_bench.cli.options import dataset_option, id_offset_option, json_option, split_option
 from sysu30k_bench.cli.paths import TypedPath
 from sysu30k_bench.cli.tables import Column, print_table
 from sysu30k_bench.words import count
 
 if TYPE_CHECKING:
-    from sysu30k_bench.data.stats import BagStats, Stats
+    from sysu30k_bench.data.inspect.stats import BagStats, Stats
 
 
 @click.command("stats")
@@ -30,8 +30,8 @@ def stats(
 ) -> None:
     """Count images, identities, cameras and bags at ROOT, and put them into the published table of comparison."""
     judge_data(root)
-    from sysu30k_bench.data.stats_picture import draw_stats
-    from sysu30k_bench.data.survey import stats_of, survey
+    from sysu30k_bench.data.inspect.stats_picture import draw_stats
+    from sysu30k_bench.data.inspect.survey import stats_of, survey
     from sysu30k_bench.errors import UsageError
     from sysu30k_bench.files import write_atomically
 

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 import click
 
 from sysu30k_bench.cli.console import stdout_console, terminal_progress
-from sysu30k_bench.cli.early import judge_data
+from sysu30k_bench.cli.judge import judge_data
 from sysu30k_bench.cli.options import dataset_option, json_option
 from sysu30k_bench.cli.paths import TypedPath
 
 if TYPE_CHECKING:
-    from sysu30k_bench.data.verify import ArchiveReport, ImagesReport
+    from sysu30k_bench.data.inspect.verify import ArchiveReport, ImagesReport
     from sysu30k_bench.progress import Progress
 
 _SHOWN = 20
@@ -31,7 +31,7 @@ def verify(root: Path, dataset: str | None, quick: bool, as_json: bool) -> None:
     Leaves with 4 where something is damaged or missing.
     """
     judge_data(root)
-    from sysu30k_bench.data.verify import verify_archives
+    from sysu30k_bench.data.inspect.verify import verify_archives
 
     with terminal_progress(quiet=as_json) as progress:
         archives = verify_archives(root, progress)
@@ -60,9 +60,9 @@ def _contents(
     root: Path, dataset: str | None, progress: Progress, *, quick: bool, may_fail: bool
 ) -> tuple[dict[str, ImagesReport], list[str]]:
     """Looks at the images of whatever is there; beside damaged archives, only as far as they go."""
-    from sysu30k_bench.data.published import published_counts
-    from sysu30k_bench.data.survey import survey
-    from sysu30k_bench.data.verify import ImagesReport, verify_images
+    from sysu30k_bench.data.benchmarks.published import published_counts
+    from sysu30k_bench.data.inspect.survey import survey
+    from sysu30k_bench.data.inspect.verify import ImagesReport, verify_images
     from sysu30k_bench.errors import BenchError
 
     try:

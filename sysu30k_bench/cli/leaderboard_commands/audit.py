@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from sysu30k_bench.cli.console import loading
-from sysu30k_bench.cli.early import judge, judge_run
+from sysu30k_bench.cli.judge import judge, judge_run
 from sysu30k_bench.cli.leaderboard_commands.confirming import confirm_options, run_confirmation, run_option
 
 
@@ -24,6 +24,6 @@ def audit_command(**options: Any) -> None:  # noqa: ANN401
     judge(options)
     judge_run(options["run"], folder=True)
     with loading():
-        from sysu30k_bench.board.confirm import audit_row, plan_row_audit
+        from sysu30k_bench.board.audit.confirm import audit_row, plan_row_audit
 
     run_confirmation(options, "audited", plan_row_audit, audit_row)

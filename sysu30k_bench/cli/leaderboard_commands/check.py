@@ -28,8 +28,8 @@ def check(board: Path, base: Path | None, maintainer: bool, as_json: bool) -> No
     if maintainer and base is None:
         raise click.UsageError("--maintainer says who made a change: give --base, too")
     with loading():
-        from sysu30k_bench.board.change import check_change
-        from sysu30k_bench.board.check import check_board
+        from sysu30k_bench.board.checks.change import check_change
+        from sysu30k_bench.board.checks.check import check_board
 
     faults = check_board(board) if base is None else check_change(board, base, by_maintainer=maintainer)
     if as_json:

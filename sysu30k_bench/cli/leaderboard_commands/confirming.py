@@ -13,9 +13,9 @@ from sysu30k_bench.cli.options import board_option, json_option, model_options
 from sysu30k_bench.cli.paths import TypedPath
 
 if TYPE_CHECKING:
-    from sysu30k_bench.board.audit import AuditPlan
-    from sysu30k_bench.board.confirm import ConfirmRequest
-    from sysu30k_bench.board.confirmation import Confirmation
+    from sysu30k_bench.board.audit.audit import AuditPlan
+    from sysu30k_bench.board.audit.confirm import ConfirmRequest
+    from sysu30k_bench.board.audit.confirmation import Confirmation
     from sysu30k_bench.board.rows import Status
     from sysu30k_bench.progress import Progress
 
@@ -54,7 +54,7 @@ def run_confirmation(
         make: Does it.
     """
     with loading():
-        from sysu30k_bench.board.confirm import ConfirmRequest
+        from sysu30k_bench.board.audit.confirm import ConfirmRequest
         from sysu30k_bench.board.status import confirm
         from sysu30k_bench.cli.requests import export_request
 

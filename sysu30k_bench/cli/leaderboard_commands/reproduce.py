@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from sysu30k_bench.cli.console import loading
-from sysu30k_bench.cli.early import judge, judge_run
+from sysu30k_bench.cli.judge import judge, judge_run
 from sysu30k_bench.cli.leaderboard_commands.confirming import confirm_options, run_confirmation
 from sysu30k_bench.cli.paths import TypedPath
 
@@ -22,6 +22,6 @@ def reproduce(**options: Any) -> None:  # noqa: ANN401
     judge(options)
     judge_run(options["run"], folder=True)
     with loading():
-        from sysu30k_bench.board.confirm import plan_reproduction, reproduce_row
+        from sysu30k_bench.board.audit.confirm import plan_reproduction, reproduce_row
 
     run_confirmation(options, "reproduced", plan_reproduction, reproduce_row)

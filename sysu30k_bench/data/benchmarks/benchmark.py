@@ -10,8 +10,8 @@ from typing import ClassVar
 import numpy as np
 
 from sysu30k_bench.data.images import ImageSource
-from sysu30k_bench.data.labelling import label_files
-from sysu30k_bench.data.names import NOT_ASKED_FOR, Labels
+from sysu30k_bench.data.naming.labelling import label_files
+from sysu30k_bench.data.naming.names import NOT_ASKED_FOR, Labels
 from sysu30k_bench.data.split import Role, Split
 from sysu30k_bench.data.trees.tree import Tree
 from sysu30k_bench.errors import DataError

@@ -23,7 +23,7 @@ from sysu30k_bench.data.benchmarks.market_layout import (
     remarks_on_layout,
 )
 from sysu30k_bench.data.images import DamagedImageError, ImageSource
-from sysu30k_bench.data.names import Labels, parse_cuhk03_np
+from sysu30k_bench.data.naming.names import Labels, parse_cuhk03_np
 from sysu30k_bench.data.split import Role, Split
 from sysu30k_bench.data.trees.tree import Tree
 from sysu30k_bench.errors import DataError, IntegrityError

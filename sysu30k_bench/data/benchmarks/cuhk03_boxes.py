@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sysu30k_bench.data.benchmarks.benchmark import inside
 from sysu30k_bench.data.benchmarks.market_layout import FOLDERS, folder_of
-from sysu30k_bench.data.published import published_counts
+from sysu30k_bench.data.benchmarks.published import published_counts
 from sysu30k_bench.data.trees.tree import Below, Tree
 
 _WORDS = {"labeled": ("labeled", "labelled"), "detected": ("detected",)}

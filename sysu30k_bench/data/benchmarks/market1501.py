@@ -8,7 +8,7 @@ import pandas as pd
 
 from sysu30k_bench.data.benchmarks.benchmark import inside, read_folder
 from sysu30k_bench.data.benchmarks.market_layout import MarketLayout
-from sysu30k_bench.data.names import MARKET1501_DISTRACTOR, Labels, parse_dukemtmc, parse_market1501
+from sysu30k_bench.data.naming.names import MARKET1501_DISTRACTOR, Labels, parse_dukemtmc, parse_market1501
 from sysu30k_bench.data.split import Role, Split
 from sysu30k_bench.data.trees.tree import Tree
 

@@ -10,8 +10,8 @@ from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
 from sysu30k_bench.data.benchmarks.benchmark import Benchmark, inside, places_with, read_folder
-from sysu30k_bench.data.names import Labels
-from sysu30k_bench.data.namings import namings_of
+from sysu30k_bench.data.naming.names import Labels
+from sysu30k_bench.data.naming.recognise import namings_of
 from sysu30k_bench.data.split import Role, Split
 from sysu30k_bench.data.trees.tree import Tree
 

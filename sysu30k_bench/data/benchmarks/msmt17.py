@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sysu30k_bench.data.benchmarks.benchmark import Benchmark, first_with
-from sysu30k_bench.data.names import Labels, parse_msmt17
+from sysu30k_bench.data.naming.names import Labels, parse_msmt17
 from sysu30k_bench.data.split import Role, Split
 from sysu30k_bench.data.trees.tree import Tree, read_list
 from sysu30k_bench.errors import DataError

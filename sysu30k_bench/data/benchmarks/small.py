@@ -20,7 +20,7 @@ from sysu30k_bench.data.benchmarks.benchmark import (
     read_folder,
     take_people,
 )
-from sysu30k_bench.data.names import Labels, parse_cam_folder, parse_caviar, parse_cuhk01, parse_prid2011
+from sysu30k_bench.data.naming.names import Labels, parse_cam_folder, parse_caviar, parse_cuhk01, parse_prid2011
 from sysu30k_bench.data.split import Role, Split
 from sysu30k_bench.data.trees.tree import Tree
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 
 from sysu30k_bench.data.benchmarks.benchmark import Benchmark, inside, places_with, read_folder
-from sysu30k_bench.data.meta_lists import compare_with_meta_list
-from sysu30k_bench.data.names import SYSU30K_DISTRACTOR, parse_sysu30k
-from sysu30k_bench.data.namings import count_others, namings_of
+from sysu30k_bench.data.naming.meta_lists import compare_with_meta_list
+from sysu30k_bench.data.naming.names import SYSU30K_DISTRACTOR, parse_sysu30k
+from sysu30k_bench.data.naming.recognise import count_others, namings_of
 from sysu30k_bench.data.split import ROLES, Role, Split
 from sysu30k_bench.data.trees.tree import Tree
 from sysu30k_bench.errors import DataError

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import io
 
-from sysu30k_bench.models.formats.builders import Builder
 from sysu30k_bench.models.formats.faults import NotPlain
-from sysu30k_bench.models.formats.machine import PickleMachine
 from sysu30k_bench.models.formats.mapped import MappedFile
+from sysu30k_bench.models.formats.pickles.builders import Builder
+from sysu30k_bench.models.formats.pickles.machine import PickleMachine
 from sysu30k_bench.models.formats.torch_legacy import MAGIC, read_torch_legacy
 
 

@@ -15,17 +15,17 @@ import numpy as np
 import torch
 
 from sysu30k_bench.errors import BenchError, DataError, IntegrityError, UsageError
-from sysu30k_bench.models.formats.extent import settle
 from sysu30k_bench.models.formats.faults import Damaged
 from sysu30k_bench.models.formats.foreign import Foreign, foreign, foreign_zip
-from sysu30k_bench.models.formats.machine import PickleMachine
 from sysu30k_bench.models.formats.mapped import MappedFile
+from sysu30k_bench.models.formats.pickles.extent import settle
+from sysu30k_bench.models.formats.pickles.machine import PickleMachine
+from sysu30k_bench.models.formats.pickles.standin import StandIn
+from sysu30k_bench.models.formats.pickles.unfold import contents
 from sysu30k_bench.models.formats.plain_pickle import read_pickle
 from sysu30k_bench.models.formats.safetensors_file import is_safetensors, read_safetensors
 from sysu30k_bench.models.formats.shards import index_of_folder, is_index, read_shards, shard_files, shard_of
-from sysu30k_bench.models.formats.standin import StandIn
 from sysu30k_bench.models.formats.torch_zip import archive_folder, read_torch_zip
-from sysu30k_bench.models.formats.unfold import contents
 
 _AGAIN = "download or copy it again and compare its size with the source"
 _HEAD = 4096

@@ -8,12 +8,12 @@ from typing import Any
 
 import torch
 
-from sysu30k_bench.models.formats.builders import Builder
 from sysu30k_bench.models.formats.faults import Damaged
-from sysu30k_bench.models.formats.machine import PickleMachine
 from sysu30k_bench.models.formats.mapped import MappedFile, storage_of
-from sysu30k_bench.models.formats.standin import Global
-from sysu30k_bench.models.formats.tensors import storage_dtype
+from sysu30k_bench.models.formats.pickles.builders import Builder
+from sysu30k_bench.models.formats.pickles.machine import PickleMachine
+from sysu30k_bench.models.formats.pickles.standin import Global
+from sysu30k_bench.models.formats.pickles.tensors import storage_dtype
 
 MAGIC = 0x1950A86A20F9469CFC6C
 PROTOCOL = 1001

@@ -10,10 +10,10 @@ import zlib
 
 import torch
 
-from sysu30k_bench.models.formats.builders import Builder
 from sysu30k_bench.models.formats.faults import Damaged
-from sysu30k_bench.models.formats.machine import PickleMachine
 from sysu30k_bench.models.formats.mapped import MappedFile, storage_of
+from sysu30k_bench.models.formats.pickles.builders import Builder
+from sysu30k_bench.models.formats.pickles.machine import PickleMachine
 
 _LOCAL_HEADER = struct.Struct("<4s5H3I2H")
 _SMALL = 1 << 26

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from sysu30k_bench.data.open import open_test_set
-from sysu30k_bench.data.trees.open import open_archives, open_folder
+from sysu30k_bench.data.open_dataset import open_test_set
+from sysu30k_bench.data.trees.open_tree import open_archives, open_folder
 from sysu30k_bench.data.trees.tree import Tree
 from tests.conftest import Outcome, jpeg
 from tests.data.trees.archives import tar_of, tar_with, zip_of

@@ -12,7 +12,7 @@ import pytest
 
 from sysu30k_bench.data.images import DamagedImageError
 from sysu30k_bench.data.trees import tar_index, tar_scan
-from sysu30k_bench.data.trees.open import open_archives
+from sysu30k_bench.data.trees.open_tree import open_archives
 from sysu30k_bench.data.trees.tar import TarIndex
 from sysu30k_bench.data.trees.tar_index import ready_index
 from sysu30k_bench.data.trees.tar_scan import first_names, scan

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sysu30k_bench.data.open import open_test_set
+from sysu30k_bench.data.open_dataset import open_test_set
 from sysu30k_bench.data.trees.text import text_of
 from sysu30k_bench.data.weak.bag_file import read_bag_file
 from sysu30k_bench.data.weak.training_list import read_train_txt

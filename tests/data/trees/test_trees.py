@@ -13,7 +13,7 @@ import pytest
 
 from sysu30k_bench.data.images import DamagedImageError
 from sysu30k_bench.data.trees.folder import FolderTree
-from sysu30k_bench.data.trees.open import check_root, open_archives, open_folder
+from sysu30k_bench.data.trees.open_tree import check_root, open_archives, open_folder
 from sysu30k_bench.data.trees.tree import Below, Tree, walk_order
 from sysu30k_bench.errors import DataError
 from tests.data.trees.archives import tar_of, tar_with, zip_of

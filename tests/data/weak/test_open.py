@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from sysu30k_bench.data.survey import sheet_of_bags, stats_of, survey
-from sysu30k_bench.data.weak.open import NoTrainingSetError, open_training_set
+from sysu30k_bench.data.inspect.survey import sheet_of_bags, stats_of, survey
+from sysu30k_bench.data.weak.open_training_set import NoTrainingSetError, open_training_set
 from sysu30k_bench.errors import IntegrityError, UsageError
 from tests.data.trees.archives import tar_of, tar_with
 from tests.data.weak.sets import bag_entries, write_training_set

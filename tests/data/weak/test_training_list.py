@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sysu30k_bench.data.trees.open import open_folder
+from sysu30k_bench.data.trees.open_tree import open_folder
 from sysu30k_bench.data.weak import training_list
 from sysu30k_bench.data.weak.training_list import list_training_images, read_train_txt
 from sysu30k_bench.errors import DataError, IntegrityError

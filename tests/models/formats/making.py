@@ -18,8 +18,8 @@ import pytest
 import torch
 
 from sysu30k_bench.errors import BenchError
+from sysu30k_bench.models.formats.pickles.standin import StandIn
 from sysu30k_bench.models.formats.read import read_content
-from sysu30k_bench.models.formats.standin import StandIn
 
 WEIGHTS = {"conv.weight": torch.arange(6.0).reshape(2, 3), "conv.bias": torch.tensor([0.5, -1.0])}
 WATCHED = {

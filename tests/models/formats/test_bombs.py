@@ -14,9 +14,9 @@ import pytest
 import torch
 
 from sysu30k_bench.errors import BenchError, IntegrityError
-from sysu30k_bench.models.formats import machine
+from sysu30k_bench.models.formats.pickles import machine
+from sysu30k_bench.models.formats.pickles.unfold import standins, unfold
 from sysu30k_bench.models.formats.read import read_content
-from sysu30k_bench.models.formats.unfold import standins, unfold
 from tests.models.formats.making import archive, torch_bytes
 
 

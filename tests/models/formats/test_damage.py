@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from safetensors.torch import save
 
 from sysu30k_bench.errors import BenchError, DataError, IntegrityError
+from sysu30k_bench.models.formats.pickles.unfold import unfold
 from sysu30k_bench.models.formats.read import read_content
-from sysu30k_bench.models.formats.unfold import unfold
 from tests.models.formats.making import WEIGHTS, same, torch_bytes
 
 KINDS = ["zip", "legacy", "pickle", "pickle 0", "safetensors", "module"]

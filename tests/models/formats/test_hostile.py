@@ -18,8 +18,8 @@ import pytest
 import torch
 
 from sysu30k_bench.errors import BenchError
+from sysu30k_bench.models.formats.pickles.unfold import standins, unfold
 from sysu30k_bench.models.formats.read import read_content
-from sysu30k_bench.models.formats.unfold import standins, unfold
 from tests.models.formats.making import WEIGHTS, archive, nothing_runs, same, torch_bytes
 
 COMMAND = b"touch %s"

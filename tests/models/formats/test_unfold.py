@@ -13,9 +13,9 @@ import torch
 from torch import nn
 
 from sysu30k_bench.errors import IntegrityError
+from sysu30k_bench.models.formats.pickles.standin import Global, StandIn
+from sysu30k_bench.models.formats.pickles.unfold import module_tensors, standins, unfold
 from sysu30k_bench.models.formats.read import read, read_content
-from sysu30k_bench.models.formats.standin import Global, StandIn
-from sysu30k_bench.models.formats.unfold import module_tensors, standins, unfold
 from tests.models.formats.making import WEIGHTS, forget, made_up, same, tensors, torch_bytes
 
 KINDS = ["zip", "legacy", "pickle"]

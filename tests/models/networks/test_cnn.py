@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import nn
 
+from sysu30k_bench.models.matching.structure import ReadsStructure
 from sysu30k_bench.models.networks.cnn.hacnn import HACNN
 from sysu30k_bench.models.networks.cnn.lightmbn import LightMBN
 from sysu30k_bench.models.networks.cnn.mlfn import MLFN
@@ -19,7 +20,6 @@ from sysu30k_bench.models.networks.cnn.osnet import OSNet
 from sysu30k_bench.models.networks.cnn.plr_osnet import PLROSNet
 from sysu30k_bench.models.networks.cnn.shufflenet import ShuffleNet, ShuffleNetV2
 from sysu30k_bench.models.networks.cnn.squeezenet import SqueezeNet
-from sysu30k_bench.models.structure import ReadsStructure
 
 PLAIN = {"reduction": 4, "gate_reduction": 4, "streams": 4}
 MOBILE_STAGES = [[[8, 8]], [[16, 8], [16, 8]], [[16, 8]], [[24, 12]], [[24, 12]], [[24, 12]], [[24, 16]]]

@@ -9,10 +9,10 @@ from typing import Any
 import torch
 from torch import nn
 
+from sysu30k_bench.models.matching.structure import Structure
 from sysu30k_bench.models.networks.branches.abd_branches import branch_of
 from sysu30k_bench.models.networks.branches.attention_dual import ChannelAttention
 from sysu30k_bench.models.networks.resnets.trunk import ResNetTrunk
-from sysu30k_bench.models.structure import Structure
 
 _GLOBAL = {"kind": "global", "width": 1024}
 _ABD = {"kind": "abd", "width": 1024, "parts": 2, "attentions": ["cam", "pam"], "heads": True}

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from sysu30k_bench.models.matching.structure import Structure
 from sysu30k_bench.models.networks.resnets.trunk import ResNetTrunk
-from sysu30k_bench.models.structure import Structure
 
 _WIDEST = 1 << 15
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import torch
 
+from sysu30k_bench.models.matching.structure import Structure
 from sysu30k_bench.models.networks.branches.attention_relation import RelationAttention
 from sysu30k_bench.models.networks.resnets.trunk import ResNetTrunk
-from sysu30k_bench.models.structure import Structure
 
 _ASPECTS = (2, 3, 1)
 _OUTPUTS = (256, 512, 1024, 2048)

@@ -9,10 +9,10 @@ from typing import Any
 import torch
 from torch import nn
 
+from sysu30k_bench.models.matching.structure import Structure
 from sysu30k_bench.models.networks.resnets.blocks import BlockForm, Bottleneck
 from sysu30k_bench.models.networks.resnets.neck import Neck
 from sysu30k_bench.models.networks.resnets.trunk import ResNetTrunk
-from sysu30k_bench.models.structure import Structure
 
 _SHARED = re.compile(r"base\.(\d)\.(.+)")
 

@@ -9,11 +9,11 @@ import torch
 from torch import nn
 
 from sysu30k_bench.errors import DataError
+from sysu30k_bench.models.matching.structure import Structure
 from sysu30k_bench.models.networks.clip.grid import shape_of
 from sysu30k_bench.models.networks.clip.resnet import ModifiedResNet
 from sysu30k_bench.models.networks.clip.tower import ClipVision, structure_of
 from sysu30k_bench.models.networks.clip.transformer import VisionTransformer
-from sysu30k_bench.models.structure import Structure
 
 IMAGENET: dict[str, object] = {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}
 

@@ -8,10 +8,10 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from sysu30k_bench.models.matching.structure import Structure
 from sysu30k_bench.models.networks.clip.grid import count_of, fitted_positions, shape_of, square_grid
 from sysu30k_bench.models.networks.clip.tower import HEAD_WIDTHS
 from sysu30k_bench.models.networks.clip.transformer import activation
-from sysu30k_bench.models.structure import Structure
 
 OPENAI_SHAPES = {(768, 32, 7), (768, 16, 14), (1024, 14, 16), (1024, 14, 24)}
 """Width, patch and side of the grid of the four transformers that OpenAI published."""

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import nn
 
+from sysu30k_bench.models.matching.structure import Structure
 from sysu30k_bench.models.networks.clip.grid import count_of, person_grid, shape_of, square_grid
 from sysu30k_bench.models.networks.clip.resnet import ModifiedResNet
 from sysu30k_bench.models.networks.clip.transformer import VisionTransformer
-from sysu30k_bench.models.structure import Structure
 
 HEAD_WIDTHS = {1280: 80, 1408: 88, 1664: 104, 1792: 112}
 """Tokens wider than 1,024 have wider heads in open_clip's configurations; all others have 64."""

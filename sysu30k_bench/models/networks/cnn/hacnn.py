@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
+from sysu30k_bench.models.matching.structure import Structure
 from sysu30k_bench.models.networks.cnn.convblock import ConvBlock, Streams
 from sysu30k_bench.models.networks.cnn.reading import Tensors, demand, embedding_layers, none_where_unfit, shape_of
-from sysu30k_bench.models.structure import Structure
 
 _REGIONS = 4
 _SHRINK = (1.0, 0.25)

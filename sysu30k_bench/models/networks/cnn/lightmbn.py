@@ -8,9 +8,9 @@ import torch
 from torch import nn
 from torchvision.models.resnet import Bottleneck
 
+from sysu30k_bench.models.matching.structure import Structure
 from sysu30k_bench.models.networks.cnn.osnet import ConvNorm, OmniScaleBlock, halving
 from sysu30k_bench.models.networks.cnn.reading import Tensors, count_of, demand, none_where_unfit, shape_of
-from sysu30k_bench.models.structure import Structure
 
 Kind = Literal["osnet", "resnet50"]
 Neck = Literal["conv", "linear"]

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
+from sysu30k_bench.models.matching.structure import Structure
 from sysu30k_bench.models.networks.cnn.reading import Tensors, count_of, demand, none_where_unfit, shape_of
-from sysu30k_bench.models.structure import Structure
 
 _WIDTHS = (256,) * 3 + (512,) * 4 + (1024,) * 6 + (2048,) * 3
 _HIDDEN = ((128, 64),) * 3 + ((256, 128),) * 4 + ((512, 128),) * 9

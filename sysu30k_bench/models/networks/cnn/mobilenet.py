@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
+from sysu30k_bench.models.matching.structure import Structure
 from sysu30k_bench.models.networks.cnn.reading import (
     Tensors,
     count_of,
@@ -16,7 +17,6 @@ from sysu30k_bench.models.networks.cnn.reading import (
     none_where_unfit,
     shape_of,
 )
-from sysu30k_bench.models.structure import Structure
 
 _STRIDES = (1, 2, 2, 2, 1, 2, 1)
 """Of each stage's first block (table 2)."""

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
+from sysu30k_bench.models.matching.structure import Structure
 from sysu30k_bench.models.networks.cnn.convblock import ConvBlock, Streams
 from sysu30k_bench.models.networks.cnn.reading import (
     Tensors,
@@ -15,7 +16,6 @@ from sysu30k_bench.models.networks.cnn.reading import (
     none_where_unfit,
     shape_of,
 )
-from sysu30k_bench.models.structure import Structure
 
 _WIDTH = 256
 _PLACES = 16 * 8

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from sysu30k_bench.models.matching.structure import Structure
 from sysu30k_bench.models.networks.cnn.reading import Tensors, demand, none_where_unfit, shape_of
-from sysu30k_bench.models.structure import Structure
 
 _EPS = 0.001
 _LEVELS = 3

@@ -8,6 +8,7 @@ from typing import Literal
 import torch
 from torch import nn
 
+from sysu30k_bench.models.matching.structure import Structure
 from sysu30k_bench.models.networks.cnn.reading import (
     Tensors,
     count_of,
@@ -17,7 +18,6 @@ from sysu30k_bench.models.networks.cnn.reading import (
     none_where_unfit,
     shape_of,
 )
-from sysu30k_bench.models.structure import Structure
 
 Norm = Literal["batch", "instance", "none"]
 Place = Literal["none", "after", "inside"]

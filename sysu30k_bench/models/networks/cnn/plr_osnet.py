@@ -7,9 +7,9 @@ from itertools import pairwise
 import torch
 from torch import nn
 
+from sysu30k_bench.models.matching.structure import Structure
 from sysu30k_bench.models.networks.cnn.osnet import ConvNorm, OmniScaleBlock, halving
 from sysu30k_bench.models.networks.cnn.reading import Tensors, none_where_unfit, shape_of
-from sysu30k_bench.models.structure import Structure
 
 _STRIPES = 4
 

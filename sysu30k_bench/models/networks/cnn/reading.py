@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import nn
 
-from sysu30k_bench.models.structure import Structure
+from sysu30k_bench.models.matching.structure import Structure
 
 _MOST_LAYERS = 256
 _WIDEST = 1 << 20

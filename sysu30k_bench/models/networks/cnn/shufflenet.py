@@ -9,8 +9,8 @@ import torch
 from torch import nn
 from torchvision import models
 
+from sysu30k_bench.models.matching.structure import Structure
 from sysu30k_bench.models.networks.cnn.reading import Tensors, count_of, demand, none_where_unfit, shape_of
-from sysu30k_bench.models.structure import Structure
 
 _STAGES = ("stage2", "stage3", "stage4")
 

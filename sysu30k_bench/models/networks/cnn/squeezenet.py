@@ -9,6 +9,7 @@ import torch
 from torch import nn
 from torchvision import models
 
+from sysu30k_bench.models.matching.structure import Structure
 from sysu30k_bench.models.networks.cnn.reading import (
     Tensors,
     embedding_layers,
@@ -16,7 +17,6 @@ from sysu30k_bench.models.networks.cnn.reading import (
     none_where_unfit,
     shape_of,
 )
-from sysu30k_bench.models.structure import Structure
 
 
 class SqueezeNet(nn.Module):

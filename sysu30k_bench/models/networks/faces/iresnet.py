@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import nn
 
+from sysu30k_bench.models.matching.structure import Structure
 from sysu30k_bench.models.networks.faces.shapes import count_of, shape_of
-from sysu30k_bench.models.structure import Structure
 
 STEP = 16
 """Pixels from one place of the last map to the next."""

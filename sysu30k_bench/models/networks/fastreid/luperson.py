@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 import torch
 
+from sysu30k_bench.models.matching.structure import Structure
 from sysu30k_bench.models.networks.fastreid.mgn import FastReidMGN
 from sysu30k_bench.models.networks.fastreid.network import POOL_NOTE, STEM_NOTE, FastReid, FastReidAGW
-from sysu30k_bench.models.structure import Structure
 
 FORK_NOTE = (
     "the stem pads its pooling by 1, as LUPerson's fork does; fast-reid before version 1.1 wrote the same names and "

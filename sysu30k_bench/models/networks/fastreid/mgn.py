@@ -8,10 +8,10 @@ from collections.abc import Mapping
 import torch
 from torch import nn
 
+from sysu30k_bench.models.matching.structure import Structure
 from sysu30k_bench.models.networks.fastreid.head import FastReidHead, head_options
 from sysu30k_bench.models.networks.fastreid.network import STEM_NOTE, residual_options, with_statistics
 from sysu30k_bench.models.networks.resnets.trunk import ResNetTrunk
-from sysu30k_bench.models.structure import Structure
 
 _STAGES = (("backbone.0.", "conv1."), ("backbone.1.", "bn1."), ("backbone.4.", "layer1."), ("backbone.5.", "layer2."),
            ("backbone.6.", "layer3.0."), ("b1.1.", "layer4."))  # fmt: skip

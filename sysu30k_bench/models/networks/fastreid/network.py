@@ -8,6 +8,7 @@ from typing import Any, Protocol, cast
 import torch
 from torch import nn
 
+from sysu30k_bench.models.matching.structure import Structure
 from sysu30k_bench.models.networks.cnn.osnet import OSNetTrunk
 from sysu30k_bench.models.networks.fastreid.head import FastReidHead, head_options, pixel_statistics
 from sysu30k_bench.models.networks.fastreid.mobilenets import MobileNetV2, MobileNetV3
@@ -17,7 +18,6 @@ from sysu30k_bench.models.networks.fastreid.shufflenet import ShuffleNet
 from sysu30k_bench.models.networks.resnets import reading
 from sysu30k_bench.models.networks.resnets.trunk import ResNetTrunk
 from sysu30k_bench.models.networks.vits.vit import VisionTransformer
-from sysu30k_bench.models.structure import Structure
 
 
 class HasMaps(Protocol):

@@ -10,8 +10,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from sysu30k_bench.models.matching.structure import Structure
 from sysu30k_bench.models.networks.hierarchical.shapes import count_of, shape_of
-from sysu30k_bench.models.structure import Structure
 
 _EPS = 1e-6
 

@@ -8,8 +8,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from sysu30k_bench.models.matching.structure import Structure
 from sysu30k_bench.models.networks.hierarchical.shapes import count_of, shape_of
-from sysu30k_bench.models.structure import Structure
 
 _EPS = 1e-3
 _STRIDES = (1, 2, 2, 2, 1, 2, 1)

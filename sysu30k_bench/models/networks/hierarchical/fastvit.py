@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import nn
 
+from sysu30k_bench.models.matching.structure import Structure
 from sysu30k_bench.models.networks.hierarchical.fastvit_layers import (
     AttentionBlock,
     Branches,
@@ -15,7 +16,6 @@ from sysu30k_bench.models.networks.hierarchical.fastvit_layers import (
     Places,
 )
 from sysu30k_bench.models.networks.hierarchical.shapes import count_of, shape_of
-from sysu30k_bench.models.structure import Structure
 
 
 class FastViT(nn.Module):

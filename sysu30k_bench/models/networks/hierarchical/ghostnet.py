@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import nn
 
+from sysu30k_bench.models.matching.structure import Structure
 from sysu30k_bench.models.networks.hierarchical.repvit import SqueezeExcite
 from sysu30k_bench.models.networks.hierarchical.shapes import count_of, shape_of
-from sysu30k_bench.models.structure import Structure
 
 
 def _conv(before: int, after: int, kernel: int, groups: int = 1, *, rectified: bool) -> nn.Sequential:

@@ -7,13 +7,13 @@ from collections.abc import Mapping
 import torch
 from torch import nn
 
+from sysu30k_bench.models.matching.structure import Structure
 from sysu30k_bench.models.networks.hierarchical.convnext import ConvNeXt
 from sysu30k_bench.models.networks.hierarchical.efficientnet import EfficientNet
 from sysu30k_bench.models.networks.hierarchical.nasnet import NASNet
 from sysu30k_bench.models.networks.hierarchical.shapes import shape_of
 from sysu30k_bench.models.networks.hierarchical.swin import Swin
 from sysu30k_bench.models.networks.hierarchical.trunks import TimmTrunk, below
-from sysu30k_bench.models.structure import Structure
 
 _KINDS: dict[str, type[Swin | ConvNeXt | EfficientNet | NASNet | TimmTrunk]] = {
     "swin": Swin,

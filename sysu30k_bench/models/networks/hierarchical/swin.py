@@ -9,9 +9,9 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from sysu30k_bench.models.matching.structure import Structure
 from sysu30k_bench.models.networks.hierarchical.shapes import shape_of
 from sysu30k_bench.models.networks.hierarchical.swin_layers import PatchMerging, SwinBlock
-from sysu30k_bench.models.structure import Structure
 
 _BLOCK = re.compile(r"layers\.(\d{1,2})\.blocks\.(\d{1,3})\.attn\.relative_position_bias_table")
 _LARGEST = 64

@@ -8,9 +8,9 @@ import torch
 from torch import nn
 
 from sysu30k_bench.models.card import Network
+from sysu30k_bench.models.matching.structure import Structure
 from sysu30k_bench.models.networks.hierarchical.catalogue import built, matching
 from sysu30k_bench.models.sources import RemovedLayer
-from sysu30k_bench.models.structure import Structure
 
 _PREFIX = "trunk."
 

@@ -8,9 +8,9 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from sysu30k_bench.models.matching.structure import Structure
 from sysu30k_bench.models.networks.hierarchical.shapes import count_of, shape_of
 from sysu30k_bench.models.networks.hierarchical.swin_layers import Mlp
-from sysu30k_bench.models.structure import Structure
 
 _KERNEL = 3
 

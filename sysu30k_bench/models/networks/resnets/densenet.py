@@ -8,9 +8,9 @@ import torch
 from torch import nn
 from torchvision import models
 
+from sysu30k_bench.models.matching.structure import Structure
 from sysu30k_bench.models.networks.resnets.neck import Neck
 from sysu30k_bench.models.networks.resnets.reading import neck_options
-from sysu30k_bench.models.structure import Structure
 
 _MOST_LAYERS = 200
 _WIDEST = 1 << 14

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 import torch
 
+from sysu30k_bench.models.matching.structure import Structure
 from sysu30k_bench.models.networks.resnets import reading
 from sysu30k_bench.models.networks.resnets.trunk import ResNetTrunk
-from sysu30k_bench.models.structure import Structure
 
 
 class StrongResNet(ResNetTrunk):

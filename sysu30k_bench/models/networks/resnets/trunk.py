@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import nn
 
+from sysu30k_bench.models.matching.structure import Structure
 from sysu30k_bench.models.networks.resnets import reading
 from sysu30k_bench.models.networks.resnets.blocks import BasicBlock, BlockForm, Bottleneck
 from sysu30k_bench.models.networks.resnets.neck import Neck
 from sysu30k_bench.models.networks.resnets.nonlocal_ import NonLocal
 from sysu30k_bench.models.networks.resnets.pools import pool_of
 from sysu30k_bench.models.networks.resnets.stem import stem_convolution, stem_pool
-from sysu30k_bench.models.structure import Structure
 
 
 class ResNetTrunk(nn.Module):

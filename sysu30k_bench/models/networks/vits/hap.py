@@ -8,9 +8,9 @@ import torch
 from timm.models.resnet import Bottleneck, downsample_conv
 from torch import nn
 
+from sysu30k_bench.models.matching.structure import Structure
 from sysu30k_bench.models.networks.vits.reading import read_structure
 from sysu30k_bench.models.networks.vits.vit import VisionTransformer
-from sysu30k_bench.models.structure import Structure
 
 
 class HapLem(VisionTransformer):

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 import torch
 from torch import nn
 
+from sysu30k_bench.models.matching.structure import Structure
 from sysu30k_bench.models.networks.vits.reading import read_structure
 from sysu30k_bench.models.networks.vits.vit import VisionTransformer
-from sysu30k_bench.models.structure import Structure
 
 _WIDEST = 16384
 

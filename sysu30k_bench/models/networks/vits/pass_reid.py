@@ -9,9 +9,9 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from sysu30k_bench.models.matching.structure import Structure
 from sysu30k_bench.models.networks.vits.reading import read_structure
 from sysu30k_bench.models.networks.vits.vit import VisionTransformer
-from sysu30k_bench.models.structure import Structure
 
 _TOKENS = ("cls_token", "part_token1", "part_token2", "part_token3")
 _PLACES = ("cls_pos", "part1_pos", "part2_pos", "part3_pos")

@@ -8,8 +8,8 @@ from typing import Any
 
 import torch
 
+from sysu30k_bench.models.matching.structure import Structure
 from sysu30k_bench.models.networks.vits.positions import find_grid
-from sysu30k_bench.models.structure import Structure
 
 _HEADS = {192: 3, 384: 6, 512: 8, 768: 12, 1024: 16, 1152: 16, 1280: 16, 1408: 16, 1536: 24, 1664: 16, 4096: 32}
 _CHANNELS_OF_A_HEAD = 64

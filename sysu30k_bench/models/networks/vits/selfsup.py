@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 import torch
 
+from sysu30k_bench.models.matching.structure import Structure
 from sysu30k_bench.models.networks.vits.reading import read_structure
 from sysu30k_bench.models.networks.vits.vit import MOCO_HEADS, VisionTransformer
-from sysu30k_bench.models.structure import Structure
 
 _SMALL = (192, 384)
 _TRAINED_AT = 518

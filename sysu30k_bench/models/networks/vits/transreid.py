@@ -8,10 +8,10 @@ import torch
 from torch import nn
 
 from sysu30k_bench.errors import UsageError
+from sysu30k_bench.models.matching.structure import Structure
 from sysu30k_bench.models.networks.vits.blocks import Block
 from sysu30k_bench.models.networks.vits.reading import read_structure
 from sysu30k_bench.models.networks.vits.vit import VisionTransformer
-from sysu30k_bench.models.structure import Structure
 
 _PARTS = 4
 _GROUPS = 2

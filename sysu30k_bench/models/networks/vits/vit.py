@@ -8,12 +8,12 @@ from typing import Literal
 import torch
 from torch import nn
 
+from sysu30k_bench.models.matching.structure import Structure
 from sysu30k_bench.models.networks.vits.attention import Bias, SharedBias, Turn, rope_periods, rope_turn
 from sysu30k_bench.models.networks.vits.blocks import Block, Perceptron
 from sysu30k_bench.models.networks.vits.positions import are_moco_positions, resized_positions
 from sysu30k_bench.models.networks.vits.reading import read_structure
 from sysu30k_bench.models.networks.vits.stems import ConvStem, PatchEmbed, Stem
-from sysu30k_bench.models.structure import Structure
 
 Pool = Literal["token", "mean", "both", "all"]
 

@@ -1,0 +1,1 @@
+"""Audits of a row: committed embeddings, confirmations, Merkle roots."""

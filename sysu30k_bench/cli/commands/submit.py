@@ -1,0 +1,64 @@
+"""`submit`: a row of the leaderboard, made of a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from sysu30k_bench.cli.console import loading, stdout_console
+from sysu30k_bench.cli.judge import judge_run
+from sysu30k_bench.cli.options import board_option, json_option
+from sysu30k_bench.cli.paths import TypedPath
+
+_SUPERVISION = (
+    "weakly supervised",
+    "self supervised",
+    "generalization",
+    "supervised",
+    "unsupervised",
+    "none",
+    "unknown",
+)
+
+
+@click.command("submit")
+@click.argument("run", type=TypedPath())
+@click.option(
+    "--id", "row_id", required=True, show_envvar=True, help="Name of the row's file: a to z, 0 to 9, - and _."
+)
+@click.option("--method", required=True, show_envvar=True, help="Name of the method.")
+@click.option("--supervision", type=click.Choice(_SUPERVISION), required=True, show_envvar=True)
+@click.option("--source", required=True, show_envvar=True, help="Where code or weights are.")
+@click.option("--claimed-by", required=True, show_envvar=True, help="Who submits.")
+@click.option("--weights", required=True, show_envvar=True, help="What the weights are.")
+@click.option("--notes", default="", show_envvar=True, help="What else a reader should know.")
+@click.option("--paper-title", default="", show_envvar=True)
+@click.option("--paper-url", default="", show_envvar=True)
+@click.option("--paper-year", type=click.IntRange(1900, 2100), show_envvar=True)
+@board_option
+@click.option("--dry-run", is_flag=True, show_envvar=True, help="Show the row, and write nothing.")
+@json_option
+def submit(run: Path, board: Path, dry_run: bool, as_json: bool, **said: Any) -> None:  # noqa: ANN401
+    """Write the leaderboard row of RUN, and its evidence: the ranks of every query, and digests of the embeddings.
+
+    No image and no embedding leaves this machine. Runs that are not official are refused, with the reasons.
+    """
+    judge_run(run)
+    with loading():
+        from sysu30k_bench.board.submit import Claim, prepare, row_bytes
+
+    made = prepare(run, Claim(id=said.pop("row_id"), **said))
+    text = row_bytes(made.row).decode()
+    if dry_run:
+        click.echo(text, nl=False)
+        return
+    paths = made.write(board)
+    if as_json:
+        click.echo(text, nl=False)
+        return
+    for path in paths:
+        stdout_console().print(str(path), markup=False, soft_wrap=True)
+    for step in (f"render {board} --no-site", f"check {board}"):
+        stdout_console().print(f"next: sysu30k-bench leaderboard {step}", markup=False, soft_wrap=True)

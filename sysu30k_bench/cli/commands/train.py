@@ -1,0 +1,110 @@
+"""`train`: weakly supervised training by a recipe."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from sysu30k_bench.cli.command import Command
+from sysu30k_bench.cli.console import loading, print_error, stdout_console, terminal_progress
+from sysu30k_bench.cli.judge import judge
+from sysu30k_bench.cli.options import dataset_option, json_option
+from sysu30k_bench.cli.paths import TypedName, TypedPath
+from sysu30k_bench.interrupts import INTERRUPTED, INTERRUPTS
+
+_EXAMPLES = (
+    ("a drawn training set, to try everything", "data synth TWIN --identities 20 --training 40"),
+    ("", "train tiny --data TWIN --output runs/tiny"),
+    ("go on after an interruption", "train sysu30k_unary --data SYSU-30k-released --resume"),
+    ("evaluate what came out", "eval runs/tiny/best.pt --data TWIN"),
+)
+
+
+@click.command("train", cls=Command, examples=_EXAMPLES)
+@click.argument("recipe", type=TypedName())
+@click.option("--data", type=TypedPath(), required=True, show_envvar=True, help="Folder or archive to train on.")
+@dataset_option
+@click.option("--output", type=TypedPath(), show_envvar=True, help="Run folder; runs/RECIPE if not given.")
+@click.option(
+    "--set",
+    "changes",
+    multiple=True,
+    metavar="KEY=VALUE",
+    show_envvar=True,
+    help="A setting of the recipe, such as run.epochs=20; may be repeated.",
+)
+@click.option("--resume", is_flag=True, show_envvar=True, help="Go on from last.pt in the run folder.")
+@click.option("--export-net", is_flag=True, show_envvar=True, help="Write net_N.pth under the authors' names, too.")
+@click.option(
+    "--accelerator",
+    type=click.Choice(["auto", "cpu", "cuda"]),
+    default="auto",
+    show_default=True,
+    show_envvar=True,
+    help="Where to train; several devices by torchrun.",
+)
+@click.option("--workers", type=click.IntRange(0), default=0, show_default=True, show_envvar=True)
+@click.option("--stop-after", type=click.IntRange(1), show_envvar=True, help="Stop after N batches, to go on later.")
+@json_option
+def train(
+    recipe: str,
+    data: Path,
+    dataset: str | None,
+    output: Path | None,
+    changes: tuple[str, ...],
+    resume: bool,
+    export_net: bool,
+    accelerator: str,
+    workers: int,
+    stop_after: int | None,
+    as_json: bool,
+) -> None:
+    """Train by RECIPE, a name or a .toml file.
+
+    Recipes: tiny, market1501_mgn, market1501_unary, sysu30k_unary, sysu30k_dgl. `eval` takes the checkpoint as it is.
+    """
+    from sysu30k_bench.errors import UsageError
+    from sysu30k_bench.training.recipe import load_recipe
+
+    settings = {}
+    for change in changes:
+        key, sign, value = change.partition("=")
+        if not sign:
+            raise UsageError(f"--set {change} is not KEY=VALUE", hint="such as --set run.epochs=20")
+        settings[key.strip()] = value
+    loaded = load_recipe(recipe, settings)
+    folder = output or Path("runs") / loaded.name
+    judge({"data": data, "output": folder, "device": accelerator})
+    INTERRUPTS.message = "interrupted; what was saved is kept, and the same command with --resume resumes"
+    with loading("torch and Lightning Fabric"):
+        from sysu30k_bench.training.run import run_recipe
+        from sysu30k_bench.training.trainer import LAST, TrainRequest
+
+    request = TrainRequest(folder, accelerator, workers, resume, stop_after)
+    try:
+        with terminal_progress(quiet=as_json) as progress:
+            outcome = run_recipe(loaded, data, dataset, request, progress, export=export_net)
+    except BaseException as error:
+        if not INTERRUPTS.asked and not isinstance(error, KeyboardInterrupt):
+            raise
+        INTERRUPTS.said()
+        last = folder / LAST
+        print_error(
+            f"interrupted; the same command with --resume resumes from {last}"
+            if last.exists()
+            else "interrupted before anything was saved"
+        )
+        raise click.exceptions.Exit(INTERRUPTED) from None
+    if outcome is None:
+        return
+    if as_json:
+        click.echo(json.dumps(outcome, indent=1))
+        return
+    console = stdout_console()
+    for name, value in outcome["last_epoch"].items():
+        console.print(f"{name.replace('_', ' ')}: {value:,.4g}", markup=False)
+    for path in outcome["files"]:
+        console.print(path, markup=False, soft_wrap=True)
+    console.print(f"next: sysu30k-bench eval {outcome['files'][0]} --data ROOT", markup=False, soft_wrap=True)

@@ -1,0 +1,1 @@
+"""A data set as people look at it: counts, pictures, verification."""

@@ -1,0 +1,1 @@
+"""Person, camera and benchmark, by the names of files and lists."""

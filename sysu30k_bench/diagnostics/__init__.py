@@ -1,0 +1,1 @@
+"""Trials of an installation and of adapter cards."""

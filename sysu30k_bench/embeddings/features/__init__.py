@@ -1,0 +1,1 @@
+"""Embeddings made elsewhere: features files of every kind."""

@@ -1,0 +1,1 @@
+"""An interpreter of pickles that builds plain values and stand-ins, and nothing else."""

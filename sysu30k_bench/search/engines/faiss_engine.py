@@ -1,0 +1,129 @@
+"""The FAISS engines: float32 inner products on the CPU or the GPU."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from sysu30k_bench.errors import DataError
+from sysu30k_bench.extras import missing_package
+from sysu30k_bench.search.engines.engine import Approximate, float32_bound
+from sysu30k_bench.search.engines.precision import refuse_reduced_precision
+from sysu30k_bench.search.score import column_slices
+
+_EVERY_PAIR = -1
+"""In place of a k: all distances, not the smallest."""
+
+
+class FaissEngine:
+    """Scores by FAISS's own matrix product: a `LinearTransform` on the CPU, `bfKnn` for all distances on a GPU.
+
+    `faiss.pairwise_distances` would not do on the CPU: for inner products it hands the work to numpy. Nor would
+    `faiss.pairwise_distance_gpu`: it copies the queries to the GPU for every block.
+
+    Args:
+        gpu: Number of the GPU; None for the CPU.
+
+    Raises:
+        DataError: FAISS, or its GPU part, is not there.
+    """
+
+    name = "faiss"
+
+    def __init__(self, gpu: int | None = None) -> None:
+        self._faiss = import_faiss()
+        self._resources = None
+        if gpu is not None:
+            if not faiss_has_gpu():
+                raise DataError(
+                    "this FAISS sees no GPU",
+                    hint="pip uninstall faiss-cpu, then pip install faiss-gpu; or use --engine torch, or --device cpu",
+                )
+            self._resources = self._faiss.StandardGpuResources()
+        self._gpu = gpu
+        self.description = (
+            f"faiss {self._faiss.__version__} on {'cpu' if gpu is None else f'cuda:{gpu}'}, float32 filter"
+        )
+        self._queries: list[np.ndarray | torch.Tensor] = []
+        self._norms = np.empty(0)
+        refuse_reduced_precision(self._product, self.description)
+
+    def load_queries(self, queries: np.ndarray, norms: np.ndarray) -> None:
+        """See `Engine`."""
+        self._norms = norms
+        parts = [np.ascontiguousarray(queries[:, run], np.float32) for run in column_slices(queries.shape[1])]
+        self._queries = [part if self._gpu is None else _upload(part, self._gpu) for part in parts]
+
+    def norms(self, block: np.ndarray) -> None:  # noqa: ARG002
+        """See `Engine`."""
+        return
+
+    def scores(self, block: np.ndarray, norms: np.ndarray) -> Approximate:
+        """See `Engine`."""
+        runs = column_slices(block.shape[1])
+        total = self._product(self._queries[0], np.ascontiguousarray(block[:, runs[0]]))
+        for queries, run in zip(self._queries[1:], runs[1:], strict=True):
+            total += self._product(queries, np.ascontiguousarray(block[:, run]))
+        return Approximate(total, float32_bound(block.shape[1], self._norms, float(norms.max())))
+
+    def finer(self, block: np.ndarray, norms: np.ndarray) -> None:  # noqa: ARG002
+        """See `Engine`."""
+        return
+
+    def fall_back(self) -> None:
+        """See `Engine`."""
+
+    def _product(self, queries: np.ndarray | torch.Tensor, block: np.ndarray) -> np.ndarray:
+        if self._resources is None:
+            transform = self._faiss.LinearTransform(block.shape[1], block.shape[0], False)
+            self._faiss.copy_array_to_vector(block.ravel(), transform.A)
+            transform.is_trained = True
+            return transform.apply(queries)  # type: ignore[no-any-return]
+        scores = np.empty((len(queries), len(block)), np.float32)
+        args = self._faiss.GpuDistanceParams()
+        args.metric, args.k, args.device = self._faiss.METRIC_INNER_PRODUCT, _EVERY_PAIR, self._gpu
+        args.dims, args.numQueries, args.numVectors = block.shape[1], len(queries), len(block)
+        args.queryType = args.vectorType = self._faiss.DistanceDataType_F32
+        args.queriesRowMajor = args.vectorsRowMajor = True
+        args.queries, args.vectors = self._pointer(queries), self._pointer(block)
+        args.outDistances = self._pointer(scores)
+        self._faiss.bfKnn(self._resources, args)  # of each pointer it asks where it leads, and copies what is not there
+        return scores
+
+    def _pointer(self, matrix: np.ndarray | torch.Tensor) -> Any:  # noqa: ANN401  SWIG's
+        if isinstance(matrix, np.ndarray):
+            return self._faiss.swig_ptr(matrix)
+        return self._faiss.cast_integer_to_float_ptr(matrix.data_ptr())
+
+
+def _upload(part: np.ndarray, gpu: int) -> torch.Tensor:
+    there = torch.from_numpy(part).to(torch.device("cuda", gpu))
+    torch.cuda.synchronize(gpu)  # FAISS works in a stream of its own
+    return there
+
+
+def import_faiss() -> Any:  # noqa: ANN401  FAISS has no types
+    """Imports FAISS.
+
+    Returns:
+        The module.
+
+    Raises:
+        DataError: It is not installed, or its CUDA libraries are missing.
+    """
+    try:
+        import faiss
+    except (ImportError, RuntimeError, OSError) as error:
+        raise missing_package(f"FAISS cannot be imported: {error}", "faiss") from error
+    return faiss
+
+
+def faiss_has_gpu() -> bool:
+    """Says whether FAISS is there, is its GPU build, and sees a GPU."""
+    try:
+        faiss = import_faiss()
+    except DataError:
+        return False
+    return bool(hasattr(faiss, "StandardGpuResources") and faiss.get_num_gpus() > 0)

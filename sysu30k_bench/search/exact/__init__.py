@@ -1,0 +1,1 @@
+"""Exact decisions over coarse scores: blocks, counts and top-k, and what a search saves to resume."""

@@ -1,0 +1,77 @@
+"""The running top-k of every query."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sysu30k_bench.search.exact import compiled
+from sysu30k_bench.search.score import TIE
+
+_EMPTY = np.iinfo(np.int64).min
+_JUST_BELOW_HALF = 0.499  # the next cell begins at a half; the division in `cells` is off by up to 1e-4
+
+
+def cells(scores: np.ndarray) -> np.ndarray:
+    """Rounds scores to multiples of 1e-12, as int64: scores in one cell are ordered by gallery position.
+
+    A tolerance between pairs is no order (a may tie b and b tie c while a beats c); a grid is.
+
+    Args:
+        scores: float64, of any shape; |score| below 9e6.
+    """
+    rounded: np.ndarray = np.rint(scores / TIE).astype(np.int64)
+    return rounded
+
+
+class TopK:
+    """The best k gallery rows of each query so far: highest cell first, then lowest position.
+
+    Blocks must be offered in the order of the gallery.
+
+    Args:
+        queries: Q.
+        k: How many to keep, at least 1.
+    """
+
+    def __init__(self, queries: int, k: int) -> None:
+        self.position = np.full((queries, k), -1, np.int64)
+        self.score = np.full((queries, k), -np.inf)
+        self._cell = np.full((queries, k), _EMPTY, np.int64)
+
+    @property
+    def full(self) -> np.ndarray:
+        """Which queries have k candidates already, (Q,) bool."""
+        full: np.ndarray = self._cell[:, -1] != _EMPTY
+        return full
+
+    @property
+    def floor(self) -> np.ndarray:
+        """The score that a later row must reach to enter, (Q,) float64; -inf where there is room."""
+        floor = (self._cell[:, -1].astype(np.float64) + _JUST_BELOW_HALF) * TIE
+        lowest: np.ndarray = np.where(self.full, floor, -np.inf)
+        return lowest
+
+    def insert(self, query: np.ndarray, position: np.ndarray, score: np.ndarray) -> None:
+        """Does what `offer` does by compiled loops; `query` must ascend."""
+        compiled.insert_best(query, position, score, cells(score), (self.position, self.score, self._cell))
+
+    def offer(self, query: np.ndarray, position: np.ndarray, score: np.ndarray) -> None:
+        """Offers candidates.
+
+        Args:
+            query: (P,) int64.
+            position: (P,) int64, gallery positions.
+            score: (P,) float64, exact scores.
+        """
+        rows = np.unique(query)
+        k = self.position.shape[1]
+        all_query = np.concatenate([np.repeat(rows, k), query])
+        all_position = np.concatenate([self.position[rows].ravel(), position])
+        all_score = np.concatenate([self.score[rows].ravel(), score])
+        all_cell = np.concatenate([self._cell[rows].ravel(), cells(score)])
+        order = np.lexsort((all_position, -all_cell.astype(np.float64), all_query))
+        starts = np.searchsorted(all_query[order], rows)
+        best = order[(starts[:, None] + np.arange(k)).ravel()]
+        self.position[rows] = all_position[best].reshape(-1, k)
+        self.score[rows] = all_score[best].reshape(-1, k)
+        self._cell[rows] = all_cell[best].reshape(-1, k)

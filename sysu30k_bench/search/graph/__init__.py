@@ -1,0 +1,1 @@
+"""The neighbour graph of a test set, and re-ranking by it."""

@@ -1,0 +1,261 @@
+"""Re-ranking a whole gallery by k-reciprocal neighbours, with memory for lists and blocks alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from scipy import sparse
+
+from sysu30k_bench.data.protocol import Relevance
+from sysu30k_bench.errors import UsageError
+from sysu30k_bench.progress import Progress
+from sysu30k_bench.search.engines.engine import Engine
+from sysu30k_bench.search.exact.topk import TopK
+from sysu30k_bench.search.gallery import Gallery
+from sysu30k_bench.search.graph.reciprocal import (
+    Neighbourhoods,
+    RerankSettings,
+    encodings,
+    neighbourhoods,
+    similarities,
+)
+from sysu30k_bench.search.score import TIE, pair_scores
+from sysu30k_bench.search.search import SearchResult, block_rows_for, search
+
+_PART_ROWS = 8192
+
+
+class Joined:
+    """Queries and gallery as one gallery, queries first.
+
+    Args:
+        queries: (Q, D).
+        gallery: The rest.
+        sign: -1 turns every vector round, so that the farthest row is the nearest.
+    """
+
+    def __init__(self, queries: np.ndarray, gallery: Gallery, sign: float = 1.0) -> None:
+        self._queries, self._gallery, self._sign = queries, gallery, np.float32(sign)
+
+    def __len__(self) -> int:
+        return len(self._queries) + len(self._gallery)
+
+    def blocks(self, rows: int, done: int = 0) -> Iterator[tuple[int, np.ndarray]]:
+        """See `Gallery`."""
+        count = len(self._queries)
+        for start in range(done, count, rows):
+            yield start, self._queries[start : min(start + rows, count)] * self._sign
+        for start, block in self._gallery.blocks(rows, max(0, done - count)):
+            yield start + count, block * self._sign
+
+    def share(self, done: int = 0) -> int:
+        """See `Gallery`."""
+        return len(self) - done
+
+    def rows(self, positions: np.ndarray) -> np.ndarray:
+        """See `Gallery`."""
+        inside = positions < len(self._queries)
+        out = np.empty((len(positions), self._queries.shape[1]), np.float32)
+        out[inside] = self._queries[positions[inside]]
+        out[~inside] = self._gallery.rows(positions[~inside] - len(self._queries))
+        out *= self._sign
+        return out
+
+    def name(self, position: int) -> str:
+        """See `Gallery`."""
+        count = len(self._queries)
+        return f"query {position}" if position < count else self._gallery.name(position - count)
+
+
+def rerank(
+    queries: np.ndarray,
+    gallery: Gallery,
+    relevance: Relevance,
+    engine: Engine,
+    settings: RerankSettings,
+    *,
+    top_k: int,
+    memory: int,
+    progress: Progress,
+) -> SearchResult:
+    """Ranks the gallery by (1 - lambda) Jaccard distance + lambda original distance.
+
+    Neighbour lists are exact. The distances to rank by are float64; as elsewhere two of them tie within 1e-12.
+
+    Args:
+        queries: (Q, D) unit vectors.
+        gallery: The gallery.
+        relevance: Matches and junk.
+        engine: For the neighbours.
+        settings: k1, k2 and lambda.
+        top_k: Rows to keep for each query.
+        memory: Bytes for blocks.
+        progress: Told of rows whose neighbours are known.
+
+    Returns:
+        As `search`; a score is 1 less the final distance.
+
+    Raises:
+        UsageError: There are fewer images than neighbours are asked for.
+    """
+    together = Joined(queries, gallery)
+    width = max(settings.k1 + 1, settings.k2)
+    if len(together) < width:
+        raise UsageError(f"{len(together)} images have no {settings.k1} neighbours", hint="lower k1 and k2")
+    nearest, scores = _nearest(together, engine, width, memory, progress)
+    farthest = 2 - 2 * _lowest(together, Joined(queries, gallery, -1.0), engine, memory, progress)
+    around = neighbourhoods(nearest, settings.k1)
+    distance = 2 - 2 * _scores_around(together, around, nearest, scores, memory, progress)
+    similar = similarities(encodings(nearest, farthest, around, distance, settings.k2), len(queries))
+    return _ranked(queries, gallery, relevance, similar, farthest[: len(queries)], settings, top_k, memory)
+
+
+def _nearest(
+    together: Joined, engine: Engine, width: int, memory: int, progress: Progress
+) -> tuple[np.ndarray, np.ndarray]:
+    """Each row's nearest rows and their scores; itself first, whatever ties with it."""
+    count = len(together)
+    position, score = np.empty((count, width), np.int64), np.empty((count, width))
+    progress.begin("neighbours", count, "rows")
+    for rows, values in _parts(together):
+        others = search(
+            values, together, _but_itself(rows, count), engine, top_k=width - 1,
+            block_rows=block_rows_for(memory, len(rows), values.shape[1]),
+        )  # fmt: skip
+        position[rows, 0], score[rows, 0] = rows, pair_scores(values, values)
+        position[rows, 1:], score[rows, 1:] = others.top_position, others.top_score
+        progress.advance(len(rows))
+    progress.end()
+    return position, score
+
+
+def _lowest(together: Joined, turned: Joined, engine: Engine, memory: int, progress: Progress) -> np.ndarray:
+    """Each row's lowest score: the highest against the turned rows, with its sign changed."""
+    lowest = np.empty(len(together))
+    progress.begin("farthest", len(together), "rows")
+    for rows, values in _parts(together):
+        found = search(
+            values, turned, _nothing(len(rows), len(together)), engine, top_k=1,
+            block_rows=block_rows_for(memory, len(rows), values.shape[1]),
+        )  # fmt: skip
+        lowest[rows] = -found.top_score[:, 0]
+        progress.advance(len(rows))
+    progress.end()
+    return lowest
+
+
+def _scores_around(
+    together: Joined,
+    around: Neighbourhoods,
+    nearest: np.ndarray,
+    scores: np.ndarray,
+    memory: int,
+    progress: Progress,
+) -> np.ndarray:
+    """Scores every row against its neighbours; those that are not among its nearest in one pass for many rows."""
+    found = np.empty(len(around.member))
+    progress.begin("distances", len(together), "rows")
+    for rows, values in _parts(together):
+        span = slice(around.start[rows[0]], around.start[rows[-1] + 1])
+        member = around.member[span]
+        owner = np.repeat(np.arange(len(rows)), np.diff(around.start[rows[0] : rows[-1] + 2]))
+        part, known = _look_up(nearest[rows], scores[rows], owner, member, len(together))
+        lacking = np.flatnonzero(~known)
+        lacking = lacking[np.argsort(member[lacking], kind="stable")]
+        if len(lacking):
+            _score_pairs(together, values, owner, member, lacking, part, memory)
+        found[span] = part
+        progress.advance(len(rows))
+    progress.end()
+    return found
+
+
+def _look_up(
+    nearest: np.ndarray, scores: np.ndarray, owner: np.ndarray, member: np.ndarray, count: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Finds pairs among the neighbour lists of some rows; returns their scores (P,), and which were there."""
+    order = np.argsort(nearest, axis=1)
+    base = np.arange(len(nearest))[:, None] * count
+    there = (np.take_along_axis(nearest, order, axis=1) + base).ravel()  # ascending throughout
+    wanted = member + owner * count
+    place = np.minimum(np.searchsorted(there, wanted), len(there) - 1)
+    return np.take_along_axis(scores, order, axis=1).ravel()[place], there[place] == wanted
+
+
+def _score_pairs(
+    together: Joined,
+    values: np.ndarray,
+    owner: np.ndarray,
+    member: np.ndarray,
+    pairs: np.ndarray,
+    out: np.ndarray,
+    memory: int,
+) -> None:
+    """Scores pairs, sorted by their second rows, in one pass over all rows."""
+    width = values.shape[1]
+    at_once = max(16, memory // (8 * 8 * width))
+    for start, block in together.blocks(max(64, memory // (8 * width))):
+        first, last = np.searchsorted(member[pairs], [start, start + len(block)])
+        for begin in range(first, last, at_once):
+            some = pairs[begin : min(begin + at_once, last)]
+            out[some] = pair_scores(values[owner[some]], block[member[some] - start].astype(np.float32))
+
+
+def _parts(together: Joined) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    for start in range(0, len(together), _PART_ROWS):
+        rows = np.arange(start, min(start + _PART_ROWS, len(together)))
+        yield rows, together.rows(rows)
+
+
+def _but_itself(rows: np.ndarray, count: int) -> Relevance:
+    nothing = np.empty(0, np.int64)
+    return Relevance(len(rows), count, nothing, nothing, np.arange(len(rows)), rows, np.zeros(count, bool))
+
+
+def _nothing(rows: int, count: int) -> Relevance:
+    nothing = np.empty(0, np.int64)
+    return Relevance(rows, count, nothing, nothing, nothing, nothing, np.zeros(count, bool))
+
+
+def _ranked(
+    queries: np.ndarray,
+    gallery: Gallery,
+    relevance: Relevance,
+    similar: sparse.csr_matrix,
+    farthest: np.ndarray,
+    settings: RerankSettings,
+    top_k: int,
+    memory: int,
+) -> SearchResult:
+    wide = queries.astype(np.float64)
+    junk = sparse.csr_matrix(
+        (np.ones(len(relevance.junk_query), bool), (relevance.junk_query, relevance.junk_position)),
+        shape=(relevance.query_count, relevance.gallery_count),
+    ).tocsc()
+    columns = similar.tocsc()
+
+    def final(block: np.ndarray, start: int) -> np.ndarray:
+        inside = slice(start, start + len(block))
+        scores: np.ndarray = 1 - settings.weight * (2 - 2 * (wide @ block.astype(np.float64).T)) / farthest[:, None]
+        scores -= (1 - settings.weight) * (1 - columns[:, inside].toarray())
+        scores[:, relevance.junk_for_all[inside]] = -np.inf
+        scores[junk[:, inside].toarray()] = -np.inf
+        return scores
+
+    rows = max(64, memory // (4 * 8 * (len(queries) + queries.shape[1])))
+    match = np.empty(len(relevance.match_query))
+    for start, block in gallery.blocks(rows):
+        here = np.flatnonzero((relevance.match_position >= start) & (relevance.match_position < start + len(block)))
+        scores = final(block, start)
+        match[here] = scores[relevance.match_query[here], relevance.match_position[here] - start]
+    above, tied = np.zeros(len(match), np.int64), np.full(len(match), -1, np.int64)  # a match ties with itself
+    top = TopK(len(queries), min(top_k, len(gallery)))
+    for start, block in gallery.blocks(rows):
+        scores = final(block, start)
+        for number, query in enumerate(relevance.match_query):
+            above[number] += np.count_nonzero(scores[query] > match[number] + TIE)
+            tied[number] += np.count_nonzero(np.abs(scores[query] - match[number]) <= TIE)
+        query, column = np.nonzero(scores >= np.maximum(top.floor, np.finfo(np.float64).min)[:, None])
+        top.offer(query, start + column, scores[query, column])
+    return SearchResult(relevance.match_query, relevance.match_position, match, above, tied, top.position, top.score)
