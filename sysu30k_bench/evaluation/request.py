@@ -11,7 +11,8 @@ from pydantic import JsonValue
 
 from sysu30k_bench.data.split import TestSet
 from sysu30k_bench.models.card import FeatureKind, Flip
-from sysu30k_bench.search.engines.choose import EngineName, FilterName
+from sysu30k_bench.search.engines.choose import EngineName
+from sysu30k_bench.search.engines.engine import FilterName
 
 GIGABYTE = 1_000_000_000
 

@@ -8,11 +8,10 @@ from typing import Literal
 import torch
 
 from sysu30k_bench.errors import DataError, UsageError
-from sysu30k_bench.search.engines.engine import Engine
+from sysu30k_bench.search.engines.engine import Engine, FilterName
 from sysu30k_bench.words import count
 
 EngineName = Literal["auto", "faiss", "torch"]
-FilterName = Literal["auto", "float32", "bf16", "int8"]
 
 FAST_FROM = 2e10
 """From this many multiplications on, the compiled loops are worth the second that they take to load."""

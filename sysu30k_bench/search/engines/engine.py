@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from sysu30k_bench.search.score import product_error
 
 FLOAT32_UNIT = 2.0**-24
 SMALLEST_NORMAL = 2.0**-126
+FilterName = Literal["auto", "float32", "bf16", "int8"]
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,7 @@ import numpy as np
 import torch
 
 from sysu30k_bench.search.engines import filters
-from sysu30k_bench.search.engines.choose import FilterName
-from sysu30k_bench.search.engines.engine import Approximate
+from sysu30k_bench.search.engines.engine import Approximate, FilterName
 from sysu30k_bench.search.engines.filters import Filter
 
 
