@@ -42,7 +42,7 @@ class Interrupts:
     def __init__(self) -> None:
         self.asked = False
         self.message = MESSAGE
-        self._said = False
+        self._told = False
         self._at_once = True
         self._owner = -1
         self._came = 0.0
@@ -52,7 +52,7 @@ class Interrupts:
     def take(self) -> None:
         """Answers the signals from now on, at once; those that whoever started this process ignores stay ignored."""
         self._owner = os.getpid()
-        self.asked = self._said = False
+        self.asked = self._told = False
         self.message = MESSAGE
         self._at_once = True
         for number in SIGNALS:
@@ -87,9 +87,9 @@ class Interrupts:
         self.asked = True
         return another
 
-    def said(self) -> None:
+    def told(self) -> None:
         """The user has been told: nothing more is said, and a further signal leaves at once."""
-        self._said = self._at_once = True
+        self._told = self._at_once = True
 
     def leave_tidily(self, code: int) -> NoReturn:
         """Leaves with an exit code, without taking every object apart, which takes the interpreter seconds."""
@@ -113,7 +113,7 @@ class Interrupts:
         raise KeyboardInterrupt
 
     def _leave(self) -> None:
-        if not self._said:
+        if not self._told:
             tidy = _SHOW_CURSOR if os.isatty(2) else b""
             os.write(2, tidy + f"error: {self.message}\n".encode())
         os._exit(INTERRUPTED)

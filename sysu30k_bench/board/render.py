@@ -105,7 +105,7 @@ def render_site(board: Board) -> dict[str, bytes]:
     files = _files(rows, as_table(rows, board.groups))
     files |= {f"rows/{row.id}.json": row_bytes(row) for row in rows}
     files |= {f"evidence/{name}.csv": (board.folder / EVIDENCE / f"{name}.csv").read_bytes() for name in evidence}
-    confirmed = {row.id: [one.said for one in confirmations_of(board.folder, row)] for row in rows}
+    confirmed = {row.id: [one.summary for one in confirmations_of(board.folder, row)] for row in rows}
     made = pages(rows, board.groups, board.tests, evidence, entries, confirmed)
     return made | {f"data/{name}": content for name, content in files.items()}
 

@@ -13,7 +13,7 @@ def main() -> None:
     from sysu30k_bench.cli.run import run
 
     code = run()
-    INTERRUPTS.said()
+    INTERRUPTS.told()
     if INTERRUPTS.asked:
         INTERRUPTS.leave_tidily(code)
     sys.exit(code)

@@ -40,7 +40,7 @@ def run() -> int:
 
 
 def _interrupted() -> int:
-    INTERRUPTS.said()
+    INTERRUPTS.told()
     print_error(INTERRUPTS.message)
     return INTERRUPTED
 

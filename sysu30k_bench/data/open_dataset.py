@@ -11,7 +11,7 @@ from sysu30k_bench.data.benchmarks.registry import ASKED_FOR, BENCHMARKS
 from sysu30k_bench.data.benchmarks.sysu30k import Sysu30k, is_drawn, is_test_tar
 from sysu30k_bench.data.split import TestSet
 from sysu30k_bench.data.trees.open_tree import archives_in, check_root, open_archives, open_folder
-from sysu30k_bench.data.trees.tree import Below, Tree
+from sysu30k_bench.data.trees.tree import Subtree, Tree
 from sysu30k_bench.errors import DataError, UsageError
 from sysu30k_bench.progress import Progress
 
@@ -92,7 +92,7 @@ def find_benchmark(root: Path, dataset: str | None, progress: Progress | None = 
         places = [f"{benchmark.name} in {place}/" for benchmark, place in fitting if place]
         raise UsageError(f"{root} fits more than one data set: {names}", details=places, hint="name one with --dataset")
     benchmark, below = fitting[0]
-    return benchmark, Below(tree, below)
+    return benchmark, Subtree(tree, below)
 
 
 def _fitting(tree: Tree, dataset: str | None) -> list[tuple[Benchmark, str]]:
@@ -118,7 +118,7 @@ def _deeper(tree: Tree, dataset: str | None) -> list[tuple[Benchmark, str]]:
         found = [
             (benchmark, inside(folder, place))
             for folder in level
-            for benchmark, place in _fitting(Below(tree, folder), dataset)
+            for benchmark, place in _fitting(Subtree(tree, folder), dataset)
         ]
         if found:
             return found

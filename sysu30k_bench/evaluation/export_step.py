@@ -55,7 +55,7 @@ class PreparedExport:
     ranks: Ranks
 
     @property
-    def said(self) -> str:
+    def summary(self) -> str:
         """What the user is told before the work starts."""
         model, feature = self.model, self.model.card.feature
         lines = [

@@ -62,7 +62,7 @@ class PreparedImport:
     ranks: Ranks
 
     @property
-    def said(self) -> str:
+    def summary(self) -> str:
         """What the user is told before the work starts."""
         width = count(self.embedding["gallery"].shape[1], "dimension")
         return f"adapter {self.card.name}, embeddings made elsewhere, {width}"

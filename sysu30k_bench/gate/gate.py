@@ -38,7 +38,7 @@ class Predicted(BaseModel):
     baseline: float
 
     @property
-    def said(self) -> str:
+    def summary(self) -> str:
         """The prediction in a sentence."""
         return (
             f"in the whole gallery of {self.gallery:,} rank1 is predicted to be {self.rank1 * 100:.1f} % "

@@ -27,7 +27,7 @@ def markdown(verdict: Verdict) -> str:
     rows.insert(1, ("gallery", f"{verdict.gallery:,}"))
     lines = ["| | |", "| --- | --- |", *(f"| {name} | {value} |" for name, value in rows), "", verdict.reason, ""]
     if verdict.predicted is not None:
-        lines += [f"Predicted: {verdict.predicted.said}.", ""]
+        lines += [f"Predicted: {verdict.predicted.summary}.", ""]
     return "\n".join(lines)
 
 
@@ -42,7 +42,7 @@ def junit(verdict: Verdict) -> str:
         fault = ET.SubElement(case, "failure", message=verdict.reason, type=verdict.outcome)
         fault.text = "\n".join(f"lost: {_plain(key)}" for key in verdict.lost[:_SHOWN])
     output = ET.SubElement(case, "system-out")
-    output.text = verdict.reason + (f"; {verdict.predicted.said}" if verdict.predicted is not None else "")
+    output.text = verdict.reason + (f"; {verdict.predicted.summary}" if verdict.predicted is not None else "")
     return ET.tostring(suite, encoding="unicode", xml_declaration=True) + "\n"
 
 

@@ -32,12 +32,12 @@ class Tile:
 
     Attributes:
         key: Its key.
-        said: What it is, and its score.
+        caption: What it is, and its score.
         address: A data URI; empty where it does not decode.
     """
 
     key: str
-    said: str
+    caption: str
     address: str
 
 
@@ -139,11 +139,11 @@ def strips(source: ImageSource, table: pd.DataFrame, top: pd.DataFrame, queries:
     return found
 
 
-def _tile(source: ImageSource, key: str, said: str) -> Tile:
+def _tile(source: ImageSource, key: str, caption: str) -> Tile:
     try:
         pixels = decode(source.read(key), _HEIGHT, _WIDTH, "bicubic")
     except DamagedImageError:
-        return Tile(key, said, "")
+        return Tile(key, caption, "")
     out = io.BytesIO()
     Image.fromarray(np.ascontiguousarray(pixels.transpose(1, 2, 0))).save(out, "JPEG", quality=_QUALITY)
-    return Tile(key, said, "data:image/jpeg;base64," + base64.b64encode(out.getvalue()).decode())
+    return Tile(key, caption, "data:image/jpeg;base64," + base64.b64encode(out.getvalue()).decode())

@@ -76,9 +76,9 @@ def smaller(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_picks_are_a_function_of_row_and_nonce(run: Path, ask: Callable[..., ConfirmRequest]) -> None:
     request = ask(run, queries=5, distractors=7)
     one, two = plan_row_audit(request, Silent()), plan_row_audit(request, Silent())
-    assert one.said == two.said
+    assert one.summary == two.summary
     other = plan_row_audit(replace(request, nonce="another nonce"), Silent())
-    assert other.said["images"] != one.said["images"]
+    assert other.summary["images"] != one.summary["images"]
     assert (len(one.picks["query"]), len(one.picks["gallery"])) == (5, 12)
     matches = set(one.test_set.gallery.person_ids[one.picks["gallery"]]) & set(
         one.test_set.query.person_ids[one.picks["query"]]

@@ -166,8 +166,8 @@ def test_squares_and_their_counts(tmp_path: Path) -> None:
     run = read_run(write_ranking(tmp_path / "run", [1, 2, 5, 6, 10, 11, 100, 101, 1000, 1001, 5000, 0], gallery=9000))
     shown = squares(run)
     assert [one.bucket for one in shown] == ["b0", "b1", "b1", "b2", "b2", "b3", "b3", "b4", "b4", "b5", "b5", "b6"]
-    assert shown[10].said == "q10: rank 5,000"
-    assert shown[11].said == "q11: no match"
+    assert shown[10].caption == "q10: rank 5,000"
+    assert shown[11].caption == "q11: no match"
     assert [count for _, _, count in bucket_counts(shown)] == [1, 2, 2, 2, 2, 2, 1]
 
 
@@ -180,7 +180,7 @@ def test_the_table_of_pairs(tmp_path: Path) -> None:
     assert [len(line) for line in cells] == [0, 1, 2]
     near, far = cells[1][0], cells[2][0]
     assert (near.kind, far.kind, far.text) == ("same", "apart", "<.001")
-    assert near.said.startswith("after Holm 0.")
+    assert near.caption.startswith("after Holm 0.")
     board = published_board(tmp_path / "board")
     runs = {name: read_run(board / "evidence" / f"{name}.csv") for name in ("alpha", "beta", "gamma")}
     made = [row(name, runs[name].hit.mean()) for name in runs]

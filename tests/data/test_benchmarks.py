@@ -19,7 +19,7 @@ from sysu30k_bench.data.open_dataset import open_test_set
 from sysu30k_bench.data.protocol import relevance
 from sysu30k_bench.data.split import TestSet
 from sysu30k_bench.data.trees.open_tree import open_folder
-from sysu30k_bench.data.trees.tree import Below
+from sysu30k_bench.data.trees.tree import Subtree
 from sysu30k_bench.errors import DataError, IntegrityError, UsageError
 from tests.data.trees.archives import tar_of, zip_of
 
@@ -153,7 +153,7 @@ def test_dukemtmc(tmp_path: Path, inside: str) -> None:
     assert labels(test_set) == ([(5, 2)], [(2, 1), (5, 5)])
     assert any("withdrawn" in warning for warning in test_set.warnings)
     assert len(test_set.not_official) == 2
-    place = Below(open_folder(tmp_path), inside)
+    place = Subtree(open_folder(tmp_path), inside)
     assert BENCHMARKS["dukemtmc"].read(place, "train", 1).person_ids.tolist() == [1]
     decodes(test_set)
 
@@ -185,7 +185,7 @@ def test_msmt17_of_both_releases(tmp_path: Path, train: str, test: str) -> None:
     assert test_set.query.keys == [f"{test}/{MSMT[0]}", f"{test}/{MSMT[2]}"]
     assert labels(test_set) == ([(0, 1), (1, 12)], [(0, 5), (1, 2)])
     decodes(test_set)
-    place = Below(open_folder(tmp_path), "MSMT17_V1")
+    place = Subtree(open_folder(tmp_path), "MSMT17_V1")
     part = BENCHMARKS["msmt17"].read(place, "train", 1)
     assert part.keys == [f"{train}/{MSMT[0]}", f"{train}/{MSMT[1]}"]
 
@@ -214,7 +214,7 @@ def test_viper_splits(tmp_path: Path) -> None:
     assert open_test_set(tmp_path, split=3).query.fingerprint == open_test_set(tmp_path, split=3).query.fingerprint
     with pytest.raises(UsageError, match="no split 11"):
         open_test_set(tmp_path, split=11)
-    place = Below(open_folder(tmp_path), "VIPeR")
+    place = Subtree(open_folder(tmp_path), "VIPeR")
     train = BENCHMARKS["viper"].read(place, "train", 4)
     tested = open_test_set(tmp_path, split=4).query.person_ids
     assert set(train.person_ids) | set(tested) == set(range(20))

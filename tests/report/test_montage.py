@@ -63,7 +63,7 @@ def test_strips_hold_the_query_its_match_and_the_impostors_in_order(run: Path, d
     row = table[table["query"] == query].iloc[0]
     assert strip.query.key == query
     assert strip.match.key == row["match"]
-    assert f"rank {row['rank_high']} of 230" in strip.match.said
+    assert f"rank {row['rank_high']} of 230" in strip.match.caption
     expected = top[(top["query"] == query) & (top["match"] == 0)]["gallery"].tolist()[:6]
     assert [tile.key for tile in strip.impostors] == expected
     assert row["match"] not in expected

@@ -84,7 +84,7 @@ class AuditPlan:
         return self.committed.test_set
 
     @property
-    def said(self) -> dict[str, object]:
+    def summary(self) -> dict[str, object]:
         """The plan for people and programs."""
         queries, distractors = self.undetected
         return {

@@ -94,7 +94,7 @@ class Findings(BaseModel):
         return self
 
     @property
-    def said(self) -> str:
+    def summary(self) -> str:
         """The findings in half a sentence."""
         return (
             f"{self.queries:,} queries, their matches and {self.distractors:,} distractors encoded again have the "
@@ -134,9 +134,9 @@ class Audit(_Confirmation):
     kind: Literal["audit"] = "audit"
 
     @property
-    def said(self) -> str:
+    def summary(self) -> str:
         """The audit in a sentence."""
-        return f"Audited by {self.by} on {self.date} on {self.device} (nonce {self.nonce}): {self.found.said}."
+        return f"Audited by {self.by} on {self.date} on {self.device} (nonce {self.nonce}): {self.found.summary}."
 
 
 class Reproduction(_Confirmation):
@@ -173,12 +173,12 @@ class Reproduction(_Confirmation):
         return self
 
     @property
-    def said(self) -> str:
+    def summary(self) -> str:
         """The repetition in a sentence."""
         return (
             f"Reproduced by {self.by}: rank-1 {self.rank1 * 100:.1f} %, "
             f"{count(self.lost, 'query', 'queries')} lost and {self.won} won. "
-            f"Their run was audited on {self.date} on {self.device} (nonce {self.nonce}): {self.found.said}."
+            f"Their run was audited on {self.date} on {self.device} (nonce {self.nonce}): {self.found.summary}."
         )
 
 

@@ -55,11 +55,11 @@ class Square(NamedTuple):
 
     Attributes:
         bucket: `b0` (rank 1) to `b5` (over 1,000), `b6` without a match.
-        said: Which query it is, and its rank.
+        caption: Which query it is, and its rank.
     """
 
     bucket: str
-    said: str
+    caption: str
 
 
 class PairCell(NamedTuple):
@@ -67,7 +67,7 @@ class PairCell(NamedTuple):
 
     kind: str
     text: str
-    said: str
+    caption: str
 
 
 def view(row: Row, group: int) -> RowView:
@@ -86,8 +86,8 @@ def squares(run: RankedRun) -> list[Square]:
     found = []
     for key, rank in run.per_query["pessimistic"].items():
         bucket = "b6" if np.isnan(rank) else f"b{_bucket(rank)}"
-        said = f"{key}: no match" if np.isnan(rank) else f"{key}: rank {rank:,.0f}"
-        found.append(Square(bucket, said))
+        caption = f"{key}: no match" if np.isnan(rank) else f"{key}: rank {rank:,.0f}"
+        found.append(Square(bucket, caption))
     return found
 
 

@@ -80,7 +80,7 @@ def evaluate_command(
             print_plan(plan(prepared, request.search, control=request.control), as_json=as_json)
         return
     if ranks.first:
-        stderr_console().print(prepared.said, markup=False)
+        stderr_console().print(prepared.summary, markup=False)
     with terminal_progress(quiet=not ranks.first) as progress:
         record, folder = run_prepared(request, prepared, progress)
     if record is None:

@@ -131,7 +131,7 @@ def gate_command(
         write_atomically(junit, as_junit(verdict).encode())
     click.echo(verdict.model_dump_json(indent=1) if as_json else f"{verdict.outcome}: {verdict.reason}")
     if verdict.predicted is not None and not as_json:
-        click.echo(verdict.predicted.said)
+        click.echo(verdict.predicted.summary)
     if not verdict.passed:
         raise click.exceptions.Exit(1)
 

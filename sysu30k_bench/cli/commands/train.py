@@ -89,7 +89,7 @@ def train(
     except BaseException as error:
         if not INTERRUPTS.asked and not isinstance(error, KeyboardInterrupt):
             raise
-        INTERRUPTS.said()
+        INTERRUPTS.told()
         last = folder / LAST
         print_error(
             f"interrupted; the same command with --resume resumes from {last}"

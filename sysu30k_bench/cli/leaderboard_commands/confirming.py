@@ -64,7 +64,7 @@ def run_confirmation(
     with terminal_progress() as progress:
         planned = plan(request, progress)
         if dry_run:
-            click.echo(json.dumps({"row": request.row, "nonce": request.nonce, **planned.said}, indent=1))
+            click.echo(json.dumps({"row": request.row, "nonce": request.nonce, **planned.summary}, indent=1))
             return
         found = make(request, planned, progress)
     confirmed = confirm(request.board, found, status)
@@ -72,7 +72,7 @@ def run_confirmation(
         click.echo(found.model_dump_json(indent=1))
         return
     queries, distractors = planned.undetected
-    click.echo(f"{request.row}: {confirmed.status}. {found.said}")
+    click.echo(f"{request.row}: {confirmed.status}. {found.summary}")
     click.echo(f"Forged embeddings of up to {queries:,} queries and matches, or of up to {distractors:,} distractors,")
     click.echo("would be missed with a chance of 5 % or more.")
 

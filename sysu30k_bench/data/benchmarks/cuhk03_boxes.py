@@ -8,7 +8,7 @@ from pathlib import Path
 from sysu30k_bench.data.benchmarks.benchmark import inside
 from sysu30k_bench.data.benchmarks.market_layout import FOLDERS, folder_of
 from sysu30k_bench.data.benchmarks.published import published_counts
-from sysu30k_bench.data.trees.tree import Below, Tree
+from sysu30k_bench.data.trees.tree import Subtree, Tree
 
 _WORDS = {"labeled": ("labeled", "labelled"), "detected": ("detected",)}
 _HEIGHT = 3
@@ -31,6 +31,6 @@ def boxes_of(tree: Tree, place: str) -> str | None:
         if len(named) == 1:
             return named[0]
     query = len(tree.images(inside(place, FOLDERS["query"])))
-    gallery = len(tree.images(inside(place, folder_of(Below(tree, place), "gallery"))))
+    gallery = len(tree.images(inside(place, folder_of(Subtree(tree, place), "gallery"))))
     counted = [boxes for boxes in _WORDS if not published_counts()[f"cuhk03-{boxes}"].compare(query, gallery)[1]]
     return counted[0] if len(counted) == 1 else None

@@ -48,7 +48,7 @@ class Tree(Protocol):
         """Is told which files will be read soon, so that the disk can be asked for them in its own order."""
 
 
-class Below:
+class Subtree:
     """A folder of a tree, as a tree.
 
     Args:

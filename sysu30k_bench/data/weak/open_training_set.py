@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sysu30k_bench.data.benchmarks.sysu30k import find_training, is_training_tar
 from sysu30k_bench.data.trees.open_tree import archives_in, check_root, open_archives, open_folder
-from sysu30k_bench.data.trees.tree import Below, Tree
+from sysu30k_bench.data.trees.tree import Subtree, Tree
 from sysu30k_bench.data.weak.bag_file import BagFile, OffsetReport, compare_offsets, fitting_offset, read_bag_file
 from sysu30k_bench.data.weak.bags import Bags, bags_by_rule
 from sysu30k_bench.data.weak.training_list import TrainingList, list_training_images, read_train_txt
@@ -107,12 +107,12 @@ def _images(root: Path, progress: Progress | None) -> Tree | None:
         tree = open_folder(root)
         place = find_training(tree)
         if place is not None:
-            return Below(tree, place)
+            return Subtree(tree, place)
         if not archives_in(root):
             return None
     archives = open_archives(root, is_training_tar, progress)
     place = find_training(archives)
-    return None if place is None else Below(archives, place)
+    return None if place is None else Subtree(archives, place)
 
 
 def _first(folder: Path, names: tuple[str, ...]) -> Path | None:

@@ -26,7 +26,7 @@ from sysu30k_bench.search.search import SearchResult, block_rows_for, search
 _PART_ROWS = 8192
 
 
-class Joined:
+class QueryAndGallery:
     """Queries and gallery as one gallery, queries first.
 
     Args:
@@ -99,12 +99,12 @@ def rerank(
     Raises:
         UsageError: There are fewer images than neighbours are asked for.
     """
-    together = Joined(queries, gallery)
+    together = QueryAndGallery(queries, gallery)
     width = max(settings.k1 + 1, settings.k2)
     if len(together) < width:
         raise UsageError(f"{len(together)} images have no {settings.k1} neighbours", hint="lower k1 and k2")
     nearest, scores = _nearest(together, engine, width, memory, progress)
-    farthest = 2 - 2 * _lowest(together, Joined(queries, gallery, -1.0), engine, memory, progress)
+    farthest = 2 - 2 * _lowest(together, QueryAndGallery(queries, gallery, -1.0), engine, memory, progress)
     around = neighbourhoods(nearest, settings.k1)
     distance = 2 - 2 * _scores_around(together, around, nearest, scores, memory, progress)
     similar = similarities(encodings(nearest, farthest, around, distance, settings.k2), len(queries))
@@ -112,7 +112,7 @@ def rerank(
 
 
 def _nearest(
-    together: Joined, engine: Engine, width: int, memory: int, progress: Progress
+    together: QueryAndGallery, engine: Engine, width: int, memory: int, progress: Progress
 ) -> tuple[np.ndarray, np.ndarray]:
     """Each row's nearest rows and their scores; itself first, whatever ties with it."""
     count = len(together)
@@ -130,7 +130,9 @@ def _nearest(
     return position, score
 
 
-def _lowest(together: Joined, turned: Joined, engine: Engine, memory: int, progress: Progress) -> np.ndarray:
+def _lowest(
+    together: QueryAndGallery, turned: QueryAndGallery, engine: Engine, memory: int, progress: Progress
+) -> np.ndarray:
     """Each row's lowest score: the highest against the turned rows, with its sign changed."""
     lowest = np.empty(len(together))
     progress.begin("farthest", len(together), "rows")
@@ -146,7 +148,7 @@ def _lowest(together: Joined, turned: Joined, engine: Engine, memory: int, progr
 
 
 def _scores_around(
-    together: Joined,
+    together: QueryAndGallery,
     around: Neighbourhoods,
     nearest: np.ndarray,
     scores: np.ndarray,
@@ -184,7 +186,7 @@ def _look_up(
 
 
 def _score_pairs(
-    together: Joined,
+    together: QueryAndGallery,
     values: np.ndarray,
     owner: np.ndarray,
     member: np.ndarray,
@@ -202,7 +204,7 @@ def _score_pairs(
             out[some] = pair_scores(values[owner[some]], block[member[some] - start].astype(np.float32))
 
 
-def _parts(together: Joined) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def _parts(together: QueryAndGallery) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     for start in range(0, len(together), _PART_ROWS):
         rows = np.arange(start, min(start + _PART_ROWS, len(together)))
         yield rows, together.rows(rows)

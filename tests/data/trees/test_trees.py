@@ -14,7 +14,7 @@ import pytest
 from sysu30k_bench.data.images import DamagedImageError
 from sysu30k_bench.data.trees.folder import FolderTree
 from sysu30k_bench.data.trees.open_tree import check_root, open_archives, open_folder
-from sysu30k_bench.data.trees.tree import Below, Tree, walk_order
+from sysu30k_bench.data.trees.tree import Subtree, Tree, walk_order
 from sysu30k_bench.errors import DataError
 from tests.data.trees.archives import tar_of, tar_with, zip_of
 
@@ -89,7 +89,7 @@ def test_every_tree_is_the_folder(folder: Path, make: Callable[[Path], Tree]) ->
 @pytest.mark.parametrize("make", [open_folder, *MAKERS])
 def test_a_folder_of_a_tree_is_a_tree(folder: Path, make: Callable[[Path], Tree]) -> None:
     tree = make(folder)
-    inner = Below(tree, "q")
+    inner = Subtree(tree, "q")
     assert inner.images("2") == ["d.webp", "deep/f.jpg"]
     assert inner.images("") == tree.images("q")
     assert inner.read("1/b.jpg") == tree.read("q/1/b.jpg")
@@ -98,7 +98,7 @@ def test_a_folder_of_a_tree_is_a_tree(folder: Path, make: Callable[[Path], Tree]
     assert not inner.has_folder("3")
     assert inner.path == tree.path / "q"
     inner.expect(["1/b.jpg"])
-    assert Below(tree, "").path == tree.path
+    assert Subtree(tree, "").path == tree.path
 
 
 @pytest.mark.parametrize("seed", range(20))
