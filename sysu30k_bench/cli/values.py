@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import math
-import re
 import tomllib
 
 import click
 
 from sysu30k_bench.plain_toml import parse_value
-
-_UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
 
 
 class NetworkOption(click.ParamType[tuple[str, str | int | float | bool]]):
@@ -80,10 +77,12 @@ class Size(click.ParamType[int]):
         """See click."""
         if isinstance(value, int):
             return value
-        match = re.fullmatch(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]*)\s*", str(value))
-        if match is None or match[2].upper() not in _UNITS:
+        from pydantic import ByteSize, TypeAdapter, ValidationError
+
+        try:
+            size = int(TypeAdapter(ByteSize).validate_python(str(value).strip()))
+        except (ValidationError, OverflowError):
             self.fail(f"{value!r} is not a size; write 2GB or 512MB", param, ctx)
-        size = int(float(match[1]) * _UNITS[match[2].upper()])
         if size < 10**7:
             self.fail(f"{value!r} is too little; at least 10MB", param, ctx)
         return size
