@@ -26,11 +26,11 @@ from sysu30k_bench.evaluation.request import EvalRequest, ExportRequest
 from sysu30k_bench.processes import Ranks
 from sysu30k_bench.progress import Silent
 from sysu30k_bench.search.ranking import RANKING_NAME, read_ranking
+from sysu30k_bench.training.fabric import TrainRequest
 from sysu30k_bench.training.networks import build_network
 from sysu30k_bench.training.recipe import load_recipe
 from sysu30k_bench.training.run import run_recipe
 from sysu30k_bench.training.state import export_net
-from sysu30k_bench.training.trainer import TrainRequest
 
 SEEDS = (0, 1, 2)
 NAIVE = {"loss.assignment": "bag", "loss.pairwise": "0", "loss.triplet": "0"}

@@ -20,13 +20,14 @@ from sysu30k_bench.data.synth.twin import TwinRequest, write_twin
 from sysu30k_bench.evaluation.environment import this_machine
 from sysu30k_bench.progress import Silent
 from sysu30k_bench.training.bag_labels import BagLabels
+from sysu30k_bench.training.fabric import TrainRequest, make_fabric
 from sysu30k_bench.training.losses.pairwise import pairwise_released
 from sysu30k_bench.training.losses.triplet import triplet_released
 from sysu30k_bench.training.losses.unary import balanced_unary, graph_unary
 from sysu30k_bench.training.networks import build_network
 from sysu30k_bench.training.recipe import load_recipe
 from sysu30k_bench.training.table import open_table
-from sysu30k_bench.training.trainer import Trainer, TrainRequest, make_fabric
+from sysu30k_bench.training.trainer import Trainer
 
 CLASSES, BATCH, BAG = 28_310, 180, 15
 
@@ -76,7 +77,7 @@ def step(network: str, rounds: int) -> tuple[float, float]:
         alone = seconds(forward_backward, rounds)
         request = TrainRequest(Path(name) / "run", "cpu", workers=1, stop_after=rounds + 3)
         clock = Clock()
-        Trainer(recipe, table, request, make_fabric(request, recipe), clock).fit()
+        Trainer(recipe, table, request, make_fabric(request, recipe.run.precision), clock).fit()
     return images / alone, images / statistics.median(np.diff(clock.times)[2:].tolist())
 
 

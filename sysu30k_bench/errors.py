@@ -54,6 +54,6 @@ class DataError(BenchError):
 
 
 class IntegrityError(BenchError):
-    """Something is there and is not what it says it is: damaged, truncated, hostile or of another run."""
+    """Something exists and is not what it claims to be: damaged, truncated, hostile or of another run."""
 
     exit_code = 4

@@ -7,6 +7,7 @@ from sysu30k_bench.errors import DataError
 EXTRAS = {
     "faiss-cpu": "cpu",
     "faiss-gpu": "gpu",
+    "lightly": "ssl",
     "lightning-fabric": "train",
     "matplotlib": "plot",
     "numba": "fast",
@@ -22,7 +23,7 @@ _MODULES = {"faiss": "faiss-cpu", "lightning_fabric": "lightning-fabric"}
 
 
 def missing_package(said: str, module: str) -> DataError:
-    """Makes the error about an optional package that is not there.
+    """Makes the error about an optional package that does not exist.
 
     Args:
         said: What needs it.

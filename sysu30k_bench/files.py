@@ -76,7 +76,7 @@ def unwritable(path: Path, error: OSError, size: int | None = None) -> DataError
         wanted = f" ({size:,} bytes)" if size is not None else ""
         return DataError(
             f"the disk is full: could not write {path}{wanted}",
-            hint="free some space or choose another --output; what is finished is kept, and the same command goes on",
+            hint="free some space or choose another --output; what is finished is kept, and the same command resumes",
         )
     return DataError(
         f"cannot write {path}: {error.strerror or error}",
@@ -93,9 +93,14 @@ def sha256_of_file(path: Path) -> str:
     return digest.hexdigest()
 
 
+def sha256_of_bytes(content: bytes) -> str:
+    """Returns the SHA-256 of some bytes, in hex."""
+    return hashlib.sha256(content).hexdigest()
+
+
 def sha256_of_text(text: str) -> str:
     """Returns the SHA-256 of a text's UTF-8 bytes, in hex."""
-    return hashlib.sha256(text.encode("utf-8")).hexdigest()
+    return sha256_of_bytes(text.encode("utf-8"))
 
 
 def remove_partials(folder: Path) -> None:
@@ -105,7 +110,7 @@ def remove_partials(folder: Path) -> None:
 
 
 def remove_quietly(path: Path) -> None:
-    """Removes a file that nobody needs, if it is there and may be removed."""
+    """Removes a file that nobody needs, if it exists and may be removed."""
     try:
         path.unlink(missing_ok=True)
     except OSError:  # a folder of that name, or no right to it: it is only in the way

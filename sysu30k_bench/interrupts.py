@@ -79,7 +79,7 @@ class Interrupts:
             self._at_once = before
 
     def note(self) -> bool:
-        """Notes a signal, and says whether it is another one than the last."""
+        """Notes a signal, and returns whether it differs from the last."""
         now = time.monotonic()
         another = not self.asked or now - self._came > SAME_SECONDS
         if another:

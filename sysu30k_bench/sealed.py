@@ -27,7 +27,7 @@ _TELLING = ("search.json", "result.json")
 
 
 class SealedDocument(BaseModel):
-    """A JSON document of ours; unknown keys are refused.
+    """A JSON document of this package; unknown keys are refused.
 
     Attributes:
         sha256: Of the document's other values; None in memory, and in files of versions that knew no digest.

@@ -42,7 +42,7 @@ class Difficulty:
     def suspects(self) -> pd.DataFrame:
         """Queries whose match all rows together rank no better than random orders: a wrong label, or a useless image.
 
-        It names what to look at, no more: rows are taken as independent, and what is not told from chance may be more.
+        It names what to look at, no more: rows are taken as independent, and there may be more.
         """
         odd: pd.DataFrame = self.table[self.table["chance"] >= CHANCE]
         return odd.sort_values("chance", ascending=False, kind="stable")

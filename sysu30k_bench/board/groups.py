@@ -1,4 +1,4 @@
-"""Which rows can be told apart: the groups in which a board's order is chance."""
+"""Which rows differ significantly: the groups in which a board's order is chance."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ def read_evidence(board: Path, rows: list[Row]) -> dict[str, RankedRun]:
 
 
 def tie_groups(rows: list[Row], tests: Mapping[tuple[str, str], Apart]) -> dict[str, int]:
-    """Puts rows into groups, best first, whose first row is not told from any other of the group.
+    """Puts rows into groups, best first, whose first row does not differ significantly from any other of the group.
 
-    The rule is that of the table of pairs: two rows are told apart where p is below 0.05 after Holm's correction over
-    all pairs. A group says where order may be chance, not where it is none.
+    The rule is that of the table of pairs: two rows differ significantly where p is below 0.05 after Holm's
+    correction over all pairs. A group says where order may be chance, not where it is none.
 
     Args:
         rows: The rows.
@@ -90,7 +90,7 @@ class Apart(NamedTuple):
 
     @property
     def told(self) -> bool:
-        """Whether the two rows are told apart."""
+        """Whether the two rows differ significantly."""
         return self.holm < LEVEL
 
 

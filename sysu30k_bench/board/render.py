@@ -25,10 +25,10 @@ from sysu30k_bench.words import count
 _HEAD = """# Leaderboard of SYSU-30k
 
 Made by `sysu30k-bench leaderboard render` of the files in `rows/`; do not edit it. Rank-1 with Wilson's 95 % interval
-over n queries. Rows of one group are not told from its first row (p of 0.05 or more after Holm's correction over all
-pairs of rows; exact McNemar test where both have rankings of the same queries, else independent proportions): their
-order may be chance. `reported` is somebody's word, with no ranking behind it. The date is when a number was stated, as
-far as it is known.
+over n queries. Rows of one group do not differ significantly from its first row (p of 0.05 or more after Holm's
+correction over all pairs of rows; exact McNemar test where both have rankings of the same queries, else independent
+proportions): their order may be chance. `reported` is a claim without a ranking. The date is when a number was stated,
+as far as it is known.
 
 """
 

@@ -29,7 +29,7 @@ def require_what_was_searched(run: Path, record: EvaluationRecord, progress: Pro
         progress: Told of shards read.
 
     Raises:
-        DataError: Embeddings or notes of a step are missing; shards that are not there are named.
+        DataError: Embeddings or notes of a step are missing; missing shards are named.
         IntegrityError: They are not those that were searched, or the record is of others.
     """
     folder = RunFolder(run)

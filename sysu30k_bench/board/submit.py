@@ -96,7 +96,7 @@ def prepare(run: Path, claim: Claim, progress: Progress | None = None) -> Submis
 
     Raises:
         CheckFailedError: The run is not official; every reason is listed.
-        DataError: Parts of the run are missing; shards that are not there are named.
+        DataError: Parts of the run are missing; missing shards are named.
         IntegrityError: Its parts do not fit each other, or were changed since the search.
         UsageError: The claim is no row: too long, markup, a bad name.
     """
@@ -153,7 +153,7 @@ def prepare_evidence(run: Path, record: EvaluationRecord) -> Evidence:
         record: Its record.
 
     Raises:
-        DataError: Its embeddings are not there, or not finished.
+        DataError: Its embeddings are missing, or not finished.
         IntegrityError: A manifest is damaged.
     """
     digests = []

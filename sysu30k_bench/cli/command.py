@@ -30,7 +30,7 @@ class Command(click.Command):
 
     Args:
         parts: As click's.
-        examples: Pairs of what an example is for, empty where it goes on, and the words after `sysu30k-bench`.
+        examples: Pairs of what an example is for (empty after the first of a group) and the words after the program.
         grouped: Whether its help has groups, in the order of their first options; a few options need none.
         settings: As click's.
     """

@@ -69,7 +69,7 @@ def loading(what: str = "torch", module: str = "torch") -> Iterator[None]:
 
     Args:
         what: What is loaded.
-        module: The module that takes the time; nothing is said where it is there already.
+        module: The module that takes the time; nothing is said where it exists already.
     """
     if module not in sys.modules and os.environ.get("RANK", "0") == "0":
         click.echo(f"loading {what}", err=True)

@@ -54,7 +54,7 @@ def judge_checkpoint(path: Path) -> None:
     """Judges the path of a weights file, a whole model or a features file, without reading it.
 
     Raises:
-        DataError: It is not there, may not be read, or is a folder of images.
+        DataError: It does not exist, may not be read, or is a folder of images.
         IntegrityError: It is empty.
     """
     _require(path, "file", "give the path of a weights file")
@@ -72,7 +72,7 @@ def judge_data(root: Path) -> None:
     """Judges the path of a data set.
 
     Raises:
-        DataError: It is not there.
+        DataError: It does not exist.
         UsageError: It is a file of weights.
     """
     _require(root, "folder or archive", "point --data at the folder above query/ and gallery/, or at the archive")
@@ -81,7 +81,7 @@ def judge_data(root: Path) -> None:
 
 
 def judge_output(folder: Path) -> None:
-    """Judges a run folder that is to be made, or to be gone on with.
+    """Judges a run folder that is to be made, or to be resumed.
 
     Raises:
         DataError: It cannot be written.
@@ -89,7 +89,7 @@ def judge_output(folder: Path) -> None:
     there = folder.absolute()
     while not os.path.lexists(there):
         there = there.parent
-    hint = "choose an --output that is a folder, or is not there yet"
+    hint = "choose an --output that is a folder, or does not exist yet"
     if not there.is_dir():
         which = "it" if there == folder.absolute() else there
         raise DataError(f"cannot write {folder}: {which} is a file, and a run needs a folder", hint=hint)
@@ -124,7 +124,7 @@ def judge_run(path: Path, made_by: str = "eval", *, folder: bool = False) -> Non
         folder: Whether a ranking will not do.
 
     Raises:
-        DataError: It is not there, or is something else.
+        DataError: It does not exist, or is something else.
     """
     what, hint = "run folder" if folder else "run folder or ranking", f"make it with `sysu30k-bench {made_by}`"
     _require(path, what, hint)
@@ -139,7 +139,7 @@ def _require(path: Path, what: str, hint: str) -> None:
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror}", hint="check its permissions") from error
     if path.is_symlink():
-        raise DataError(f"{path} is a link to {path.readlink()}, which is not there", hint=hint)
+        raise DataError(f"{path} is a link to {path.readlink()}, which does not exist", hint=hint)
     close = _close_names(path)
     raise DataError(f"there is no {what} {path}", hint=f"did you mean {' or '.join(close)}?" if close else hint)
 
@@ -168,7 +168,7 @@ def _holds_images(folder: Path, depth: int = _DEPTH) -> bool:
 
 
 def _may_have_gpu() -> bool:
-    """Says whether a driver is there: NVIDIA's library, or the device file of AMD's."""
+    """Returns whether a driver exists: NVIDIA's library, or the device file of AMD's."""
     import ctypes
 
     if Path("/dev/kfd").exists():

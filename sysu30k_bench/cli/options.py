@@ -49,7 +49,7 @@ dataset_option = option(
 id_offset_option = option(
     "--id-offset",
     type=click.IntRange(0, 1),
-    help="Folder number less label of a bag; found from the folders that are there where not given.",
+    help="Folder number less label of a bag; found from the folders that exist where not given.",
 )
 split_option = option(
     "--split",

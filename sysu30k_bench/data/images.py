@@ -39,7 +39,7 @@ class ImageSource(Protocol):
     """Where the bytes of images come from."""
 
     def size(self, key: str) -> int:
-        """Returns how many bytes an image has, or -1 where it is not there; reads none of them."""
+        """Returns how many bytes an image has, or -1 where it does not exist; reads none of them."""
 
     def read(self, key: str) -> bytes:
         """Returns the bytes of the image called `key`, or raises `DamagedImageError`."""

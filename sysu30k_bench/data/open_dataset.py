@@ -42,7 +42,7 @@ def open_test_set(
     if split is not None and not 1 <= split <= benchmark.splits:
         raise UsageError(
             f"{benchmark.name} has no split {split}",
-            hint=f"1 to {benchmark.splits}" if benchmark.splits > 1 else "its lists are fixed: leave --split away",
+            hint=f"1 to {benchmark.splits}" if benchmark.splits > 1 else "its lists are fixed: omit --split",
         )
     query, gallery = (benchmark.read(place, role, split or 1) for role in ("query", "gallery"))
     warnings, reasons = benchmark.remarks(place, query, gallery)
@@ -140,7 +140,7 @@ def _nothing_fits(root: Path, tree: Tree, dataset: str | None) -> str:
 def _remedy(root: Path, tree: Tree, dataset: str | None) -> str:
     if dataset and (found := _fitting(tree, None)):
         names = " or ".join(benchmark.name for benchmark, _ in found)
-        return f"it looks like {names}: name that with --dataset, or leave --dataset away"
+        return f"it looks like {names}: name that with --dataset, or omit --dataset"
     if root.is_dir():
         below = sorted(entry for entry in root.iterdir() if entry.name[0] != "." and entry.is_dir())
         for folder in (root.parent, *below[:_FOLDERS_LOOKED_INTO]):

@@ -85,7 +85,7 @@ def thin_distractors(test_set: TestSet, count: int) -> TestSet:
     distractors = np.flatnonzero(~np.isin(gallery.person_ids, kept_people))
     if count >= len(distractors):
         raise UsageError(
-            f"--distractors {count:,}: the gallery has {len(distractors):,}", hint="leave it away for the whole gallery"
+            f"--distractors {count:,}: the gallery has {len(distractors):,}", hint="omit it for the whole gallery"
         )
     keys = gallery.keys
     order = sorted(distractors.tolist(), key=lambda position: hashlib.sha256(keys[position].encode()).digest())

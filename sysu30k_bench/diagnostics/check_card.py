@@ -63,7 +63,7 @@ def check_card(card: AdapterCard, checkpoint: Path | None = None) -> CardReport:
     """
     kind = card.network.source.partition(":")[0]
     if kind in {"features", *WHOLE_MODELS}:
-        return CardReport(card.name, 0, note=f"takes {kind} files, which hold what there is to try")
+        return CardReport(card.name, 0, note=f"takes {kind} files, which hold their own network")
     layouts = len(card_layouts(card))
     try:
         embedder = _random(card) if checkpoint is None else _loaded(card, checkpoint)

@@ -78,9 +78,9 @@ def export_split(
     settings: ExportSettings,
     progress: Progress,
 ) -> ExportReport:
-    """Embeds a split into a store, or goes on where an earlier run stopped.
+    """Embeds a split into a store, or resumes where an earlier run stopped.
 
-    Shards that are there, whole, and of the same identity are kept; every other is made. What is finished survives
+    Whole shards of the same identity are kept; every other is made. What is finished survives
     anything, since a shard takes its name only when all of its bytes are on the disk.
 
     Args:

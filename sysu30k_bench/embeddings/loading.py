@@ -83,5 +83,5 @@ def load_batches(
             raise
         raise DataError(
             f"a decoding process died: {str(error).splitlines()[0]}",
-            hint="containers often have little /dev/shm: go on with the same command and --workers 0",
+            hint="containers often have little /dev/shm: run the same command with --workers 0",
         ) from error

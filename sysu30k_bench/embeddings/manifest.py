@@ -28,7 +28,7 @@ class ShardEntry(BaseModel):
 
 
 class Manifest(SealedDocument):
-    """A store's description; it stands from the start and lists the shards once all are there.
+    """A store's description; it stands from the start and lists the shards once all exist.
 
     Attributes:
         format_version: Version of the store's format.
@@ -36,7 +36,7 @@ class Manifest(SealedDocument):
         rows: Rows of the split.
         dimension: Width D of an embedding.
         shard_rows: Rows of the split that a shard covers (the last may cover fewer).
-        complete: Whether every shard is there.
+        complete: Whether every shard exists.
         shards: The shards, in order; empty until the store is complete.
     """
 

@@ -126,7 +126,7 @@ def encode_shard(shard: Shard, identity: str) -> bytes:
 def read_shard(
     path: Path, *, identity: str | None = None, content: str | None = None, into: np.ndarray | None = None
 ) -> Shard:
-    """Reads a shard, checks its content, and refuses anything that a shard of ours would not have.
+    """Reads a shard, checks its content, and refuses anything that a shard of this package would not have.
 
     The file is treated as hostile: links, external storage, virtual data sets, filters and shapes that the file does
     not really hold are refused before a byte of data is read.

@@ -41,9 +41,7 @@ class Store:
         if manifest is None:
             raise DataError(f"there is no embedding store in {folder}", hint="make it with `sysu30k-bench export`")
         if not manifest.complete:
-            raise DataError(
-                f"the embedding store in {folder} is not finished", hint="run the export again: it goes on where it was"
-            )
+            raise DataError(f"the embedding store in {folder} is not finished", hint="run the export again: it resumes")
         _check_plan(folder, manifest)
         return cls(folder, manifest)
 

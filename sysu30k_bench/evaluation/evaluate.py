@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from sysu30k_bench.embeddings.features.reader import is_features_file
 from sysu30k_bench.errors import UsageError
@@ -11,9 +11,9 @@ from sysu30k_bench.evaluation.export_step import PreparedExport, export_step, pr
 from sysu30k_bench.evaluation.import_step import PreparedImport, import_step, prepare_import
 from sysu30k_bench.evaluation.request import EvalRequest, ExportRequest
 from sysu30k_bench.evaluation.run_folder import RunFolder
-from sysu30k_bench.evaluation.score_step import score_step
-from sysu30k_bench.evaluation.search_step import search_step
-from sysu30k_bench.evaluation.step_notes import ExportNotes
+from sysu30k_bench.evaluation.score_step import score_searched
+from sysu30k_bench.evaluation.search_step import Searched, search_step
+from sysu30k_bench.evaluation.step_notes import Exported
 from sysu30k_bench.processes import Ranks
 from sysu30k_bench.progress import Progress, Silent
 from sysu30k_bench.results.record import Control, EvaluationRecord
@@ -24,12 +24,12 @@ def evaluate(
 ) -> tuple[EvaluationRecord | None, RunFolder]:
     """Evaluates a checkpoint: export, search, score.
 
-    Running it again with the same request goes on where it was, and ends with the same embeddings and ranking. Under
-    `torchrun` every process has to call it; one that evaluates alone passes `Ranks()`.
+    Running it again with the same request resumes, and ends with the same embeddings and ranking. Under `torchrun`
+    every process has to call it; one that evaluates alone passes `Ranks()`.
 
     Args:
         request: What to do.
-        progress: Told of what goes on.
+        progress: Told what the model was taken for, and of the work done.
         ranks: This process among those of `torchrun`; found from the environment where None.
 
     Returns:
@@ -38,10 +38,33 @@ def evaluate(
     Raises:
         BenchError: Anything that the user has to see to; what is finished is kept.
     """
+    done = evaluate_in_full(request, progress, ranks)
+    return done.record, done.folder
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """An evaluation with the objects that its files were written from.
+
+    Attributes:
+        record: As `result.json` has it; None in every process but the first.
+        folder: The run folder.
+        searched: What the search found; None likewise.
+    """
+
+    record: EvaluationRecord | None
+    folder: RunFolder
+    searched: Searched | None = None
+
+
+def evaluate_in_full(request: EvalRequest, progress: Progress | None = None, ranks: Ranks | None = None) -> Evaluated:
+    """Does what `evaluate` does, and returns the ranking, too; see there."""
     progress = progress or Silent()
     ranks = ranks or Ranks.from_environment()
     prepared = prepare(request.export, ranks, progress)
-    return run_prepared(request, prepared, progress)
+    if ranks.first:
+        progress.say(prepared.summary)
+    return _run_prepared(request, prepared, progress)
 
 
 def prepare(request: ExportRequest, ranks: Ranks, progress: Progress | None = None) -> PreparedExport | PreparedImport:
@@ -51,29 +74,25 @@ def prepare(request: ExportRequest, ranks: Ranks, progress: Progress | None = No
     return prepare_export(request, ranks, progress)
 
 
-def run_prepared(
-    request: EvalRequest, prepared: PreparedExport | PreparedImport, progress: Progress
-) -> tuple[EvaluationRecord | None, RunFolder]:
-    """Does the steps of `evaluate` after `prepare`."""
+def _run_prepared(request: EvalRequest, prepared: PreparedExport | PreparedImport, progress: Progress) -> Evaluated:
     folder, ranks = prepared.folder, prepared.ranks
-    first_step(prepared, progress)
-    control_prepared = _control(request, prepared) if request.control else None
-    if control_prepared is not None:
-        export_step(control_prepared, progress)
+    exported = first_step(prepared, progress)
+    beside = _control(request, prepared) if request.control else None
+    random = export_step(beside, progress) if beside is not None else None
     control = None
     with folder.locked() if ranks.first else nullcontext():
-        if control_prepared is not None:
-            search_step(control_prepared.folder, request.search, progress, ranks)
-        search_step(folder, request.search, progress, ranks)
+        if beside is not None and random is not None:
+            found = search_step(beside.folder, request.search, progress, ranks)
+            if ranks.first:
+                measured = score_searched(beside.folder, random.notes, found).metrics
+                control = Control(rank1=measured.rank1, ap_standard=measured.ap_standard)
+        searched = search_step(folder, request.search, progress, ranks)
         if not ranks.first:
-            return None, folder
-        if control_prepared is not None:
-            measured = score_step(control_prepared.folder).metrics
-            control = Control(rank1=measured.rank1, ap_standard=measured.ap_standard)
-        return score_step(folder, control), folder
+            return Evaluated(None, folder)
+        return Evaluated(score_searched(folder, exported.notes, searched, control), folder, searched)
 
 
-def first_step(prepared: PreparedExport | PreparedImport, progress: Progress) -> ExportNotes:
+def first_step(prepared: PreparedExport | PreparedImport, progress: Progress) -> Exported:
     """Makes the stores: by embedding images, or from a features file."""
     if isinstance(prepared, PreparedImport):
         return import_step(prepared, progress)
@@ -82,6 +101,6 @@ def first_step(prepared: PreparedExport | PreparedImport, progress: Progress) ->
 
 def _control(request: EvalRequest, prepared: PreparedExport | PreparedImport) -> PreparedExport:
     if isinstance(prepared, PreparedImport):
-        raise UsageError("a features file has no network", hint="leave --control away")
+        raise UsageError("a features file has no network", hint="omit --control")
     export = replace(request.export, random_weights=True, output=prepared.folder.control.path)
     return prepare_export(export, prepared.ranks)

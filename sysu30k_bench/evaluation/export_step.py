@@ -19,7 +19,7 @@ from sysu30k_bench.evaluation.list_facts import data_of, require_matches
 from sysu30k_bench.evaluation.model import ReadyModel, described_input, ready_model
 from sysu30k_bench.evaluation.request import ExportRequest
 from sysu30k_bench.evaluation.run_folder import RunFolder, default_run_folder
-from sysu30k_bench.evaluation.step_notes import EXPORT_NOTES, ExportNotes, with_first_cost, write_notes
+from sysu30k_bench.evaluation.step_notes import EXPORT_NOTES, Exported, ExportNotes, with_first_cost, write_notes
 from sysu30k_bench.files import remove_partials
 from sysu30k_bench.models.embedder import probe_dimension
 from sysu30k_bench.processes import Ranks
@@ -95,7 +95,7 @@ def prepare_export(request: ExportRequest, ranks: Ranks, progress: Progress | No
     return PreparedExport(request, test_set, model, device, identities, RunFolder(folder), ranks)
 
 
-def export_step(prepared: PreparedExport, progress: Progress) -> ExportNotes:
+def export_step(prepared: PreparedExport, progress: Progress) -> Exported:
     """Embeds query and gallery, and leaves `export.json`.
 
     Args:
@@ -126,17 +126,18 @@ def export_step(prepared: PreparedExport, progress: Progress) -> ExportNotes:
             raise IntegrityError(
                 f"{count(len(damaged), 'image')} cannot be decoded; all others are embedded",
                 details=[f"{key}: {reason}" for key, reason in damaged.items()],
-                hint="restore them and run the same command again, or go on without them with --skip-damaged, "
+                hint="restore them and run the same command again, or continue without them by --skip-damaged, "
                 "which is never official",
             )
-        notes = _notes(prepared, reports)
+        now = written = _notes(prepared, reports)
         if prepared.ranks.first:
             remove_partials(folder.path)
             path = folder.path / EXPORT_NOTES
-            write_notes(path, with_first_cost(notes, path))
-        # none goes on to write into the folder while the first one still tidies it
+            written = with_first_cost(now, path)
+            write_notes(path, written)
+        # none continues to write into the folder while the first one still tidies it
         prepared.ranks.gather(None)
-    return notes
+    return Exported(written, now)
 
 
 def _require_cameras(model: ReadyModel, test_set: TestSet) -> None:

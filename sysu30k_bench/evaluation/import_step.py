@@ -24,7 +24,7 @@ from sysu30k_bench.evaluation.environment import peak_memory_bytes, this_machine
 from sysu30k_bench.evaluation.list_facts import data_of, require_matches
 from sysu30k_bench.evaluation.request import ExportRequest
 from sysu30k_bench.evaluation.run_folder import RunFolder, default_run_folder
-from sysu30k_bench.evaluation.step_notes import EXPORT_NOTES, ExportNotes, write_notes
+from sysu30k_bench.evaluation.step_notes import EXPORT_NOTES, Exported, ExportNotes, write_notes
 from sysu30k_bench.files import remove_partials, sha256_of_file
 from sysu30k_bench.models.card import AdapterCard, Network
 from sysu30k_bench.models.cards import find_card
@@ -76,7 +76,7 @@ def prepare_import(request: ExportRequest, ranks: Ranks, progress: Progress | No
         IntegrityError: The file is damaged, lacks images, or holds some twice; they are named.
     """
     if request.model is not None or request.random_weights:
-        raise UsageError("a features file has no network", hint="leave --model and --control away")
+        raise UsageError("a features file has no network", hint="omit --model and --control")
     features = read_features(request.checkpoint)
     card = find_card(request.adapter) if request.adapter else _unnamed_card()
     if isinstance(features, LabelledFeatures):
@@ -103,7 +103,7 @@ def prepare_import(request: ExportRequest, ranks: Ranks, progress: Progress | No
     return PreparedImport(request, test_set, card, embedding, rows, identities, RunFolder(folder), ranks)
 
 
-def import_step(prepared: PreparedImport, progress: Progress | None = None) -> ExportNotes:
+def import_step(prepared: PreparedImport, progress: Progress | None = None) -> Exported:
     """Writes the stores and leaves `export.json`; in memory for a few shards, however large the file is.
 
     Args:
@@ -136,7 +136,9 @@ def import_step(prepared: PreparedImport, progress: Progress | None = None) -> E
             notes = _notes(prepared, time.perf_counter() - started)
             write_notes(folder.path / EXPORT_NOTES, notes)
     prepared.ranks.gather(None)
-    return notes if prepared.ranks.first else _notes(prepared, time.perf_counter() - started)
+    if not prepared.ranks.first:
+        notes = _notes(prepared, time.perf_counter() - started)
+    return Exported(notes, notes)
 
 
 def _matched(
@@ -152,7 +154,7 @@ def _matched(
         raise IntegrityError(
             f"{request.checkpoint} lacks {count(len(missing), 'image')} of the lists",
             details=missing,
-            hint="embed them too, or go on without them with --skip-damaged, which is never official",
+            hint="embed them too, or continue without them by --skip-damaged, which is never official",
         )
     if missing:
         lacking = count(len(missing), "image has", "images have")
@@ -170,10 +172,10 @@ def _own_lists(
     if request.data is not None:
         raise UsageError(
             f"{request.checkpoint} has labels and no keys, so that its rows cannot be matched to images",
-            hint="leave --data away to score it by its own labels, or write a file with keys (docs/adapters.md)",
+            hint="omit --data to score it by its own labels, or write a file with keys (docs/adapters.md)",
         )
     if request.limit is not None or request.distractors is not None:
-        raise UsageError("--limit and --distractors choose among keys, and this file has none", hint="leave them away")
+        raise UsageError("--limit and --distractors choose among keys, and this file has none", hint="omit them")
     splits = {}
     for role in ROLES:
         own = features.labels[role]

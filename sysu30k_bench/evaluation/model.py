@@ -118,7 +118,7 @@ def ready_model(request: ExportRequest, device: torch.device) -> ReadyModel:
     Raises:
         UsageError: No card fits, or several do.
         IntegrityError: The file is damaged, hostile, or does not fill the network.
-        DataError: Something is not there.
+        DataError: Something is missing.
     """
     kind = exported_kind(request.checkpoint)
     if kind is not None:
@@ -154,7 +154,7 @@ def _naming_what_fits(
         return refusal
     try:
         found = detect_card(checkpoint, weights=request.weights).card
-        hint = f"leave --adapter and --model away: adapter {found.name!r} ({found.title}) takes this file whole"
+        hint = f"omit --adapter and --model: adapter {found.name!r} ({found.title}) takes this file whole"
         if found.name == card.name:
             return refusal
     except UsageError as several:
@@ -175,18 +175,18 @@ def _said_of_copies(fit: Fit, request: ExportRequest) -> str:
 
 def _ready_exported(request: ExportRequest, kind: str, device: torch.device) -> ReadyModel:
     if request.random_weights:
-        raise UsageError("the weights of a whole model cannot be made random", hint="leave --control away")
+        raise UsageError("the weights of a whole model cannot be made random", hint="omit --control")
     network = load_exported(request.checkpoint, kind, device, bf16=request.compute == "bf16")
     found_by = "named" if request.adapter else f"made for {with_article(TITLES[kind])} model"
     card = find_card(request.adapter) if request.adapter else exported_card(request.checkpoint, kind, network)
     if card.network.source != SOURCES[kind] or request.model is not None:
         raise UsageError(
             f"{request.checkpoint} is {with_article(TITLES[kind])} model and holds its own network",
-            hint=f'leave --model away; a card for it has source = "{SOURCES[kind]}"',
+            hint=f'omit --model; a card for it has source = "{SOURCES[kind]}"',
         )
     card = _with_input(_with_changes(card, request), request)
     if card.feature.kind != "pool5":
-        raise UsageError("a whole model gives one feature", hint="leave --feature away")
+        raise UsageError("a whole model gives one feature", hint="omit --feature")
     check_input_size(card, network)
     checkpoint = CheckpointFile(request.checkpoint, exported_digest(request.checkpoint), {})
     cautions = [TAKEN_FOR_GRANTED] if kind != "hf" else []

@@ -105,8 +105,11 @@ class EvalRequest:
         export: What to embed.
         search: How to search.
         control: Evaluate the same network with random weights beside it.
+        every_split: Evaluate each of the benchmark's standard splits, and average; `export.split` is then ignored and
+            `export.output` is the folder above the runs.
     """
 
     export: ExportRequest
     search: SearchRequest = SearchRequest()
     control: bool = False
+    every_split: bool = False

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 from sysu30k_bench.errors import BenchError, IntegrityError
 from sysu30k_bench.evaluation.run_folder import RunFolder
+from sysu30k_bench.evaluation.search_step import Searched
 from sysu30k_bench.evaluation.step_notes import EXPORT_NOTES, SEARCH_NOTES, ExportNotes, SearchNotes, read_notes
 from sysu30k_bench.files import sha256_of_file
 from sysu30k_bench.metrics.summary import summarise
@@ -33,14 +35,32 @@ def score_step(folder: RunFolder, control: Control | None = None) -> EvaluationR
     ranking = read_ranking(path, told=False)  # the record beside it may be of an earlier search
     if sha256_of_file(path) != searched.ranking_sha256:
         raise IntegrityError(f"{path} is not the ranking that the search wrote", hint="run the search again")
-    if exported.stores != searched.stores:
+    return score_searched(folder, exported, Searched(searched, ranking, None), control)
+
+
+def score_searched(
+    folder: RunFolder, exported: ExportNotes, searched: Searched, control: Control | None = None
+) -> EvaluationRecord:
+    """Computes every number of what the steps before have just returned, and leaves `result.json`.
+
+    Args:
+        folder: The run folder.
+        exported: What the export returned.
+        searched: What the search returned.
+        control: The numbers of the random control, where it was run.
+
+    Raises:
+        IntegrityError: The search ranked other embeddings than the export made.
+    """
+    if exported.stores != searched.notes.stores:
         raise IntegrityError(
-            f"{path} ranks other embeddings than those that {EXPORT_NOTES} tells of", hint="run the search again"
+            f"{folder.path / RANKING_NAME} ranks other embeddings than those that {EXPORT_NOTES} tells of",
+            hint="run the search again",
         )
     doubts: list[str] = []
     if control is None:
         control, doubts = _control(folder, exported)
-    record = _record(exported, searched, ranking, control, doubts).sealed()
+    record = make_record(exported, searched.notes, searched.ranking, control, doubts).sealed()
     record.write(folder.path)
     return record
 
@@ -63,9 +83,22 @@ def _control(folder: RunFolder, exported: ExportNotes) -> tuple[Control | None, 
     return Control(rank1=measured.rank1, ap_standard=measured.ap_standard), []
 
 
-def _record(
-    exported: ExportNotes, searched: SearchNotes, ranking: Ranking, control: Control | None, doubts: list[str]
+def make_record(
+    exported: ExportNotes,
+    searched: SearchNotes,
+    ranking: Ranking,
+    control: Control | None = None,
+    doubts: Sequence[str] = (),
 ) -> EvaluationRecord:
+    """Makes the record of an evaluation from what its steps know.
+
+    Args:
+        exported: What the export knows.
+        searched: What the search knows.
+        ranking: The exact ranks.
+        control: The numbers of the random control, where it was run.
+        doubts: Further warnings.
+    """
     summary = summarise(ranking)
     ties = ties_of(summary)
     counts = counts_of(ranking, searched.gallery, exported.skipped_query, exported.skipped_gallery)
@@ -104,7 +137,7 @@ def _record(
         control=control,
         ranking_sha256=searched.ranking_sha256,
         top_sha256=searched.top_sha256,
-        files={"ranking": RANKING_NAME, "top": TOP_NAME, "embeddings": "embeddings"},
+        files={"ranking": RANKING_NAME, "top": TOP_NAME} | ({"embeddings": "embeddings"} if searched.stores else {}),
     )
 
 

@@ -4,34 +4,45 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import asdict
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import pandas as pd
+
 from sysu30k_bench._version import __version__
-from sysu30k_bench.data.protocol import relevance
 from sysu30k_bench.embeddings.store import Store
-from sysu30k_bench.errors import DataError, UsageError
-from sysu30k_bench.evaluation.environment import peak_memory_bytes, this_machine
+from sysu30k_bench.errors import UsageError
+from sysu30k_bench.evaluation.rank_gallery import rank_gallery
 from sysu30k_bench.evaluation.request import SearchRequest
 from sysu30k_bench.evaluation.run_folder import RunFolder
 from sysu30k_bench.evaluation.step_notes import SEARCH_NOTES, SearchNotes, write_notes
-from sysu30k_bench.files import remove_partials, remove_quietly, sha256_of_file, sha256_of_text, write_atomically
-from sysu30k_bench.metrics.health import examine
+from sysu30k_bench.files import remove_partials, remove_quietly, sha256_of_text
 from sysu30k_bench.processes import Ranks
 from sysu30k_bench.progress import Progress
-from sysu30k_bench.results.record import HealthRecord
 from sysu30k_bench.search.engines.choose import choose_device, choose_engine
 from sysu30k_bench.search.gallery import StoreGallery
 from sysu30k_bench.search.graph.neighbours import GraphPlan, make_graph, part_rows_for
-from sysu30k_bench.search.ranking import RANKING_NAME, TOP_NAME, make_ranking, top_table
-from sysu30k_bench.search.search import UNIT_TOLERANCE, block_rows_for, search
+from sysu30k_bench.search.ranking import Ranking
 
 _KEPT = "search-state"
 
 
-def search_step(
-    folder: RunFolder, request: SearchRequest, progress: Progress, ranks: Ranks | None = None
-) -> SearchNotes:
+@dataclass(frozen=True)
+class Searched:
+    """A searched run folder: the files' content as objects, so that the next step does not read them back.
+
+    Attributes:
+        notes: As `search.json` has them.
+        ranking: As `ranking.csv` has it.
+        top: As `top.csv` has it; None where a later command read the folder.
+    """
+
+    notes: SearchNotes
+    ranking: Ranking
+    top: pd.DataFrame | None
+
+
+def search_step(folder: RunFolder, request: SearchRequest, progress: Progress, ranks: Ranks | None = None) -> Searched:
     """Ranks the gallery's store for the query store, and leaves `ranking.csv`, `top.csv` and `search.json`.
 
     Args:
@@ -50,56 +61,26 @@ def search_step(
     _require_same_model(query, gallery)
     ranks = ranks or Ranks()
     _tidy(folder, ranks)
-    device = choose_device(request.device, ranks.local_rank)
-    work = float(len(query)) * len(gallery) * query.dimension
-    engine, reason = choose_engine(request.engine, device, request.filter, work)
     query_labels, gallery_labels = query.labels(), gallery.labels()
-    relevant = relevance(
-        query_labels.person_id, query_labels.camera_id, gallery_labels.person_id, gallery_labels.camera_id
-    )
-    if not len(relevant.match_query):
-        raise DataError("no query has a match in the gallery", hint="look for damaged images, or export again")
-    reach = request.top_k + int(relevant.match_counts.max()) + 1
-    embeddings = query.embeddings()
-    result = search(
-        embeddings,
+    ranked = rank_gallery(
+        query.embeddings(),
         StoreGallery(gallery, gallery_labels.key, ranks),
-        relevant,
-        engine,
-        top_k=reach,
-        block_rows=block_rows_for(request.memory, len(query), query.dimension),
-        unit_tolerance=UNIT_TOLERANCE[gallery.identity.dtype],
+        (query_labels, gallery_labels),
+        request,
+        storage=gallery.identity.dtype,
         progress=progress,
         ranks=ranks,
-        keep=_kept_name(folder, reach, ranks),
+        keep=lambda reach: _kept_name(folder, reach, ranks),
     )
-    ranking = make_ranking(result, relevant, query_labels.key, gallery_labels.key, list(query_labels.damaged))
-    path = folder.path / RANKING_NAME
     if ranks.first:
-        ranking.write(folder.path)
-        top = top_table(result, relevant, query_labels.key, gallery_labels.key, request.top_k)
-        write_atomically(folder.path / TOP_NAME, top.to_csv(index=False, lineterminator="\n").encode())
+        ranked.write(folder.path)
     ranks.gather(None)
-    health = examine(embeddings, result.top_position, result.top_score)
-    notes = SearchNotes(
-        health=HealthRecord(**asdict(health)),
-        warnings=health.warnings,
-        machine=this_machine(device),
-        engine=engine.description,
-        engine_reason=reason,
-        gallery=len(gallery_labels.key),
-        top_k=request.top_k,
-        seconds=time.perf_counter() - started,
-        peak_memory_bytes=peak_memory_bytes(),
-        ranking_sha256=sha256_of_file(path),
-        top_sha256=sha256_of_file(folder.path / TOP_NAME),
-        stores=folder.stores(),
-    )
+    notes = replace(ranked, seconds=time.perf_counter() - started).notes(folder.stores())
     if ranks.first:
         write_notes(folder.path / SEARCH_NOTES, notes)
         for left in folder.path.glob(f"{_KEPT}-*.npz"):
             remove_quietly(left)
-    return notes
+    return Searched(notes, ranked.ranking, ranked.top)
 
 
 def neighbours_step(folder: RunFolder, request: SearchRequest, progress: Progress, ranks: Ranks | None = None) -> Path:

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import statistics
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
+from sysu30k_bench.data.benchmarks.benchmark import Benchmark
 from sysu30k_bench.data.open_dataset import find_benchmark
 from sysu30k_bench.errors import UsageError
-from sysu30k_bench.evaluation.evaluate import evaluate
+from sysu30k_bench.evaluation.evaluate import Evaluated, evaluate_in_full
 from sysu30k_bench.evaluation.request import EvalRequest
 from sysu30k_bench.files import write_atomically
 from sysu30k_bench.processes import Ranks
-from sysu30k_bench.progress import Progress
+from sysu30k_bench.progress import Progress, Silent
 from sysu30k_bench.results.record import EvaluationRecord
+from sysu30k_bench.results.titles import TITLES
 
 SPLITS_NAME = "splits.json"
-_METRICS = ("rank1", "rank5", "rank10", "rank20", "ap_standard", "ap_trapezoid", "minp")
 
 
 class Spread(BaseModel):
@@ -57,18 +59,46 @@ class SplitSummary(BaseModel):
     runs: list[str]
 
 
-def evaluate_splits(
-    request: EvalRequest, progress: Progress, ranks: Ranks
-) -> tuple[SplitSummary | None, list[EvaluationRecord]]:
+@dataclass(frozen=True)
+class EvaluatedSplits:
+    """Every standard split, evaluated.
+
+    Attributes:
+        summary: Their mean; None in every process but the first.
+        folder: The folder above their run folders.
+        runs: The evaluation of each, in order.
+    """
+
+    summary: SplitSummary | None
+    folder: Path
+    runs: list[Evaluated]
+
+
+def evaluate_request(
+    request: EvalRequest, progress: Progress | None = None, ranks: Ranks | None = None
+) -> Evaluated | EvaluatedSplits:
+    """Does what `eval` does: one evaluation, or one of every standard split.
+
+    Args:
+        request: What to do.
+        progress: Told of the work done.
+        ranks: This process among those of `torchrun`; found from the environment where None.
+
+    Raises:
+        BenchError: As `evaluate` and `evaluate_splits`.
+    """
+    if request.every_split:
+        return evaluate_splits(request, progress or Silent(), ranks or Ranks.from_environment())
+    return evaluate_in_full(request, progress, ranks)
+
+
+def evaluate_splits(request: EvalRequest, progress: Progress, ranks: Ranks) -> EvaluatedSplits:
     """Evaluates every standard split, and leaves `splits.json` above their run folders.
 
     Args:
         request: What to do; its output is the folder above, its split is ignored.
-        progress: Told of what goes on.
+        progress: Told of the work done.
         ranks: This process among those of `torchrun`.
-
-    Returns:
-        The summary and the records; None and nothing in every process but the first.
 
     Raises:
         UsageError: The folder of the data set is not named, or its benchmark has one split.
@@ -77,28 +107,46 @@ def evaluate_splits(
     if request.export.data is None:
         raise UsageError("--data is missing: name the folder of the data set")
     benchmark, _ = find_benchmark(request.export.data, request.export.dataset, progress)
-    if benchmark.splits == 1:
-        raise UsageError(f"{benchmark.name} has one split", hint="leave --split away")
+    require_several(benchmark)
     above = request.export.output or Path("runs") / f"{request.export.checkpoint.stem}-{benchmark.name}"
-    records, folders = [], []
+    runs = []
     for number in range(1, benchmark.splits + 1):
-        progress.say(f"split {number} of {benchmark.splits}")
+        if ranks.first:
+            progress.say(f"split {number} of {benchmark.splits}")
         export = replace(request.export, split=number, output=above / f"split-{number:02d}")
-        record, folder = evaluate(replace(request, export=export), progress, ranks)
-        if record is not None:
-            records.append(record)
-            folders.append(str(folder.path))
+        runs.append(evaluate_in_full(replace(request, export=export), progress, ranks))
+    records = [run.record for run in runs if run.record is not None]
     if not records:
-        return None, []
-    summary = SplitSummary(
-        dataset=benchmark.name,
-        splits=benchmark.splits,
-        official=all(record.official for record in records),
-        metrics={name: _spread([getattr(record.metrics, name).value for record in records]) for name in _METRICS},
-        runs=folders,
-    )
+        return EvaluatedSplits(None, above, runs)
+    summary = summarise_splits(records, [str(run.folder.path) for run in runs])
     write_atomically(above / SPLITS_NAME, summary.model_dump_json(indent=1).encode())
-    return summary, records
+    return EvaluatedSplits(summary, above, runs)
+
+
+def require_several(benchmark: Benchmark) -> None:
+    """Refuses a benchmark with one split, where all were asked for.
+
+    Raises:
+        UsageError: It has one.
+    """
+    if benchmark.splits == 1:
+        raise UsageError(f"{benchmark.name} has one split", hint="omit --split")
+
+
+def summarise_splits(records: Sequence[EvaluationRecord], folders: Sequence[str]) -> SplitSummary:
+    """Averages over splits.
+
+    Args:
+        records: Of each split, in order; at least two.
+        folders: The run folder of each, where there are any.
+    """
+    return SplitSummary(
+        dataset=records[0].data.dataset,
+        splits=len(records),
+        official=all(record.official for record in records),
+        metrics={name: _spread([getattr(record.metrics, name).value for record in records]) for name in TITLES},
+        runs=list(folders),
+    )
 
 
 def _spread(values: list[float]) -> Spread:

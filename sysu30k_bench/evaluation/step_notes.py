@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -79,6 +80,19 @@ class SearchNotes(SealedDocument):
     ranking_sha256: str
     top_sha256: str
     stores: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What an export returns.
+
+    Attributes:
+        notes: As `export.json` has them: of a finished export that was run again, what the first one took.
+        now: The same with what this command took.
+    """
+
+    notes: ExportNotes
+    now: ExportNotes
 
 
 Notes = TypeVar("Notes", ExportNotes, SearchNotes)

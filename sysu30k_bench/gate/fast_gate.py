@@ -44,13 +44,13 @@ def fast_gate(
 
     Raises:
         UsageError: The candidate searched a whole gallery, or the runs are of different data.
-        DataError: A run or its embeddings are not there.
+        DataError: A run or its embeddings are missing.
     """
     candidate, held = read_runs([run, baseline])
     data = candidate.record.data if candidate.record is not None else None
     if data is None or data.whole_gallery is None:
         raise UsageError(
-            f"{run} did not search a part of a gallery", hint="evaluate it with --distractors N, or leave --fast away"
+            f"{run} did not search a part of a gallery", hint="evaluate it with --distractors N, or omit --fast"
         )
     known = held.record.data if held.record is not None else None
     if known is not None and known.gallery_fingerprint == data.gallery_fingerprint:

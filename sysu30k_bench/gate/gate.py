@@ -94,7 +94,7 @@ class Verdict(BaseModel):
 
     @property
     def passed(self) -> bool:
-        """Whether the build may go on."""
+        """Whether the build may continue."""
         return self.outcome == "passed"
 
 

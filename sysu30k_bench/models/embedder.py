@@ -134,7 +134,7 @@ class Embedder(nn.Module):
         if wanted is not None and wanted != width:
             raise IntegrityError(
                 f"the checkpoint's head takes {wanted} features and its trunk gives {width}",
-                hint="the file is of another network than the card's; --feature pool5 leaves the head away",
+                hint="the file is of another network than the card's; --feature pool5 omits the head",
             )
 
 

@@ -83,7 +83,7 @@ def open_images(record: EvaluationRecord, root: Path | None, keys: Iterable[str]
     missing = sorted(set(keys) - known)
     if missing:
         raise UsageError(
-            f"{place} is not what the run was made of: {len(missing)} of its images are not there",
+            f"{place} is not what the run was made of: {len(missing)} of its images are missing",
             details=missing[:_NAMED],
             hint="say where its images are with --data",
         )

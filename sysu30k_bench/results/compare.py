@@ -76,7 +76,7 @@ class Comparison(_Strict):
         n: Queries.
         runs: In the order given.
         pairs: Every pair.
-        least_of_n: Smallest number of queries which could ever reach p < 0.05: all that differ going one way.
+        least_of_n: Smallest number of queries which could ever reach p < 0.05: all that differ in one direction.
     """
 
     n: int
@@ -139,7 +139,7 @@ def least_difference(differing: int | None, alpha: float = 0.05) -> int:
         alpha: Level of the test.
 
     Returns:
-        A number of queries; one more than `differing` where not even all of them going one way would do.
+        A number of queries; one more than `differing` where not even all of them in one direction would do.
     """
     if differing is None:
         differing = next(count for count in range(1, 64) if stats.binomtest(0, count).pvalue < alpha)

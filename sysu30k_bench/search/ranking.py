@@ -62,10 +62,15 @@ class Ranking:
         """The queries without a match."""
         return list(self.table.loc[self.table["match"] == "", "query"])
 
+    def to_csv(self) -> bytes:
+        """Returns the bytes of `ranking.csv`; floats are written so that they read back to the same bits."""
+        text: str = self.table.to_csv(index=False, lineterminator="\n")
+        return text.encode("utf-8")
+
     def write(self, folder: Path) -> Path:
-        """Writes `ranking.csv`; floats are written so that they read back to the same bits."""
+        """Writes `ranking.csv`."""
         path = folder / RANKING_NAME
-        write_atomically(path, self.table.to_csv(index=False, lineterminator="\n").encode("utf-8"))
+        write_atomically(path, self.to_csv())
         return path
 
 

@@ -86,7 +86,7 @@ def search(
         fast: Use the compiled loops; None does so where there are such and the job is large enough to load them.
         progress: Told of gallery rows done.
         ranks: This process among those whose galleries make up the whole; all of them get the whole result.
-        keep: A file for what is done, from which a search of the same name goes on; None keeps nothing. The name must
+        keep: A file for what is done, from which a search of the same name resumes; None keeps nothing. The name must
             stand for the embeddings: nothing else is compared.
         keep_every: Seconds between two writings.
 

@@ -28,7 +28,7 @@ class State:
     """Where a run is.
 
     Attributes:
-        position: The batch to go on with.
+        position: The batch to resume with.
         history: A row of figures for each finished epoch.
         running: Sums over the batches of the unfinished one.
         best: Highest validation rank-1 so far.
@@ -75,12 +75,12 @@ def resume(
     """Fills network and optimiser from a checkpoint.
 
     Raises:
-        DataError: It is not there.
-        IntegrityError: It is damaged, or not one of ours, or carries no digest as those of earlier versions.
+        DataError: It does not exist.
+        IntegrityError: It is damaged, not written by this package, or without a digest (earlier versions).
         UsageError: It is of another recipe or other data; more epochs are no other recipe.
     """
     if not path.is_file():
-        raise DataError(f"there is no {path} to go on from", hint="leave --resume away to begin")
+        raise DataError(f"there is no {path} to resume from", hint="omit --resume to begin")
     if not is_sealed(path):
         raise IntegrityError(
             f"{path} is not a checkpoint of this version's `train`: it was changed or damaged, or an earlier version "

@@ -37,7 +37,7 @@ class TrainingTable:
         truth: (N,) int64, the true class of each image, for counting right pseudo-labels; None where nobody knows.
             No loss ever sees it.
         validation: Images held back, as a test set.
-        fingerprint: Of images, bags and classes; a run goes on only with the same.
+        fingerprint: Of images, bags and classes; a run resumes only with the same.
     """
 
     source: ImageSource

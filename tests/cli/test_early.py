@@ -77,7 +77,7 @@ def test_checkpoints(tmp_path: Path) -> None:
     with pytest.raises(IntegrityError, match="is empty"):
         judge_checkpoint(tmp_path / "empty.pth")
     (tmp_path / "latest.pth").symlink_to("gone.pth")
-    with pytest.raises(DataError, match=r"is a link to gone\.pth, which is not there"):
+    with pytest.raises(DataError, match=r"is a link to gone\.pth, which does not exist"):
         judge_checkpoint(tmp_path / "latest.pth")
     judge_checkpoint(tmp_path / "net_59.pth")
 

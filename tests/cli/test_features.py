@@ -114,4 +114,4 @@ def test_mat_is_scored_by_its_own_labels(bench: Bench, tmp_path: Path) -> None:
     assert outcome.json["metrics"]["rank1"]["value"] == pytest.approx(hits / 8)
     refused = bench("eval", tmp_path / "result.mat", "--data", tmp_path)
     assert refused.code == 2
-    assert "leave --data away" in refused.err
+    assert "omit --data" in refused.err

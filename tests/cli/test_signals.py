@@ -114,7 +114,7 @@ def test_training_ends_with_a_whole_step_though_its_decoding_processes_got_the_s
     assert process.returncode == 130, said
     assert (
         said.rstrip().splitlines()[-1]
-        == f"error: interrupted; the same command with --resume goes on from {run / 'last.pt'}"
+        == f"error: interrupted; the same command with --resume resumes from {run / 'last.pt'}"
     )
     assert "Traceback" not in said
 

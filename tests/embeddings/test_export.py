@@ -231,7 +231,7 @@ def test_full_disk_is_told_and_survived(own_twin: Path, tmp_path: Path, monkeypa
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(DataError, match="disk is full") as caught:
         run(own_twin, tmp_path / "s")
-    assert "same command goes on" in str(caught.value.hint)
+    assert "same command resumes" in str(caught.value.hint)
     assert not list((tmp_path / "s").glob(".*partial"))
     monkeypatch.undo()
     report = run(own_twin, tmp_path / "s")

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from sysu30k_bench.errors import BenchError, DataError, IntegrityError
-from sysu30k_bench.evaluation import EvalRequest, evaluate, search_step
+from sysu30k_bench.evaluation import EvalRequest, evaluate, rank_gallery, search_step
 from sysu30k_bench.evaluation.request import ExportRequest, SearchRequest
 from sysu30k_bench.evaluation.rerank_step import rerank_step
 from sysu30k_bench.evaluation.run_folder import RunFolder
@@ -211,7 +211,7 @@ class Killed(Silent):
 def test_a_search_goes_on_with_the_same_embeddings_alone(
     run: RunFolder, asked: ExportRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(search_step, "search", partial(search, keep_every=0))
+    monkeypatch.setattr(rank_gallery, "search", partial(search, keep_every=0))
     _, other = evaluate(EvalRequest(replace(asked, output=tmp_path / "other", flip="none")))
     expected = (other.path / "ranking.csv").read_bytes()
     assert (run.path / "ranking.csv").read_bytes() != expected

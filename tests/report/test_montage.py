@@ -98,7 +98,7 @@ def test_images_that_are_gone_other_or_damaged(run: Path, own_twin: Path, data: 
     record = read_record(run / "result.json")
     with pytest.raises(DataError, match=r"not at .* any more"):
         open_images(record, tmp_path / "gone", [])
-    with pytest.raises(UsageError, match="of its images are not there"):
+    with pytest.raises(UsageError, match="of its images are missing"):
         make_report(run, images=True, data=own_twin)
     own = record.model_copy(update={"data": record.data.model_copy(update={"dataset": "own-labels"})})
     with pytest.raises(UsageError, match="its own labels"):

@@ -16,13 +16,13 @@ from sysu30k_bench.data.synth.twin import TwinRequest, write_twin
 from sysu30k_bench.errors import DataError, IntegrityError, UsageError
 from sysu30k_bench.progress import Silent
 from sysu30k_bench.training import logs as logs_module
+from sysu30k_bench.training.fabric import TrainRequest
 from sysu30k_bench.training.logs import Logs
 from sysu30k_bench.training.networks import build_network
 from sysu30k_bench.training.optimizers import build_optimizer
 from sysu30k_bench.training.recipe import Recipe, load_recipe
 from sysu30k_bench.training.run import run_recipe
 from sysu30k_bench.training.state import resume
-from sysu30k_bench.training.trainer import TrainRequest
 
 SETTINGS = {"run.epochs": "2", "run.validation_identities": "0", "bags.identities_per_batch": "4",
             "optimizer.milestones": "[]"}  # fmt: skip

@@ -20,13 +20,14 @@ import torch
 from sysu30k_bench.data.synth.twin import TwinRequest, write_twin
 from sysu30k_bench.errors import DataError, IntegrityError, UsageError
 from sysu30k_bench.progress import Silent
+from sysu30k_bench.training.fabric import TrainRequest, make_fabric
 from sysu30k_bench.training.networks import build_network, load_imagenet
 from sysu30k_bench.training.plans import IdentityBags
 from sysu30k_bench.training.recipe import Recipe, load_recipe
 from sysu30k_bench.training.run import run_recipe
 from sysu30k_bench.training.state import export_net
 from sysu30k_bench.training.table import TrainingTable, open_table
-from sysu30k_bench.training.trainer import Trainer, TrainRequest, make_fabric
+from sysu30k_bench.training.trainer import Trainer
 
 SHORT = {"run.epochs": "3", "run.validation_identities": "0", "bags.identities_per_batch": "4",
          "optimizer.milestones": "[3]"}  # fmt: skip
@@ -107,7 +108,7 @@ def test_true_labels_never_reach_the_loss(trained_twin: Path, tmp_path: Path) ->
     blind = dataclasses.replace(table, truth=scrambled, plan=plan)
     for name, one in (("true", table), ("scrambled", blind)):
         request = TrainRequest(tmp_path / name, "cpu")
-        Trainer(wanted, one, request, make_fabric(request, wanted), Silent()).fit()
+        Trainer(wanted, one, request, make_fabric(request, wanted.run.precision), Silent()).fit()
     assert same(tmp_path / "true", tmp_path / "scrambled")
 
 
@@ -210,7 +211,7 @@ def test_going_on_with_something_else_is_refused(trained_twin: Path, tmp_path: P
     assert caught.value.details == ["loss.margin was 1.2 and is 0.3"]
     with pytest.raises(UsageError, match="holds a run"):
         go(trained_twin, tmp_path / "r", recipe())
-    with pytest.raises(DataError, match="to go on from"):
+    with pytest.raises(DataError, match="to resume from"):
         go(trained_twin, tmp_path / "n", recipe(), go_on=True)
     go(trained_twin, tmp_path / "r", recipe(run__epochs="4"), go_on=True)
     other = tmp_path / "twin"

@@ -112,7 +112,7 @@ def plan_audit(request: AuditRequest, evidence: Evidence, progress: Progress) ->
 
     Raises:
         CheckFailedError: Lists or embeddings are not those that the evidence commits to.
-        DataError: Something is not there.
+        DataError: Something is missing.
         UsageError: No data is named, or fewer images asked for than an audit takes.
     """
     if request.export.data is None:

@@ -37,7 +37,7 @@ class Committed:
 
         Raises:
             CheckFailedError: They are not what the evidence commits to, or not of these lists.
-            DataError: Something is not there; missing shards are named.
+            DataError: Something is missing; missing shards are named.
         """
         for role in ROLES:
             if read_manifest(folder / "embeddings" / role) is None:

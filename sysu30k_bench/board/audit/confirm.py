@@ -64,7 +64,7 @@ def plan_row_audit(request: ConfirmRequest, progress: Progress) -> AuditPlan:
 
     Raises:
         CheckFailedError: Something does not fit the row.
-        DataError: Something is not there.
+        DataError: Something is missing.
         UsageError: A name or number makes no sense, or the row is only reported.
     """
     check_words(request.by, request.nonce)
@@ -88,7 +88,7 @@ def plan_reproduction(request: ConfirmRequest, progress: Progress) -> AuditPlan:
     Raises:
         CheckFailedError: It is not official, not of the same weights, card or lists, its record does not follow from
             its ranking, or too many queries differ.
-        DataError: Row or run are not there.
+        DataError: Row or run do not exist.
         UsageError: The row is only reported, or it is whoever claims it who repeats it.
     """
     check_words(request.by, request.nonce)
@@ -109,7 +109,7 @@ def plan_reproduction(request: ConfirmRequest, progress: Progress) -> AuditPlan:
         raise CheckFailedError(f"{request.run} is not a repetition of {row.id}", details=other)
     if theirs.shards_root == evidence.shards_root:
         raise CheckFailedError(
-            f"{request.run} has the very embeddings of {row.id}: a copy cannot be told from a repetition",
+            f"{request.run} has the very embeddings of {row.id}: a copy cannot be distinguished from a repetition",
             hint="an audit says as much; a repetition has other shards, or comes from another device",
         )
     _changed(request, row)

@@ -1,7 +1,7 @@
 """Letters that look like an ASCII letter or digit and are none: those of Unicode's confusables.txt (UTS 39).
 
 Made of that file (copyright Unicode, Inc., Unicode License V3, https://www.unicode.org/license.txt). Letters that
-compatibility decomposition or the removal of accents makes ASCII are left away: see `board.names`, which does both.
+compatibility decomposition or the removal of accents makes ASCII are omitted: see `board.names`, which does both.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Rows that are there already: under another id, under a name that only looks different, or with another's ranking."""
+"""Rows that exist already: under another id, under a name that only looks different, or with another's ranking."""
 
 from __future__ import annotations
 

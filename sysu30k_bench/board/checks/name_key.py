@@ -54,7 +54,7 @@ def _seen(letter: str) -> str:
 
 
 def _like(letter: str) -> str:
-    """The ASCII letter or digit that one looks like, in its own case or in the other, strokes and hooks left away."""
+    """The ASCII letter or digit that one looks like, in its own case or in the other, without strokes and hooks."""
     if letter.isascii():
         return letter
     for form in (letter, letter.upper(), letter.lower()):

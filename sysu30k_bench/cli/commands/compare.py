@@ -60,7 +60,7 @@ def _print(found: Comparison) -> None:
     print_table(_COLUMNS, rows)
     for pair in found.pairs:
         console.print("\n" + "\n".join(_pair(pair, several=len(found.pairs) > 1)), markup=False, soft_wrap=True)
-    least = f"fewer than {found.least_of_n} that differ can never be told from chance"
+    least = f"fewer than {found.least_of_n} that differ can never differ significantly from chance"
     console.print(f"\n{count(found.n, 'query', 'queries')}; {least}", markup=False)
 
 

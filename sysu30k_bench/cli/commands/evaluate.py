@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from sysu30k_bench.cli.command import Command
-from sysu30k_bench.cli.console import loading, stderr_console, terminal_progress
+from sysu30k_bench.cli.console import loading, terminal_progress
 from sysu30k_bench.cli.judge import judge
 from sysu30k_bench.cli.options import (
     all_splits_option,
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 _EXAMPLES = (
     ("images, disk, memory and time; nothing is written", "eval net_6.pth --data SYSU-30k-released --dry-run"),
-    ("the whole job; the same command goes on after an interruption", "eval net_6.pth --data SYSU-30k-released"),
+    ("the whole job; the same command resumes after an interruption", "eval net_6.pth --data SYSU-30k-released"),
     ("a card of your own, on one GPU", "eval model.pth --data ROOT --adapter mine.toml --device cuda:0"),
     ("a network without a card", "eval model.pth --data ROOT --model torchvision:resnet50"),
     ("a quick look, never official", "eval model.pth --data ROOT --limit 100"),
@@ -49,60 +50,48 @@ def evaluate_command(
 ) -> None:
     """Evaluate CHECKPOINT on the test set below --data: embed, search exactly, print a row that can be trusted.
 
-    Running the same command again goes on where it stopped.
+    Running the same command again resumes where it stopped.
     """
     judge(options)
     with loading():
-        from sysu30k_bench.cli.estimate import print_plan
-        from sysu30k_bench.cli.panel import print_result
+        from sysu30k_bench.cli.panel import print_result, print_splits
         from sysu30k_bench.cli.requests import eval_request
-        from sysu30k_bench.errors import UsageError
-        from sysu30k_bench.evaluation.evaluate import prepare, run_prepared
-        from sysu30k_bench.evaluation.import_step import PreparedImport
-        from sysu30k_bench.evaluation.plan import plan
+        from sysu30k_bench.evaluation.evaluate import Evaluated
+        from sysu30k_bench.evaluation.splits import EvaluatedSplits, SplitSummary, evaluate_request
         from sysu30k_bench.processes import Ranks
 
     every_split = split == ALL_SPLITS
     options["split"] = None if every_split else split
-    request = eval_request(options, control=control == "random")
+    request = replace(eval_request(options, control=control == "random"), every_split=every_split)
     ranks = Ranks.from_environment()
-    if every_split:
-        _evaluate_splits(request, ranks, dry_run=dry_run, as_json=as_json)
-        return
-    with terminal_progress(quiet=not ranks.first) as progress:
-        prepared = prepare(request.export, ranks, progress)
     if dry_run:
-        if isinstance(prepared, PreparedImport):
-            raise UsageError(
-                "a features file needs no estimate: there is nothing to embed", hint="leave --dry-run away"
-            )
-        if ranks.first:
-            print_plan(plan(prepared, request.search, control=request.control), as_json=as_json)
+        _estimate(request, ranks, as_json=as_json)
         return
-    if ranks.first:
-        stderr_console().print(prepared.summary, markup=False)
     with terminal_progress(quiet=not ranks.first) as progress:
-        record, folder = run_prepared(request, prepared, progress)
-    if record is None:
+        done = evaluate_request(request, progress, ranks)
+    outcome = done.summary if isinstance(done, EvaluatedSplits) else done.record
+    if outcome is None:
         return
     if as_json:
-        click.echo(record.model_dump_json(indent=1))
+        click.echo(outcome.model_dump_json(indent=1))
+    elif isinstance(outcome, SplitSummary):
+        print_splits(outcome)
     else:
-        print_result(record, folder.path)
+        print_result(outcome, done.folder.path if isinstance(done, Evaluated) else done.folder)
 
 
-def _evaluate_splits(request: EvalRequest, ranks: Ranks, *, dry_run: bool, as_json: bool) -> None:
-    from sysu30k_bench.cli.panel import print_splits
+def _estimate(request: EvalRequest, ranks: Ranks, *, as_json: bool) -> None:
+    from sysu30k_bench.cli.estimate import print_plan
     from sysu30k_bench.errors import UsageError
-    from sysu30k_bench.evaluation.splits import evaluate_splits
+    from sysu30k_bench.evaluation.evaluate import prepare
+    from sysu30k_bench.evaluation.import_step import PreparedImport
+    from sysu30k_bench.evaluation.plan import plan
 
-    if dry_run:
+    if request.every_split:
         raise UsageError("--dry-run estimates one split", hint="name it: --split 1")
     with terminal_progress(quiet=not ranks.first) as progress:
-        summary, _ = evaluate_splits(request, progress, ranks)
-    if summary is None:
-        return
-    if as_json:
-        click.echo(summary.model_dump_json(indent=1))
-    else:
-        print_splits(summary)
+        prepared = prepare(request.export, ranks, progress)
+    if isinstance(prepared, PreparedImport):
+        raise UsageError("a features file needs no estimate: there is nothing to embed", hint="omit --dry-run")
+    if ranks.first:
+        print_plan(plan(prepared, request.search, control=request.control), as_json=as_json)

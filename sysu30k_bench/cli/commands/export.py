@@ -24,7 +24,7 @@ _EXAMPLES = (
 @split_option
 @json_option
 def export(as_json: bool, **options: Any) -> None:  # noqa: ANN401
-    """Embed query and gallery with CHECKPOINT into sharded HDF5; `search` and `score` go on from there."""
+    """Embed query and gallery with CHECKPOINT into sharded HDF5; `search` and `score` continue from it."""
     judge(options)
     with loading():
         from sysu30k_bench.cli.requests import export_request
@@ -34,7 +34,7 @@ def export(as_json: bool, **options: Any) -> None:  # noqa: ANN401
     ranks = Ranks.from_environment()
     with terminal_progress(quiet=not ranks.first) as progress:
         prepared = prepare(export_request(options), ranks, progress)
-        notes = first_step(prepared, progress)
+        notes = first_step(prepared, progress).now
     if not ranks.first:
         return
     if as_json:

@@ -88,7 +88,7 @@ def search_command(
         if rerank:
             _rerank(folder, search_request(options), (k1, k2, weight), progress, as_json=as_json)
             return
-        notes = search_step(folder, search_request(options), progress, ranks)
+        notes = search_step(folder, search_request(options), progress, ranks).notes
     if not ranks.first:
         return
     if as_json:

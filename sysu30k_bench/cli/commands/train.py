@@ -17,7 +17,7 @@ from sysu30k_bench.interrupts import INTERRUPTED, INTERRUPTS
 _EXAMPLES = (
     ("a drawn training set, to try everything", "data synth TWIN --identities 20 --training 40"),
     ("", "train tiny --data TWIN --output runs/tiny"),
-    ("go on after an interruption", "train sysu30k_unary --data SYSU-30k-released --resume"),
+    ("resume after an interruption", "train sysu30k_unary --data SYSU-30k-released --resume"),
     ("evaluate what came out", "eval runs/tiny/best.pt --data TWIN"),
 )
 
@@ -35,7 +35,7 @@ _EXAMPLES = (
     show_envvar=True,
     help="A setting of the recipe, such as run.epochs=20; may be repeated.",
 )
-@click.option("--resume", is_flag=True, show_envvar=True, help="Go on from last.pt in the run folder.")
+@click.option("--resume", is_flag=True, show_envvar=True, help="Resume from last.pt in the run folder.")
 @click.option("--export-net", is_flag=True, show_envvar=True, help="Write net_N.pth under the authors' names, too.")
 @click.option(
     "--accelerator",
@@ -46,7 +46,9 @@ _EXAMPLES = (
     help="Where to train; several devices by torchrun.",
 )
 @click.option("--workers", type=click.IntRange(0), default=0, show_default=True, show_envvar=True)
-@click.option("--stop-after", type=click.IntRange(1), show_envvar=True, help="Stop after N batches, to go on later.")
+@click.option(
+    "--stop-after", type=click.IntRange(1), show_envvar=True, help="Batches to do now; --resume continues."
+)
 @json_option
 def train(
     recipe: str,
@@ -79,8 +81,9 @@ def train(
     judge({"data": data, "output": folder, "device": accelerator})
     INTERRUPTS.message = "interrupted; what was saved is kept, and the same command with --resume resumes"
     with loading("torch and Lightning Fabric"):
+        from sysu30k_bench.training.fabric import TrainRequest
         from sysu30k_bench.training.run import run_recipe
-        from sysu30k_bench.training.trainer import LAST, TrainRequest
+        from sysu30k_bench.training.trainer import LAST
 
     request = TrainRequest(folder, accelerator, workers, resume, stop_after)
     try:

@@ -17,7 +17,7 @@ from sysu30k_bench.cli.paths import TypedPath
 @click.argument("root", type=TypedPath())
 @json_option
 def index(root: Path, as_json: bool) -> None:
-    """Index every tar at ROOT, a tar or a folder of them. Interrupted, the same command goes on.
+    """Index every tar at ROOT, a tar or a folder of them. After an interruption the same command resumes.
 
     Every other command does this by itself where it has to; nothing is unpacked.
     """

@@ -1,4 +1,4 @@
-"""`data verify`: whether everything is there and can be read."""
+"""`data verify`: whether everything exists and can be read."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def verify(root: Path, dataset: str | None, quick: bool, as_json: bool) -> None:
 def _contents(
     root: Path, dataset: str | None, progress: Progress, *, quick: bool, may_fail: bool
 ) -> tuple[dict[str, ImagesReport], list[str]]:
-    """Looks at the images of whatever is there; beside damaged archives, only as far as they go."""
+    """Looks at the images of whatever exists; beside damaged archives, only as far as they go."""
     from sysu30k_bench.data.benchmarks.published import published_counts
     from sysu30k_bench.data.inspect.survey import survey
     from sysu30k_bench.data.inspect.verify import ImagesReport, verify_images

@@ -38,7 +38,7 @@ class Benchmark(ABC):
 
     @abstractmethod
     def find(self, tree: Tree) -> str | None:
-        """Returns the folder of the tree in which the layout begins, or None where it is not there."""
+        """Returns the folder of the tree in which the layout begins, or None where it does not exist."""
 
     def fits(self, tree: Tree, place: str) -> bool:  # noqa: ARG002
         """Whether it is this benchmark and no other with the same folders, where nobody has said which it is."""

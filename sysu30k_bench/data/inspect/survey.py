@@ -29,7 +29,7 @@ class Survey:
         benchmark: The test's reader, if there is a test.
         place: Where its layout begins.
         split: Which of its standard splits.
-        training: The weakly labelled training set, if it is there.
+        training: The weakly labelled training set, if it exists.
     """
 
     root: Path
@@ -39,7 +39,7 @@ class Survey:
     training: TrainingSet | None
 
     def parts(self) -> list[Split]:
-        """Reads every part of the benchmark that is there."""
+        """Reads every part of the benchmark that exists."""
         found = []
         if self.benchmark is not None and self.place is not None:
             for role in ("train", "query", "gallery"):

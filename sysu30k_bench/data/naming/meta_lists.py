@@ -1,4 +1,4 @@
-"""The published lists `query.txt` and `gallery.txt`, held against the files that are there."""
+"""The published lists `query.txt` and `gallery.txt`, held against the files."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def find_meta_list(place: Tree, role: str) -> str | None:
 
 
 def compare_with_meta_list(place: Tree, role: str, files: list[str]) -> list[str]:
-    """Compares the files of a role with its published list, if that is there.
+    """Compares the files of a role with its published list, if it exists.
 
     A line is a relative path; how many folders it starts with is not documented, so that entries are compared by
     their last two parts (`<identity>/<file>`), with slashes of either kind.

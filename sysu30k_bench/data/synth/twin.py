@@ -55,7 +55,7 @@ def write_twin(root: Path, request: TwinRequest, progress: Progress) -> Path:
     """Draws the twin below a folder, one image after another, so that memory does not grow with their number.
 
     The tree is the published one: `sysu_test_set_all/{query,gallery}/` and `meta/{query,gallery}.txt`. An interrupted
-    call is finished by the same call; images that are there are kept.
+    call is finished by the same call; existing images are kept.
 
     Args:
         root: The folder.

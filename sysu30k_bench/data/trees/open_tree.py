@@ -21,7 +21,7 @@ _COMPRESSED = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")
 
 
 def check_root(root: Path) -> None:
-    """Refuses a path that is not there or cannot be read.
+    """Refuses a path that does not exist or cannot be read.
 
     Raises:
         DataError: It is so.

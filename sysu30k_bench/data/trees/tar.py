@@ -105,7 +105,7 @@ class TarIndex:
         except OSError as error:
             raise DamagedImageError(error.strerror or str(error)) from error
         if len(content) < member.size:
-            raise DamagedImageError(f"{self.path.name} is cut off: {len(content):,} of {member.size:,} bytes are there")
+            raise DamagedImageError(f"{self.path.name} is cut off: {len(content):,} of {member.size:,} bytes exist")
         return content
 
     def expect(self, members: Sequence[Member]) -> None:

@@ -179,7 +179,7 @@ def _insert(index: sqlite3.Connection, batch: list[Found]) -> None:
         else:
             target = index.execute("select offset, size from member where key = ?", (one.target,)).fetchone()
             if target is None:
-                more += insert_fault(index, one.key, 0, 0, "a link to a file that is not there")
+                more += insert_fault(index, one.key, 0, 0, "a link to a file that does not exist")
             else:
                 more += insert_member(index, one.key, *target)
     total = added(str(read_state(index)["rows"]), more)

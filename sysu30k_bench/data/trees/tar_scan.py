@@ -42,7 +42,7 @@ def scan(path: Path, start: int = 0) -> Iterator[Found]:
     """Goes through the headers of a tar.
 
     Python's `tarfile` reads every header. Where it stops before the end of the file at something that is neither a
-    header nor the end mark, the scan goes on at the next block that is a header, and the stretch between is damage.
+    header nor the end mark, the scan continues at the next block that is a header, and the stretch between is damage.
 
     Args:
         path: The tar, uncompressed.
@@ -124,7 +124,7 @@ def _found(info: tarfile.TarInfo, following: int, length: int) -> Found:
     elif not info.isreg() or info.issparse():
         fault = fault or f"not a plain file (tar type {info.type.decode('ascii', 'replace')})"
     elif info.offset_data + info.size > length:
-        fault = f"cut off: {max(0, length - info.offset_data):,} of {info.size:,} bytes are there"
+        fault = f"cut off: {max(0, length - info.offset_data):,} of {info.size:,} bytes exist"
     return Found(key, info.offset_data, info.size, None, fault, following)
 
 

@@ -56,7 +56,7 @@ def seal(path: Path) -> None:
 
 
 def unseal(path: Path) -> None:
-    """Takes the digest off, if it is there: an index that was sealed and not yet named is gone on with."""
+    """Takes the digest off, if it exists: an index that was sealed and not yet named is used."""
     size = path.stat().st_size - _SEALED_BY
     with path.open("r+b") as file:
         file.seek(max(0, size))

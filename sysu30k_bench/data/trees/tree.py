@@ -39,7 +39,7 @@ class Tree(Protocol):
         """Whether there is a folder of that name."""
 
     def size(self, key: str) -> int:
-        """Bytes of a file, or -1 where it is not there; reads none of them."""
+        """Bytes of a file, or -1 where it does not exist; reads none of them."""
 
     def read(self, key: str) -> bytes:
         """The bytes of a file, or `DamagedImageError`."""

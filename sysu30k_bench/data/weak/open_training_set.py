@@ -1,4 +1,4 @@
-"""From a path to the training set: its images, its list, its bags; whichever of them are there."""
+"""From a path to the training set: its images, its list, its bags; whichever of them exist."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ class TrainingSet:
 
     Attributes:
         root: The path that was named.
-        images: Where the images are, by key; None where only lists are there.
+        images: Where the images are, by key; None where only lists exist.
         listed: The images, by `train.txt` where there is one, else as they are.
         bags: Which folders make a bag.
         id_offset: Folder number less label, as given or found.
-        bag_file: The authors' file, where it is there.
+        bag_file: The authors' file, where it exists.
         offsets: How both readings of its labels fit.
         notes: What the user should know.
     """
@@ -55,7 +55,7 @@ def open_training_set(root: Path, id_offset: int | None = None, progress: Progre
 
     Args:
         root: The folder that holds `sysu_train_set_all/`, the ten-digit folders, the tars, or `train.txt`.
-        id_offset: Folder number less label of a bag; found by the folders that are there where None.
+        id_offset: Folder number less label of a bag; found by the folders that exist where None.
         progress: Told of tars being indexed.
 
     Raises:

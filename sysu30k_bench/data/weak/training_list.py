@@ -106,7 +106,7 @@ def read_train_txt(path: Path) -> TrainingList:
 
 
 def list_training_images(tree: Tree, below: str) -> TrainingList:
-    """Lists the images that are there, in a folder or in tars.
+    """Lists the existing images, in a folder or in tars.
 
     Args:
         tree: Where they are.

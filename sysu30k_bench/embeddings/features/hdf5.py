@@ -22,7 +22,7 @@ def read_hdf5(path: Path) -> tuple[Stored, np.ndarray]:
 
     Raises:
         IntegrityError: They claim far more than the file can hold.
-        ValueError: They are not there, are links, or are stored outside this file.
+        ValueError: They are missing, are links, or are stored outside this file.
     """
     with h5py.File(path, "r") as file:
         require(("embedding", "key"), map(str, file))

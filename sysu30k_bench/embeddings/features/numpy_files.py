@@ -51,7 +51,7 @@ def read_npz(path: Path) -> tuple[Stored, np.ndarray]:
 
     Raises:
         IntegrityError: They claim far more than the file can hold.
-        ValueError: They are not there, or do not fit their places in the file.
+        ValueError: They are missing, or do not fit their places in the file.
         zipfile.BadZipFile: The file is damaged.
     """
     with zipfile.ZipFile(path) as archive:

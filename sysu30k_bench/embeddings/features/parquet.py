@@ -25,7 +25,7 @@ def read_parquet(path: Path) -> tuple[Stored, list[str]]:
     Raises:
         DataError: pyarrow is not installed.
         IntegrityError: They claim far more than the file can hold.
-        ValueError: The columns are not there, or not of these kinds; rows differ in length.
+        ValueError: The columns are missing, or not of these kinds; rows differ in length.
     """
     with _opened(path) as file:
         require(("key", "embedding"), file.schema_arrow.names)

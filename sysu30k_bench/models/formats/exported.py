@@ -103,7 +103,7 @@ def load_exported(path: Path, kind: str, device: torch.device, *, bf16: bool = F
         bf16: Let OpenVINO compute in bfloat16, as it would by itself on a processor that can.
 
     Raises:
-        DataError: The file, or the package that runs it, is not there.
+        DataError: The file, or the package that runs it, is missing.
         IntegrityError: The file is damaged, or is no model with one image input.
     """
     if not path.exists():

@@ -146,7 +146,7 @@ def _is_single(path: Path) -> bool:
     except (FileNotFoundError, NotADirectoryError) as error:
         if path.is_symlink():
             raise DataError(
-                f"{path} is a link to {path.readlink()}, which is not there", hint="give the path of a weights file"
+                f"{path} is a link to {path.readlink()}, which does not exist", hint="give the path of a weights file"
             ) from error
         raise DataError(f"there is no file {path}", hint="give the path of a weights file") from error
     except ValueError as error:

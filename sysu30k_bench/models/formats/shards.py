@@ -39,7 +39,7 @@ def shard_files(index: Path) -> list[Path]:
     """Returns the files that an index names, sorted.
 
     Raises:
-        DataError: One of them is not there.
+        DataError: One of them is missing.
         IntegrityError: The index is damaged, or names files outside of its folder.
     """
     return [index.parent / name for name in sorted(set(_weight_map(index).values()))]
@@ -78,7 +78,7 @@ def read_shards(index: Path, read: Callable[[Path], Mapping[str, object]]) -> di
         read: Reads one shard.
 
     Raises:
-        DataError: A shard is not there.
+        DataError: A shard is missing.
         IntegrityError: The shards and the index contradict each other.
     """
     places = _weight_map(index)

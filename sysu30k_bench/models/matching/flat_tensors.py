@@ -116,7 +116,7 @@ class FlatTensors:
     def openings(self) -> tuple[str, ...]:
         """Prefixes at which a network may begin: at a mapping, below what all its names share, and where they part.
 
-        Below a part that holds most of the tensors the search goes on; of many parts the largest are taken.
+        Below a part that holds most of the tensors the search continues; of many parts the largest are taken.
         """
         found = []
         for folder in self.folders:

@@ -20,7 +20,7 @@ FAST_FROM = 2e10
 def choose_engine(
     name: EngineName, device: torch.device, wanted: FilterName = "auto", work: float = 0.0
 ) -> tuple[Engine, str]:
-    """Makes the engine that was asked for, or the best that is there.
+    """Makes the engine that was asked for, or the best that is available.
 
     `auto` takes FAISS on the GPU where its GPU build sees one, and torch on the GPU where only torch does. On the CPU
     it takes torch for large jobs where the processor multiplies eight or sixteen bits natively, since FAISS multiplies
@@ -64,7 +64,7 @@ def choose_engine(
 
 
 def choose_device(name: str, local_rank: int = 0) -> torch.device:
-    """Turns `auto`, `cpu`, `cuda` or `cuda:N` into a device that is there.
+    """Turns `auto`, `cpu`, `cuda` or `cuda:N` into a device that exists.
 
     Args:
         name: What the user asked for.
@@ -72,7 +72,7 @@ def choose_device(name: str, local_rank: int = 0) -> torch.device:
 
     Raises:
         UsageError: No device has such a name.
-        DataError: The device is not there.
+        DataError: The device does not exist.
     """
     if name == "auto":
         name = f"cuda:{local_rank}" if torch.cuda.is_available() else "cpu"

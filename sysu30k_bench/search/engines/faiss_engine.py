@@ -27,7 +27,7 @@ class FaissEngine:
         gpu: Number of the GPU; None for the CPU.
 
     Raises:
-        DataError: FAISS, or its GPU part, is not there.
+        DataError: FAISS, or its GPU part, is missing.
     """
 
     name = "faiss"
@@ -121,7 +121,7 @@ def import_faiss() -> Any:  # noqa: ANN401  FAISS has no types
 
 
 def faiss_has_gpu() -> bool:
-    """Says whether FAISS is there, is its GPU build, and sees a GPU."""
+    """Returns whether FAISS is installed, is its GPU build, and sees a GPU."""
     try:
         faiss = import_faiss()
     except DataError:

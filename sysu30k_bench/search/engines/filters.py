@@ -59,7 +59,7 @@ def make(name: str, device: torch.device) -> Filter:
         DataError: It does not, or the filter is not for this device.
     """
     if name == "int8" and device.type == "cuda":
-        raise DataError("the int8 filter runs on the CPU", hint="leave --filter away")
+        raise DataError("the int8 filter runs on the CPU", hint="omit --filter")
     return BFloat16Filter(device) if name == "bf16" else Int8Filter()
 
 

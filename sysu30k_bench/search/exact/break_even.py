@@ -1,4 +1,4 @@
-"""When a coarse filter is worth its while, and when a block is better scored in float32 from the start."""
+"""When a coarse filter pays, and when a block is better scored in float32 from the start."""
 
 from __future__ import annotations
 

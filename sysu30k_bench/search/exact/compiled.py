@@ -18,7 +18,7 @@ THREADS = torch.get_num_threads()
 
 @cache
 def is_compiled() -> bool:
-    """Says whether numba is there and fits this numpy; asking costs its import, half a second."""
+    """Returns whether numba is installed and fits this numpy; asking costs its import, half a second."""
     try:
         importlib.import_module("sysu30k_bench.search.exact.kernels")
     except ImportError:

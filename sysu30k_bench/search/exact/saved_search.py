@@ -1,4 +1,4 @@
-"""What a search has done so far, on the disk: an interrupted search goes on where it was."""
+"""What a search has done so far, on the disk: an interrupted search resumes."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Kept:
         """Fills counts and top-k from the file, if there is a whole one of their shapes, with a digest that fits.
 
         Returns:
-            The gallery position from which to go on; 0 where there is nothing to go on from.
+            The gallery position from which to resume; 0 where nothing was saved.
         """
         if self._path is None or not is_sealed(self._path):
             return 0

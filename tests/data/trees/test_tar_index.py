@@ -85,7 +85,7 @@ def test_hard_links_are_resolved_and_everything_else_is_refused(tmp_path: Path) 
     assert index.read("d/same.jpg", index.find("d/same.jpg") or pytest.fail("lost")) == b"content"
     reasons = {fault.key: fault.reason for fault in index.faults()}
     assert reasons == {
-        "d/lost.jpg": "a link to a file that is not there",
+        "d/lost.jpg": "a link to a file that does not exist",
         "d/soft.jpg": "not a plain file (tar type 2)",
         "../escape.jpg": "a path with `..`",
         "absolute.jpg": "an absolute path",

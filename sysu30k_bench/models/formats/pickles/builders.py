@@ -1,4 +1,4 @@
-"""What becomes of the calls in a pickle: plain containers, arrays and tensors by our own hands, stand-ins otherwise."""
+"""What becomes of the calls in a pickle: plain containers, arrays and tensors are built, all else is a stand-in."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ class Records(Protocol):
             itemsize: Bytes of one number, which matters where the file's byte order is another.
 
         Raises:
-            Damaged: It is not there or not whole.
+            Damaged: It is missing or not whole.
         """
 
 
@@ -148,7 +148,7 @@ class TensorMaker:
         """Puts the numbers under the tensors that were made.
 
         Raises:
-            Damaged: A record is not there or not whole.
+            Damaged: A record is missing or not whole.
         """
         for part in self._parts:
             storage = part.storage

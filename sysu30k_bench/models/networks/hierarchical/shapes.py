@@ -9,7 +9,7 @@ import torch
 
 
 def shape_of(tensors: Mapping[str, torch.Tensor], name: str, dimensions: int) -> tuple[int, ...]:
-    """Returns a tensor's shape; zeros where it is not there, or has another number of dimensions."""
+    """Returns a tensor's shape; zeros where it does not exist, or has another number of dimensions."""
     tensor = tensors.get(name)
     return tuple(tensor.shape) if tensor is not None and tensor.dim() == dimensions else (0,) * dimensions
 

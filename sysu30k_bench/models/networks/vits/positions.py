@@ -129,7 +129,7 @@ def resized_positions(
 def are_moco_positions(positions: torch.Tensor) -> bool:
     """Says whether these are MoCo v3's fixed positions, (1, 1 + P, D): zero for the class token, sines of the places.
 
-    By them a small transformer of MoCo v3 is told from others (facebookresearch/moco-v3, vits.py).
+    By them a small transformer of MoCo v3 is distinguished from others (facebookresearch/moco-v3, vits.py).
     """
     side, quarter = math.isqrt(max(positions.shape[1] - 1, 0)), positions.shape[2] // 4
     fits = side * side == positions.shape[1] - 1 and 0 < side <= _MOST_ROWS_OF_SINES and quarter
