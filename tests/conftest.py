@@ -24,7 +24,7 @@ from sysu30k_bench.progress import Silent
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
-REAL = Path(__file__).parent / "real"
+REAL = Path(__file__).parents[1] / "sysu30k_bench" / "demo"
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 _QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking", "--disable-sync"]
 

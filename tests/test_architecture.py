@@ -26,6 +26,7 @@ ROOMS = [
     "training",
     "board",
     "report",
+    "demo",
     "cli",
 ]
 

@@ -21,6 +21,8 @@ def model_index(row: Row) -> bytes:
     import yaml
 
     dataset: dict[str, object] = {"type": "sysu-30k", "name": "SYSU-30k", "split": "test"}
+    if row.practice:
+        dataset = {"type": "practice", "name": "practice: drawn people in the layout of SYSU-30k", "split": "test"}
     if row.evidence is not None:
         dataset["revision"] = row.evidence.gallery_fingerprint
     metrics = [

@@ -14,6 +14,7 @@ from sysu30k_bench.board.audit.confirmation import confirmations_of
 from sysu30k_bench.board.checks.check import check_board
 from sysu30k_bench.board.groups import Apart, read_evidence, significance, tie_groups
 from sysu30k_bench.board.model_index import model_index
+from sysu30k_bench.board.practice import SENTENCE, Rules, rules_of
 from sysu30k_bench.board.rows import Row, in_order, parse_row, row_schema
 from sysu30k_bench.board.submit import EVIDENCE, ROWS, row_bytes
 from sysu30k_bench.errors import CheckFailedError
@@ -32,6 +33,8 @@ as far as it is known.
 
 """
 
+_PRACTICE_HEAD = f"# Practice board\n\n**{SENTENCE}.**\n\n"
+
 
 @dataclass(frozen=True)
 class Board:
@@ -43,6 +46,7 @@ class Board:
         evidence: Rankings, by id, in the same order.
         tests: Of every pair of rows, by both ids.
         groups: Number of each row's group, by id.
+        rules: What its rows must be.
     """
 
     folder: Path
@@ -50,6 +54,7 @@ class Board:
     evidence: dict[str, RankedRun]
     tests: dict[tuple[str, str], Apart]
     groups: dict[str, int]
+    rules: Rules
 
     @classmethod
     def open(cls, folder: Path) -> Board:
@@ -65,7 +70,7 @@ class Board:
         rows = in_order([parse_row(path.read_bytes()) for path in (folder / ROWS).glob("*.json")])
         evidence = read_evidence(folder, rows)
         tests = significance(rows, evidence)
-        return cls(folder, rows, evidence, tests, tie_groups(rows, tests))
+        return cls(folder, rows, evidence, tests, tie_groups(rows, tests), rules_of(folder))
 
 
 def render(board: Board) -> dict[str, bytes]:
@@ -79,7 +84,7 @@ def render(board: Board) -> dict[str, bytes]:
     """
     table = as_table(board.rows, board.groups)
     return {
-        "README.md": (_HEAD + _markdown(table, board.rows)).encode(),
+        "README.md": (_head(board.rules) + _markdown(table, board.rows)).encode(),
         "row.schema.json": row_schema().encode(),
         **_files(board.rows, table),
     }
@@ -106,8 +111,12 @@ def render_site(board: Board) -> dict[str, bytes]:
     files |= {f"rows/{row.id}.json": row_bytes(row) for row in rows}
     files |= {f"evidence/{name}.csv": (board.folder / EVIDENCE / f"{name}.csv").read_bytes() for name in evidence}
     confirmed = {row.id: [one.summary for one in confirmations_of(board.folder, row)] for row in rows}
-    made = pages(rows, board.groups, board.tests, evidence, entries, confirmed)
+    made = pages(rows, board.groups, board.tests, evidence, entries, confirmed, board.rules)
     return made | {f"data/{name}": content for name, content in files.items()}
+
+
+def _head(rules: Rules) -> str:
+    return _PRACTICE_HEAD + _HEAD.partition("\n\n")[2] if rules.practice else _HEAD
 
 
 def _files(rows: list[Row], table: pd.DataFrame) -> dict[str, bytes]:
@@ -146,7 +155,8 @@ def as_table(rows: list[Row], groups: Mapping[str, int]) -> pd.DataFrame:
         for name in ("rank5", "rank10", "ap_standard", "ap_trapezoid"):
             value = getattr(row, name)
             line[name] = None if value is None else round(value * 100, 2)
-        lines.append({**line, "n": row.n, "status": row.status, "date": row.date, "id": row.id})
+        status = f"practice, {row.status}" if row.practice else row.status
+        lines.append({**line, "n": row.n, "status": status, "date": row.date, "id": row.id})
     return pd.DataFrame(lines, columns=_COLUMNS)
 
 
@@ -159,8 +169,8 @@ def _markdown(table: pd.DataFrame, rows: list[Row]) -> str:
         method = f"[{name}]({row.paper.url})" if row.paper and row.paper.url else name
         scores = [_cell(cells[name]) for name in ("rank5", "rank10", "ap_standard", "ap_trapezoid")]
         interval = f"{cells['low']:.1f} to {cells['high']:.1f}"
-        words = [str(cells["group"]), method, row.supervision, f"{cells['rank-1']:.1f}", interval, *scores, row.status]
-        words.append(row.date or "")
+        words = [str(cells["group"]), method, row.supervision, f"{cells['rank-1']:.1f}", interval, *scores]
+        words += [str(cells["status"]), row.date or ""]
         lines.append(f"| {' | '.join(words)} |")
     lines += ["", "Sources:", ""]
     lines += [

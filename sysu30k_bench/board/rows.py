@@ -85,6 +85,7 @@ class Row(BaseModel):
         notes: What else a reader should know.
         paper: The method's publication.
         evidence: What stands behind it; of every status but `reported`.
+        practice: True of a row made of drawn people, which only a practice board takes; absent from every other.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -109,6 +110,7 @@ class Row(BaseModel):
     notes: str = Field("", max_length=1000)
     paper: Paper | None = None
     evidence: Evidence | None = None
+    practice: Literal[True] | None = None
 
     @model_validator(mode="after")
     def _is_backed(self) -> Row:

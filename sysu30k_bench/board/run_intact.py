@@ -58,8 +58,24 @@ def _require_the_records(stores: Mapping[Role, Store], record: EvaluationRecord)
     listed: dict[Role, str] = {"query": record.data.query_fingerprint, "gallery": record.data.gallery_fingerprint}
     for role, store in stores.items():
         identity, model = store.identity, record.model
-        wanted = (listed[role], model.weights_sha256, model.card_sha256, model.compute, model.storage, model.dimension)
-        found = (identity.split, identity.weights, identity.card, identity.compute, identity.dtype, store.dimension)
+        wanted = (
+            listed[role],
+            model.weights_sha256,
+            model.card_sha256,
+            model.compute,
+            model.backend,
+            model.storage,
+            model.dimension,
+        )
+        found = (
+            identity.split,
+            identity.weights,
+            identity.card,
+            identity.compute,
+            identity.backend,
+            identity.dtype,
+            store.dimension,
+        )
         if found != wanted:
             raise IntegrityError(
                 f"{store.folder} holds embeddings of another list, checkpoint or card than {RESULT_NAME} tells of",

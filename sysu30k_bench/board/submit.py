@@ -9,6 +9,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from sysu30k_bench.board.audit.merkle import merkle_root
+from sysu30k_bench.board.practice import PracticeMark, reasons_against, require_board_for
 from sysu30k_bench.board.rows import SCORES, Evidence, Row
 from sysu30k_bench.board.run_intact import require_what_was_searched
 from sysu30k_bench.data.split import ROLES
@@ -61,10 +62,12 @@ class Submission:
     Attributes:
         row: The row.
         ranking: The bytes of its evidence.
+        practice: Of the practice board that takes it; None for the real board.
     """
 
     row: Row
     ranking: bytes
+    practice: PracticeMark | None = None
 
     def write(self, board: Path) -> list[Path]:
         """Writes both below a board's folder.
@@ -76,6 +79,7 @@ class Submission:
         evidence = board / EVIDENCE / f"{self.row.id}.csv"
         if row.exists():
             raise UsageError(f"there is a row {row}", hint="rows are never replaced: choose another --id")
+        require_board_for(board, self.practice)
         write_atomically(evidence, self.ranking)
         write_atomically(row, row_bytes(self.row))
         return [row, evidence]
@@ -86,13 +90,14 @@ def row_bytes(row: Row) -> bytes:
     return (json.dumps(row.model_dump(mode="json", exclude_none=True), indent=1, ensure_ascii=False) + "\n").encode()
 
 
-def prepare(run: Path, claim: Claim, progress: Progress | None = None) -> Submission:
+def prepare(run: Path, claim: Claim, progress: Progress | None = None, *, practice: bool = False) -> Submission:
     """Makes the row of a run.
 
     Args:
         run: A run folder, with all of its embeddings: they are read, and held against what was searched.
         claim: What cannot be computed.
         progress: Told of shards read.
+        practice: Whether the row is for a practice board, and the run of drawn people.
 
     Raises:
         CheckFailedError: The run is not official; every reason is listed.
@@ -101,11 +106,13 @@ def prepare(run: Path, claim: Claim, progress: Progress | None = None) -> Submis
         UsageError: The claim is no row: too long, markup, a bad name.
     """
     record = read_record(run / RESULT_NAME)
-    if not record.official:
+    if against := reasons_against(record, practice=practice):
+        drawn = record.data.drawn and not practice
         raise CheckFailedError(
             f"{run} is not official: no row can be made of it",
-            details=record.not_official_because,
-            hint="the board takes runs on the published lists, by fully loaded networks",
+            details=against,
+            hint="the board takes runs on the published lists, by fully loaded networks"
+            + ("; with --practice, this run can rehearse a submission" if drawn else ""),
         )
     path = run / RANKING_NAME
     ranking = read_ranking(path)
@@ -129,12 +136,13 @@ def prepare(run: Path, claim: Claim, progress: Progress | None = None) -> Submis
             notes=claim.notes,
             paper=_paper(claim),
             evidence=prepare_evidence(run, record),
+            practice=True if practice else None,
             **{name: getattr(metrics, name).value for name in SCORES},
         )
     except ValidationError as error:
         faults = [f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()]
         raise UsageError("this cannot be a row", details=faults) from error
-    return Submission(row, path.read_bytes())
+    return Submission(row, path.read_bytes(), PracticeMark.of(record) if practice else None)
 
 
 def _paper(claim: Claim) -> Paper | None:

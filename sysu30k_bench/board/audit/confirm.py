@@ -17,6 +17,7 @@ from sysu30k_bench.board.audit.confirmation import (
     row_digest,
     same_person,
 )
+from sysu30k_bench.board.practice import reasons_against
 from sysu30k_bench.board.rows import SCORES, Evidence, Row
 from sysu30k_bench.board.status import TOOL, row_of, today
 from sysu30k_bench.board.submit import EVIDENCE, prepare_evidence
@@ -96,8 +97,8 @@ def plan_reproduction(request: ConfirmRequest, progress: Progress) -> AuditPlan:
     if same_person(request.by, row.claimed_by):
         raise UsageError(f"{request.by} claims this row", hint="somebody else has to repeat it")
     record = read_record(request.run / RESULT_NAME)
-    if not record.official:
-        raise CheckFailedError(f"{request.run} is not official", details=record.not_official_because)
+    if against := reasons_against(record, practice=bool(row.practice)):
+        raise CheckFailedError(f"{request.run} is not official", details=against)
     _follows(request.run, record)
     theirs = prepare_evidence(request.run, record)
     other = [

@@ -213,6 +213,8 @@ def same_person(one: str, other: str) -> bool:
 def row_digest(row: Row) -> str:
     """SHA-256 of everything in a row but its status, which confirmations change; rows were once without dates."""
     without = {"status"} if row.date is not None else {"status", "date"}
+    if row.practice is None:  # rows were once without this mark
+        without.add("practice")
     return sha256_of_text(json.dumps(row.model_dump(mode="json", exclude=without), sort_keys=True))
 
 

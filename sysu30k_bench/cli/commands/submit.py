@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from sysu30k_bench.cli.console import loading, stdout_console
 from sysu30k_bench.cli.judge import judge_run
@@ -38,9 +39,24 @@ _SUPERVISION = (
 @click.option("--paper-url", default="", show_envvar=True)
 @click.option("--paper-year", type=click.IntRange(1900, 2100), show_envvar=True)
 @board_option
+@click.option(
+    "--practice",
+    is_flag=True,
+    show_envvar=True,
+    help="Rehearse on drawn people: a row for a practice board, which --board names (practice-board if not given).",
+)
 @click.option("--dry-run", is_flag=True, show_envvar=True, help="Show the row, and write nothing.")
 @json_option
-def submit(run: Path, board: Path, dry_run: bool, as_json: bool, **said: Any) -> None:  # noqa: ANN401
+@click.pass_context
+def submit(
+    context: click.Context,
+    run: Path,
+    board: Path,
+    practice: bool,
+    dry_run: bool,
+    as_json: bool,
+    **said: Any,  # noqa: ANN401
+) -> None:
     """Write the leaderboard row of RUN, and its evidence: the ranks of every query, and digests of the embeddings.
 
     No image and no embedding leaves this machine. Runs that are not official are refused, with the reasons.
@@ -49,7 +65,9 @@ def submit(run: Path, board: Path, dry_run: bool, as_json: bool, **said: Any) ->
     with loading():
         from sysu30k_bench.board.submit import Claim, prepare, row_bytes
 
-    made = prepare(run, Claim(id=said.pop("row_id"), **said))
+    if practice and context.get_parameter_source("board") is ParameterSource.DEFAULT:
+        board = Path("practice-board")
+    made = prepare(run, Claim(id=said.pop("row_id"), **said), practice=practice)
     text = row_bytes(made.row).decode()
     if dry_run:
         click.echo(text, nl=False)

@@ -16,6 +16,9 @@ from sysu30k_bench.words import count
 SYNTHETIC_MARK = "SYNTHETIC.json"
 """The file by which `data synth` marks what it drew."""
 
+DRAWN = "the images were drawn by `data synth`"
+"""Why a run on a twin is not official."""
+
 _RELEASED = "SYSU-30k-released"
 _ABOVE = ("", _RELEASED, f"{_RELEASED}/{_RELEASED}")
 _TEST = [*(f"{above}/sysu_test_set_all".strip("/") for above in _ABOVE), *_ABOVE, "test/sysu_test_set_all"]
@@ -72,7 +75,7 @@ class Sysu30k(Benchmark):
                 reasons.append(f"{named} not named as SYSU-30k's (such as 000028311_c1_1.jpg)")
             reasons += compare_with_meta_list(place, role, files)
         if is_drawn(place):
-            reasons.append("the images were drawn by `data synth`")
+            reasons.append(DRAWN)
         return warnings, reasons
 
 
