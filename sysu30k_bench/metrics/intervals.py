@@ -84,12 +84,19 @@ def _upper_share(n: int, level: float) -> float:
 def median(values: np.ndarray) -> Interval:
     """The median with a distribution-free interval from order statistics (Conover, Practical Nonparametric Statistics).
 
+    Fewer than six values bound nothing: even the least and the largest of five enclose the median less often than 95 %.
+
     Args:
         values: (n,) float64; infinite values stand for queries without a match.
+
+    Returns:
+        The interval; infinite ends where n is below six.
     """
     ordered = np.sort(values)
     n = len(ordered)
-    lower = int(stats.binom.ppf((1 - LEVEL) / 2, n, 0.5))
-    low, high = ordered[max(0, lower - 1)], ordered[min(n - 1, n - lower)]
     middle = (ordered[(n - 1) // 2] + ordered[n // 2]) / 2
+    lower = int(stats.binom.ppf((1 - LEVEL) / 2, n, 0.5))
+    if lower == 0:
+        return Interval(float(middle), -np.inf, np.inf)
+    low, high = ordered[lower - 1], ordered[n - lower]
     return Interval(float(middle), float(low), float(high))

@@ -56,7 +56,7 @@ def test_the_bootstrap_covers_a_mean_of_average_precisions() -> None:
 
 
 @pytest.mark.parametrize(
-    ("n", "low", "high"), [(1, 1, 1), (5, 1, 5), (6, 1, 6), (10, 2, 9), (11, 2, 10), (20, 6, 15), (101, 41, 61)]
+    ("n", "low", "high"), [(6, 1, 6), (10, 2, 9), (11, 2, 10), (20, 6, 15), (101, 41, 61)]
 )
 def test_the_ends_of_the_medians_interval_are_the_order_statistics_of_the_tables(n: int, low: int, high: int) -> None:
     """Conover's table A3 and its like: the 2nd and the 9th of ten; the interval is symmetric in ranks."""
@@ -64,7 +64,13 @@ def test_the_ends_of_the_medians_interval_are_the_order_statistics_of_the_tables
     assert (found.low, found.high) == (low, high)
     assert low + high == n + 1
     beyond = stats.binom.cdf(low - 1, n, 0.5) + stats.binom.sf(high - 1, n, 0.5)
-    assert n < 6 or beyond <= 0.06
+    assert beyond <= 0.06
+
+
+@pytest.mark.parametrize("n", [1, 2, 5])
+def test_fewer_than_six_values_bound_no_median(n: int) -> None:
+    """The ends of five values enclose the median in 1 - 2/32 = 93.75 % of samples, which is less than promised."""
+    assert tuple(median(np.ones(n))) == (1.0, -np.inf, np.inf)
 
 
 def test_the_interval_of_the_median_is_distribution_free() -> None:
