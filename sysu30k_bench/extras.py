@@ -11,15 +11,18 @@ EXTRAS = {
     "lightning-fabric": "train",
     "matplotlib": "plot",
     "numba": "fast",
+    "onnx": "onnx",
     "onnxruntime": "onnx",
+    "onnxscript": "onnx",
     "openvino": "openvino",
     "pyarrow": "parquet",
+    "simplejpeg": "fast",
     "timm": "timm",
     "transformers": "hf",
 }
 """Packages by the names under which a registry has them, each with the extra of setup.cfg that brings it."""
 
-_MODULES = {"faiss": "faiss-cpu", "lightning_fabric": "lightning-fabric"}
+_MODULES = {"faiss": "faiss-cpu", "lightning_fabric": "lightning-fabric", "torch_tensorrt": "torch-tensorrt"}
 
 
 def missing_package(said: str, module: str) -> DataError:

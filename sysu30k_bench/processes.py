@@ -63,6 +63,31 @@ class Ranks:
                 hint="start several with torchrun, which all call this; one alone passes ranks=Ranks(), or unsets both",
             ) from error
 
+    @classmethod
+    def of_program(cls, arrival: timedelta = _ARRIVAL) -> Ranks:
+        """Joins the processes of the program's own `torch.distributed` group, or else those of `torchrun`.
+
+        All of them have to call it.
+
+        Args:
+            arrival: How long to wait for all of them.
+
+        Raises:
+            UsageError: Some did not come; or there is neither a group nor `torchrun`.
+        """
+        from torch import distributed
+
+        if not (distributed.is_available() and distributed.is_initialized()):
+            if "RANK" not in os.environ:
+                raise UsageError(
+                    "distributed=True, and this process is alone: there is no torch.distributed group and no torchrun",
+                    hint="call torch.distributed.init_process_group first, or omit distributed",
+                )
+            return cls.from_environment(arrival)
+        rank, world = distributed.get_rank(), distributed.get_world_size()
+        local = int(os.environ.get("LOCAL_RANK", "0"))
+        return cls(rank, world, local, _join(arrival) if world > 1 else None)
+
     @property
     def first(self) -> bool:
         """Whether this process is the one that writes and prints."""

@@ -27,6 +27,7 @@ ROOMS = [
     "board",
     "report",
     "demo",
+    "api",
     "cli",
 ]
 

@@ -76,7 +76,7 @@ def _shard(
 ) -> Shard:
     positions, names = np.asarray(span), split.keys
     there = rows[positions] >= 0
-    unit, bad = _to_unit_length(embedding[rows[positions[there]]], identity.dtype)
+    unit, bad = to_unit_length(embedding[rows[positions[there]]], identity.dtype)
     keys = [names[position] for position in positions[there].tolist()]
     if bad.any():
         raise IntegrityError(
@@ -95,7 +95,7 @@ def _shard(
     )
 
 
-def _to_unit_length(vectors: np.ndarray, dtype: str) -> tuple[np.ndarray, np.ndarray]:
+def to_unit_length(vectors: np.ndarray, dtype: str) -> tuple[np.ndarray, np.ndarray]:
     """Scales rows in float64, some at a time; returns (n, D), and (n,) which of them cannot be scaled."""
     unit, norms = np.empty(vectors.shape, dtype), np.empty(len(vectors))
     with np.errstate(all="ignore"):

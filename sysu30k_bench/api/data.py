@@ -1,0 +1,37 @@
+"""Opening the lists of a data set once, for many evaluations."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from sysu30k_bench.data.open_dataset import open_test_set
+from sysu30k_bench.data.split import TestSet
+from sysu30k_bench.data.subset import part_of
+
+
+def open_data(
+    path: str | os.PathLike[str],
+    *,
+    dataset: str | None = None,
+    split: int | None = None,
+    limit: int | None = None,
+    distractors: int | None = None,
+) -> TestSet:
+    """Reads the lists of a data set, in a folder or in archives as they are; no image is decoded.
+
+    Args:
+        path: The folder or archive.
+        dataset: The benchmark's name; found from the layout if omitted.
+        split: Which of the standard splits, from 1; the first if omitted.
+        limit: Images to keep of each role, for a quick look.
+        distractors: Distractors to keep, always the same part of them.
+
+    Returns:
+        What `evaluate` takes as `data`: `.query` and `.gallery`, each with `.table` (pandas: key, person, camera).
+
+    Raises:
+        DataError: Nothing is there, or nothing of a known layout.
+        UsageError: More than one layout fits, or there is no such split, or the part would be the whole.
+    """
+    return part_of(open_test_set(Path(path), dataset, split), limit, distractors)
