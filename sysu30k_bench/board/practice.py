@@ -17,7 +17,7 @@ from sysu30k_bench.results.record import EvaluationRecord
 
 MARK_NAME = "practice.json"
 """The file in a board's folder that makes it a practice board."""
-SENTENCE = "practice run on drawn people: shows the tool, measures nothing"
+SENTENCE = "Practice run on drawn people: shows the tool, measures nothing"
 _LARGEST = 1 << 12
 _OTHER_BOARD = "choose another --board"
 
@@ -117,6 +117,15 @@ def require_board_for(board: Path, mark: PracticeMark | None) -> None:
         )
 
 
+def other_reasons(record: EvaluationRecord) -> list[str]:
+    """Returns why a run is not official, without what follows from its images being drawn: their sizes, too."""
+    published = published_counts().get(record.data.dataset)
+    if not record.data.drawn or published is None:
+        return list(record.not_official_because)
+    _, sizes = published.compare(record.counts.query, record.counts.gallery)
+    return [reason for reason in record.not_official_because if reason not in {DRAWN, *sizes}]
+
+
 def reasons_against(record: EvaluationRecord, *, practice: bool) -> list[str]:
     """Returns why a run cannot be a row.
 
@@ -134,5 +143,4 @@ def reasons_against(record: EvaluationRecord, *, practice: bool) -> list[str]:
             "a practice board takes runs on drawn people only",
             hint="draw a test set with `data synth` and evaluate on it; submit a run on SYSU-30k without --practice",
         )
-    _, sizes = published_counts()["sysu30k"].compare(record.counts.query, record.counts.gallery)
-    return [reason for reason in record.not_official_because if reason not in {DRAWN, *sizes}]
+    return other_reasons(record)

@@ -6,9 +6,17 @@ import sys
 
 from sysu30k_bench.interrupts import INTERRUPTS
 
+_NOT_HERE = (
+    "error: sysu30k-bench runs on Linux and macOS; Windows is not supported\n"
+    "What to do: run it in the Windows Subsystem for Linux"
+)
+
 
 def main() -> None:
     """Runs the command line and leaves with the exit code of its outcome."""
+    if sys.platform == "win32":
+        sys.stderr.write(f"{_NOT_HERE}\n")
+        sys.exit(2)
     INTERRUPTS.take()
     from sysu30k_bench.cli.run import run
 

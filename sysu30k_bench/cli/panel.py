@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.panel import Panel
 from rich.text import Text
 
-from sysu30k_bench.board.practice import SENTENCE, reasons_against
+from sysu30k_bench.board.practice import SENTENCE, other_reasons
 from sysu30k_bench.board.rows import Row, neighbours
 from sysu30k_bench.cli.console import Room, room, stdout_console
 from sysu30k_bench.cli.tables import Column, print_table, table_lines
@@ -75,7 +75,7 @@ def print_result(record: EvaluationRecord, folder: Path) -> None:
         parts += [Text(), *_board(record, inside)]
     parts += [Text(), _unusual(record)]
     word, style = ("official", "green") if record.official else ("not official", "yellow")
-    if _is_practice(record) and not reasons_against(record, practice=True):
+    if record.data.drawn and not other_reasons(record):
         word, style = "practice run", "cyan"
     if framed:
         title = f"{escape(record.data.dataset)}: [bold {style}]{word}[/bold {style}]"
@@ -116,17 +116,11 @@ def _row(row: Row) -> tuple[str, str, str]:
 
 
 def _unusual(record: EvaluationRecord) -> Text:
-    practice = _is_practice(record)
-    lines = [SENTENCE] if practice else []
-    lines += [f"not official: {reason}" for reason in reasons_against(record, practice=practice)]
+    lines = [SENTENCE] if record.data.drawn else []
+    lines += [f"not official: {reason}" for reason in other_reasons(record)]
     lines += [f"note: {warning}" for warning in record.warnings if warning not in record.not_official_because]
     lines.append(f"engine: {record.environment.engine} ({record.environment.engine_reason})")
     return Text("\n".join(lines), style="dim")
-
-
-def _is_practice(record: EvaluationRecord) -> bool:
-    """Whether a run is on a drawn twin of SYSU-30k, so that its sizes and its pictures need no reason each."""
-    return record.data.dataset == "sysu30k" and record.data.drawn
 
 
 def _files(folder: Path) -> Text:

@@ -8,7 +8,7 @@ from pathlib import Path
 from sysu30k_bench.data.benchmarks.benchmark import Benchmark, inside
 from sysu30k_bench.data.benchmarks.published import published_counts
 from sysu30k_bench.data.benchmarks.registry import ASKED_FOR, BENCHMARKS
-from sysu30k_bench.data.benchmarks.sysu30k import Sysu30k, is_drawn, is_test_tar
+from sysu30k_bench.data.benchmarks.sysu30k import DRAWN, is_drawn, is_test_tar
 from sysu30k_bench.data.split import TestSet
 from sysu30k_bench.data.trees.open_tree import archives_in, check_root, open_archives, open_folder
 from sysu30k_bench.data.trees.tree import Subtree, Tree
@@ -46,6 +46,8 @@ def open_test_set(
         )
     query, gallery = (benchmark.read(place, role, split or 1) for role in ("query", "gallery"))
     warnings, reasons = benchmark.remarks(place, query, gallery)
+    if is_drawn(place):
+        reasons.append(DRAWN)
     notes, count_reasons = published_counts()[benchmark.name].compare(len(query), len(gallery))
     if benchmark.splits > 1:
         notes.append(f"split {split or 1} of {benchmark.splits}; publications average over all (--split all)")
@@ -57,7 +59,7 @@ def open_test_set(
         gallery,
         [*([benchmark.note] if benchmark.note else []), *place.notes, *warnings, *notes],
         [*place.faults, *reasons, *count_reasons],
-        isinstance(benchmark, Sysu30k) and is_drawn(place),
+        is_drawn(place),
         (split or 1) if benchmark.splits > 1 else None,
     )
 

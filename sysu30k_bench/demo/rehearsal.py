@@ -10,6 +10,7 @@ from sysu30k_bench.board.practice import MARK_NAME, PracticeMark, read_mark
 from sysu30k_bench.board.render import write_board
 from sysu30k_bench.board.submit import EVIDENCE, ROWS, Claim, prepare
 from sysu30k_bench.files import write_atomically
+from sysu30k_bench.models.card import Supervision
 from sysu30k_bench.progress import Progress
 from sysu30k_bench.report.page import make_report
 from sysu30k_bench.results.record import RESULT_NAME, read_record
@@ -22,7 +23,7 @@ def can_draw() -> bool:
 
 def claim_of(name: str, method: str, weights: str) -> Claim:
     """Returns what the demonstration claims about one of its networks."""
-    supervision = "none" if name == "colour_stripes" else "generalization"
+    supervision: Supervision = "none" if name == "colour_stripes" else "generalization"
     return Claim(name, method, supervision, "sysu30k-bench demo", "the demonstration", weights)
 
 

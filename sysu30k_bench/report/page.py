@@ -8,15 +8,17 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from sysu30k_bench.board.practice import SENTENCE, other_reasons
 from sysu30k_bench.errors import UsageError
 from sysu30k_bench.files import sha256_of_file
 from sysu30k_bench.metrics.health import hubness
 from sysu30k_bench.report.figures import cmc, margins, rank_histogram, scaling
-from sysu30k_bench.report.montage import open_images, read_top, strips
+from sysu30k_bench.report.montage import open_images, strips
 from sysu30k_bench.results.compare import compare
 from sysu30k_bench.results.ranked_run import aligned, read_runs
 from sysu30k_bench.results.titles import TITLES
 from sysu30k_bench.search.ranking import RANKING_NAME, TOP_NAME, read_ranking
+from sysu30k_bench.search.top_list import read_top
 
 _SHOWN, _STRIPS = 15, 8
 
@@ -66,6 +68,8 @@ def make_report(folder: Path, other: Path | None = None, *, images: bool = False
         montage=montage,
         hubs=hubness(top) if top is not None else None,
         record=record,
+        reasons=other_reasons(record),
+        practice=SENTENCE if record.data.drawn else "",
         numbers=[(title, getattr(metrics, name)) for name, title in TITLES.items()],
         figures=[
             ("Cumulative match characteristic", cmc(run, second)),

@@ -58,8 +58,8 @@ def test_panel_tells_result_reasons_and_files(
     assert "\x1b[" not in again.out
     value = first.json["metrics"]["rank1"]["value"]
     for said in (
-        "not official",
-        "drawn by `data synth`",
+        "practice run",
+        "Practice run on drawn people: shows the tool, measures nothing",
         "rank-1",
         f"{value * 100:.2f}",
         "AP (trapezoid)",
@@ -68,6 +68,7 @@ def test_panel_tells_result_reasons_and_files(
     ):
         assert said in again.out
     assert "mAP" not in again.out
+    assert "not official" not in again.out
     assert max(len(line) for line in again.out.splitlines() if "│" in line) <= 100
 
 

@@ -40,6 +40,7 @@ def scaling_plot(rows: list[Row], evidence: Mapping[str, RankedRun], gallery: in
         from matplotlib.figure import Figure
     except ImportError as error:
         raise missing_package("the site's plot needs matplotlib", "matplotlib") from error
+    smallest = min(_SMALLEST, max(2, gallery // _POINTS))  # of a practice board's small gallery, a curve has room
     # text stays text, and equal rows give equal bytes
     with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "sysu30k-bench", "font.size": 9}):
         figure = Figure(figsize=(8.2, 4.4), layout="constrained")
@@ -47,14 +48,14 @@ def scaling_plot(rows: list[Row], evidence: Mapping[str, RankedRun], gallery: in
         axis = figure.subplots()
         axis.patch.set_alpha(0)
         axis.set_xscale("log")
-        axis.set_xlim(_SMALLEST, gallery * 2.6)
+        axis.set_xlim(smallest, gallery * 2.6)
         axis.set_xlabel("images in the gallery", color=_TEXT)
         axis.set_ylabel("rank-1, %", color=_TEXT)
         axis.tick_params(colors=_TEXT, which="both")
         axis.spines[["top", "right"]].set_visible(False)
         axis.spines[["bottom", "left"]].set_color(_TEXT)
         axis.grid(axis="y", color=_FAINT, linewidth=0.5)
-        sizes = np.unique(np.geomspace(_SMALLEST, gallery, _POINTS).round().astype(int))
+        sizes = np.unique(np.geomspace(smallest, gallery, _POINTS).round().astype(int))
         axis.plot(sizes, 100 / sizes, ":", color=_TEXT, linewidth=1)
         colours = {one: _CURVES[number % len(_CURVES)] for number, one in enumerate(evidence)}
         for row in rows:

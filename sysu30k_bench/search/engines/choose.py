@@ -81,7 +81,7 @@ def choose_device(name: str, local_rank: int = 0) -> torch.device:
     except RuntimeError as error:
         raise UsageError(f"--device {name} is not auto, cpu or cuda:N") from error
     if device.type == "cuda":
-        index = device.index if device.index is not None else local_rank  # type: ignore[redundant-expr]  # may be None
+        index = device.index if device.index is not None else local_rank
         if index >= torch.cuda.device_count():
             raise DataError(
                 f"there is no device cuda:{index}; torch sees {count(torch.cuda.device_count(), 'GPU')}",
