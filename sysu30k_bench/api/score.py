@@ -182,8 +182,8 @@ def _labels(name: str, value: int | Iterable[int]) -> list[int]:
 
 
 def _people(ids: np.ndarray, nobody: Sequence[int], junk: Sequence[int]) -> np.ndarray:
-    """Writes the caller's labels as the protocol does: junk is -1, and nobody is below that."""
-    people = np.where((ids < 0) | np.isin(ids, nobody), _NOBODY, ids)
+    """Writes the caller's labels as the protocol has them: junk is -1, and nobody is any other number below 0."""
+    people = np.where((ids == JUNK) | np.isin(ids, nobody), _NOBODY, ids)
     return np.where(np.isin(ids, junk), JUNK, people)
 
 
