@@ -38,6 +38,7 @@ UNARY = {"loss.pairwise": "0", "loss.triplet": "0"}
 PAIRWISE = {"loss.triplet": "0"}
 TRIPLET = {"loss.pairwise": "0"}
 PAPER = {"loss.form": "paper"}
+CMIL = {"loss.unary": "cmil", "loss.pairwise": "0", "loss.triplet": "0"}
 MEDIAN = {"loss.positive": "median"}
 RESAMPLES = 10_000
 
@@ -72,7 +73,7 @@ def jobs(bags: tuple[int, ...], terms_at: int) -> list[Job]:
     found = [Job("random weights", 1, seed, ()) for seed in SEEDS]
     found += [Job("strong supervision", 1, seed, settings(1, {})) for seed in SEEDS]
     for bag in bags:
-        methods = {"bag label, no graph": NAIVE, "unary only": UNARY, "full DGL": MEDIAN}
+        methods = {"bag label, no graph": NAIVE, "unary only": UNARY, "full DGL": MEDIAN, "CMIL": CMIL}
         if bag > 2:
             methods |= {"full DGL, positive by share": {}}
         if bag == terms_at:

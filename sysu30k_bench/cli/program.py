@@ -22,8 +22,10 @@ _COMMANDS = {
     "report": "sysu30k_bench.cli.commands.report:report",
     "score": "sysu30k_bench.cli.commands.score:score",
     "search": "sysu30k_bench.cli.commands.search:search_command",
+    "ssl-suite": "sysu30k_bench.cli.commands.ssl_suite:ssl_suite",
     "submit": "sysu30k_bench.cli.commands.submit:submit",
     "train": "sysu30k_bench.cli.commands.train:train",
+    "watch": "sysu30k_bench.cli.commands.watch:watch",
 }
 
 

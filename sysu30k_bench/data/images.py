@@ -71,6 +71,21 @@ def decode(content: bytes, height: int, width: int, interpolation: str) -> np.nd
     return np.ascontiguousarray(np.asarray(resized).transpose(2, 0, 1))
 
 
+def decode_whole(content: bytes) -> Image.Image:
+    """Decodes an image at its own size, as `decode` does before it resizes.
+
+    Args:
+        content: The file's bytes.
+
+    Returns:
+        An RGB image.
+
+    Raises:
+        DamagedImageError: As `decode`.
+    """
+    return _decoded(content)[0]
+
+
 class Remarks(NamedTuple):
     """What is unusual about an image that decodes.
 

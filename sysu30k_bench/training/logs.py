@@ -73,15 +73,19 @@ def _curve(table: pd.DataFrame) -> bytes:
     figure = Figure(figsize=(9, 3.5), layout="constrained")
     left, right = figure.subplots(1, 2)
     for name in ("loss", "unary", "pairwise", "triplet"):
-        if table[name].any():
+        if name in table and table[name].any():
             left.plot(table["epoch"], table[name], label=name)
     left.set(title="loss", xlabel="epoch")
     left.legend()
+    if "effective_rank" in table:
+        right.plot(table["epoch"], table["effective_rank"], marker=".", label="effective rank")
     for name in ("pseudo_label_agreement", "validation_rank1"):
         if name in table and table[name].notna().any():
             shown = table[table[name].notna()]
             right.plot(shown["epoch"], shown[name], marker=".", label=name.replace("_", " "))
-    right.set(title="share right", xlabel="epoch", ylim=(0, 1))
+    right.set(xlabel="epoch")
+    if "effective_rank" not in table:
+        right.set(title="share right", ylim=(0, 1))
     if right.lines:
         right.legend()
     out = io.BytesIO()

@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
-from importlib import resources
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, model_validator
 
-from sysu30k_bench.errors import UsageError
-from sysu30k_bench.plain_toml import MAX_BYTES, parse_toml, parse_value
+from sysu30k_bench.training.recipe_file import RecipeFolder, RecipePart
 
 Positive = Annotated[int, Field(ge=1, le=1_000_000)]
 Side = Annotated[int, Field(ge=1, le=4096)]
 Rate = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class BagsPart(_Part):
+class BagsPart(RecipePart):
     """Where bags come from; see `training.plans`.
 
     Attributes:
@@ -45,7 +37,7 @@ class BagsPart(_Part):
     draw: Literal["bag", "identity"] = "bag"
 
 
-class NetworkPart(_Part):
+class NetworkPart(RecipePart):
     """What is trained.
 
     Attributes:
@@ -59,7 +51,7 @@ class NetworkPart(_Part):
     norm: Literal["batch", "group"] = "batch"
 
 
-class InputPart(_Part):
+class InputPart(RecipePart):
     """Size and augmentation.
 
     Attributes:
@@ -83,14 +75,15 @@ class InputPart(_Part):
     padding: Annotated[int, Field(ge=0, le=4096)] = 0
 
 
-class LossPart(_Part):
+class LossPart(RecipePart):
     """What is minimised; see `training.losses`.
 
     Attributes:
         assignment: `graph` (pseudo-labels by prior and probability), `balanced` (shared out within the bag), or `bag`
-            (the bag's label itself: the naive baseline).
+            (the bag's label itself: the naive baseline), or `cmil` (bags as wholes, without pseudo-labels).
         form: Of pairwise and triplet terms: as `released` or as in the `paper`.
-        unary: Weight of the cross-entropy, mean over heads.
+        unary: Weight of the cross-entropy, mean over heads; with `cmil` of its cross-entropy and triplet of bags.
+            `unary = "cmil"` stands for `assignment = "cmil"` at weight 1.
         pairwise: Weight of the pairwise term, mean over heads; 2 is a literal of the released code.
         triplet: Weight of the triplet term, mean over embeddings.
         margin: Of the triplet.
@@ -99,7 +92,7 @@ class LossPart(_Part):
         sigma: Of the affinity.
     """
 
-    assignment: Literal["graph", "balanced", "bag"] = "graph"
+    assignment: Literal["graph", "balanced", "bag", "cmil"] = "graph"
     form: Literal["released", "paper"] = "released"
     unary: Rate = 1.0
     pairwise: Rate = 0.0
@@ -108,8 +101,15 @@ class LossPart(_Part):
     positive: Literal["median", "share"] = "median"
     sigma: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
 
+    @model_validator(mode="before")
+    @classmethod
+    def _named_unary(cls, values: object) -> object:
+        if isinstance(values, dict) and values.get("unary") == "cmil":
+            return values | {"assignment": "cmil", "unary": 1.0}
+        return values
 
-class OptimizerPart(_Part):
+
+class OptimizerPart(RecipePart):
     """How it is minimised.
 
     Attributes:
@@ -140,12 +140,12 @@ class OptimizerPart(_Part):
     beta2: Rate = 0.999
     epsilon: Rate = 1e-8
     amsgrad: bool = False
-    milestones: list[Positive] = []
+    milestones: tuple[Positive, ...] = ()
     step: Annotated[int, Field(ge=0)] = 0
     gamma: Rate = 0.1
 
 
-class RunPart(_Part):
+class RunPart(RecipePart):
     """The run as a whole.
 
     Attributes:
@@ -167,7 +167,7 @@ class RunPart(_Part):
     save_every: Annotated[int, Field(ge=0)] = 0
 
 
-class Recipe(_Part):
+class Recipe(RecipePart):
     """A training run.
 
     Attributes:
@@ -193,8 +193,7 @@ class Recipe(_Part):
 
 def recipe_names() -> list[str]:
     """Returns the names of the recipes that come with the package."""
-    folder = resources.files("sysu30k_bench.training").joinpath("recipes")
-    return sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml"))
+    return _FOLDER.names()
 
 
 def load_recipe(name: str, changes: dict[str, str] | None = None) -> Recipe:
@@ -207,51 +206,7 @@ def load_recipe(name: str, changes: dict[str, str] | None = None) -> Recipe:
     Raises:
         UsageError: There is no such recipe, or something in it is wrong.
     """
-    try:
-        if name.endswith(".toml"):
-            text = _read(Path(name))
-        elif name in recipe_names():
-            text = resources.files("sysu30k_bench.training").joinpath(f"recipes/{name}.toml").read_text("utf-8")
-        else:
-            raise UsageError(f"there is no recipe {name!r}", hint=f"{', '.join(recipe_names())}, or a .toml file")
-        values = parse_toml(text)
-    except (OSError, ValueError) as error:
-        raise UsageError(f"cannot read the recipe {name}: {error}") from error
-    for key, value in (changes or {}).items():
-        _set(values, key, value)
-    try:
-        return Recipe.model_validate(values)
-    except ValidationError as error:
-        faults = [_fault(".".join(map(str, fault["loc"])), fault["type"], fault["msg"]) for fault in error.errors()]
-        raise UsageError(f"the recipe {name} cannot be used", details=faults) from error
+    return _FOLDER.load(name, changes or {}, Recipe)
 
 
-def _read(path: Path) -> str:
-    if path.exists() and not path.is_file():
-        raise ValueError("it is not a file")
-    with path.open("rb") as file:
-        return file.read(4 * MAX_BYTES + 1).decode("utf-8")
-
-
-def _fault(where: str, kind: str, said: str) -> str:
-    if kind != "extra_forbidden":
-        return f"{where}: {said}"
-    known = [f"{part}.{key}" for part, field in Recipe.model_fields.items() for key in _settings(field.annotation)]
-    close = get_close_matches(where, known, n=2)
-    return f"{where}: there is no such setting" + (f"; did you mean {' or '.join(close)}?" if close else "")
-
-
-def _settings(part: Any) -> list[str]:  # noqa: ANN401  pydantic's annotations
-    return list(part.model_fields) if isinstance(part, type) and issubclass(part, BaseModel) else []
-
-
-def _set(values: dict[str, Any], key: str, value: str) -> None:
-    *above, last = key.split(".")
-    for part in above:
-        values = values.setdefault(part, {})
-        if not isinstance(values, dict):
-            raise UsageError(f"{key} is no setting of a recipe")
-    try:
-        values[last] = parse_value(value)
-    except ValueError:
-        values[last] = value
+_FOLDER = RecipeFolder("sysu30k_bench.training")

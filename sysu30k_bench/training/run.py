@@ -7,11 +7,12 @@ from typing import Any
 
 from sysu30k_bench.errors import UsageError
 from sysu30k_bench.progress import Progress
+from sysu30k_bench.training.fabric import TrainRequest, make_fabric
 from sysu30k_bench.training.logs import BOARD_NAME, CSV_NAME, CURVE_NAME
 from sysu30k_bench.training.recipe import Recipe
 from sysu30k_bench.training.state import export_net
 from sysu30k_bench.training.table import open_table
-from sysu30k_bench.training.trainer import BEST, LAST, Trainer, TrainRequest, make_fabric
+from sysu30k_bench.training.trainer import BEST, LAST, Trainer
 
 
 def run_recipe(
@@ -28,18 +29,22 @@ def run_recipe(
         export: Write the weights under the authors' names, too.
 
     Returns:
-        `last_epoch` (figures), `epochs`, `finished` and `files`; None in every process but the first.
+        `last_epoch` (figures), `epochs`, `finished` and `files`, or `replay` (see
+        `Trainer.replay`); None in every process but the first.
 
     Raises:
-        UsageError: The run folder holds a run, and going on was not asked for.
+        UsageError: The run folder holds a run, and resuming was not asked for.
         BenchError: Anything else that the user has to see to.
     """
     last = request.folder / LAST
     if last.exists() and not request.go_on:
-        raise UsageError(f"{request.folder} holds a run", hint="go on with --resume, or choose another --output")
+        raise UsageError(f"{request.folder} holds a run", hint="resume it with --resume, or choose another --output")
     table = open_table(data, recipe, dataset, progress)
-    fabric = make_fabric(request, recipe)
+    fabric = make_fabric(request, recipe.run.precision)
     trainer = Trainer(recipe, table, request, fabric, progress)
+    if request.replay:
+        found = trainer.replay()
+        return {"replay": found} if fabric.is_global_zero else None
     state = trainer.fit()
     if not fabric.is_global_zero:
         return None

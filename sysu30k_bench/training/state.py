@@ -6,7 +6,7 @@ import io
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -16,6 +16,9 @@ from sysu30k_bench.sealed import is_sealed, seal_zip
 from sysu30k_bench.training.images import Position
 from sysu30k_bench.training.networks import TrainedMGN, TrainedNetwork
 from sysu30k_bench.training.recipe import Recipe
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 FORMAT = 1
 
@@ -47,11 +50,13 @@ def save(
     recipe: Recipe,
     fingerprint: str,
     state: State,
+    fabric: Fabric,
 ) -> None:
     """Writes a checkpoint, sealed; its `state_dict` is in a public layout, and `eval` reads it as it is."""
     content = {
         "state_dict": network.state_dict(),
         "optimizer": optimizer.state_dict(),
+        "scaler": fabric.strategy.precision.state_dict(),
         "training": json.dumps(
             {
                 "format": FORMAT,
@@ -70,9 +75,14 @@ def save(
 
 
 def resume(
-    path: Path, network: TrainedNetwork, optimizer: torch.optim.Optimizer, recipe: Recipe, fingerprint: str
+    path: Path,
+    network: TrainedNetwork,
+    optimizer: torch.optim.Optimizer,
+    recipe: Recipe,
+    fingerprint: str,
+    fabric: Fabric,
 ) -> State:
-    """Fills network and optimiser from a checkpoint.
+    """Fills network, optimiser and, with fp16, the loss scaler from a checkpoint.
 
     Raises:
         DataError: It does not exist.
@@ -109,6 +119,7 @@ def resume(
     try:
         network.load_state_dict(weights)
         optimizer.load_state_dict(steps)
+        fabric.strategy.precision.load_state_dict(content.get("scaler", {}))
     except (RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise IntegrityError(f"the tensors of {path} do not fit the recipe: {str(error)[:200]}") from error
     return state

@@ -67,6 +67,24 @@ def open_table(root: Path, recipe: Recipe, dataset: str | None, progress: Progre
     return _strong(_labelled(root, dataset, progress), recipe)
 
 
+def open_labelled(root: Path, dataset: str | None, progress: Progress) -> tuple[ImageSource, Split]:
+    """Opens a benchmark's training part.
+
+    Args:
+        root: Folder or archive of the data set.
+        dataset: The benchmark's name, if it is known.
+        progress: Told of archives being indexed.
+
+    Returns:
+        Where the images are, and which they are.
+
+    Raises:
+        DataError: It has none.
+    """
+    found = _labelled(root, dataset, progress)
+    return found.source, found.split
+
+
 @dataclass(frozen=True)
 class _Labelled:
     dataset: str

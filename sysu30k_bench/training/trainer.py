@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from sysu30k_bench.errors import IntegrityError, UsageError
-from sysu30k_bench.extras import missing_package
 from sysu30k_bench.files import remove_partials, remove_quietly
 from sysu30k_bench.progress import Progress
 from sysu30k_bench.training.agreement import matched_share
+from sysu30k_bench.training.fabric import TrainRequest
 from sysu30k_bench.training.images import Loaded, Position, TrainingImages, load
 from sysu30k_bench.training.interruption import Interruption
 from sysu30k_bench.training.logs import Logs
@@ -22,6 +20,7 @@ from sysu30k_bench.training.losses.total import Losses, losses_of
 from sysu30k_bench.training.networks import Outputs, TrainedNetwork, build_network
 from sysu30k_bench.training.optimizers import build_optimizer, set_rates
 from sysu30k_bench.training.recipe import Recipe
+from sysu30k_bench.training.replay import FaultFinder, weights_at_fault
 from sysu30k_bench.training.state import State, resume, save
 from sysu30k_bench.training.table import TrainingTable
 from sysu30k_bench.training.validation import validate
@@ -30,52 +29,8 @@ from sysu30k_bench.training.weights import fill
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
-LAST, BEST, CANDIDATE = "last.pt", "best.pt", "candidate.pt"
+LAST, BEST, CANDIDATE, BEFORE_FAULT = "last.pt", "best.pt", "candidate.pt", "before-fault.pt"
 _SAVE_SECONDS = 300.0
-
-
-@dataclass(frozen=True)
-class TrainRequest:
-    """How to run a recipe; none of it changes what is learnt.
-
-    Attributes:
-        folder: Where everything goes.
-        accelerator: `auto`, `cpu` or `cuda`.
-        workers: Decoding processes.
-        go_on: Go on from `last.pt`.
-        stop_after: Batches to do now; None does all. The run can go on later.
-    """
-
-    folder: Path
-    accelerator: str = "auto"
-    workers: int = 0
-    go_on: bool = False
-    stop_after: int | None = None
-
-
-def make_fabric(request: TrainRequest, recipe: Recipe) -> Fabric:
-    """Makes the engine, for one process or those of `torchrun`.
-
-    Raises:
-        DataError: Lightning Fabric is not installed.
-    """
-    try:
-        from lightning_fabric import Fabric
-    except ImportError as error:
-        raise missing_package("training needs Lightning Fabric", "lightning_fabric") from error
-    import os
-
-    world = int(os.environ.get("WORLD_SIZE", "1"))
-    local = int(os.environ.get("LOCAL_WORLD_SIZE", str(world)))
-    fabric = Fabric(
-        accelerator=request.accelerator,
-        devices=local if world > 1 else 1,
-        num_nodes=max(1, world // local),
-        strategy="ddp" if world > 1 else "auto",
-        precision=recipe.run.precision,
-    )
-    fabric.launch()
-    return fabric
 
 
 class Trainer:
@@ -103,7 +58,8 @@ class Trainer:
         self.optimizer = build_optimizer(self.network, recipe.optimizer)
         self.state = State(Position(0, 0), [], {}, -1.0)
         if request.go_on:
-            self.state = resume(request.folder / LAST, self.network, self.optimizer, recipe, table.fingerprint)
+            path = request.folder / (BEFORE_FAULT if request.replay else LAST)
+            self.state = resume(path, self.network, self.optimizer, recipe, table.fingerprint, fabric)
         size = len(table.plan.batch(0, 0).rows)
         if size % fabric.world_size:
             raise UsageError(f"a batch of {size} images cannot be shared among {fabric.world_size} processes")
@@ -126,7 +82,7 @@ class Trainer:
             for epoch in range(self.state.position.epoch, recipe.run.epochs)
             for number in range(self.state.position.number if epoch == self.state.position.epoch else 0, length)
         ]
-        if self._request.stop_after is not None:  # only between two steps of the optimiser can a run go on
+        if self._request.stop_after is not None:  # only between two steps of the optimiser can a run resume
             behind = range(self._request.stop_after, len(ahead) + 1)
             ahead = ahead[: next((count for count in behind if self._between_steps(ahead[count - 1])), len(ahead))]
         images = TrainingImages(
@@ -157,7 +113,7 @@ class Trainer:
             self._logs.note(self.state.history, final=self.state.position.epoch >= self._recipe.run.epochs)
 
     def _between_steps(self, position: Position) -> bool:
-        """Whether the optimiser has taken in every gradient: only then can a run go on as if nothing had been."""
+        """Whether the optimiser has taken in every gradient: only then can a run resume without a difference."""
         number = position.number + 1
         return number % self._recipe.run.accumulate == 0 or number == self._table.plan.length()
 
@@ -166,21 +122,58 @@ class Trainer:
         began = time.perf_counter()
         set_rates(self._steps, self._recipe.optimizer, loaded.position.epoch + 1)
         last = self._between_steps(loaded.position)
-        device = self._fabric.device
         with self._fabric.no_backward_sync(self._model, enabled=not last):
-            outputs = self._together(self._model(loaded.images.to(device)))
-            losses = losses_of(outputs, loaded.labels.to(device), self._recipe.loss)
+            losses = self._losses(loaded)
             if not torch.isfinite(losses.total):
-                epoch, number = loaded.position
-                raise IntegrityError(
-                    f"the loss is {losses.total.item()} in epoch {epoch + 1}, batch {number + 1}",
-                    hint="lower optimizer.lr, or use run.precision = '32-true'; last.pt is from before",
-                )
+                self._stop_at(loaded.position, losses.total.item())
             self._fabric.backward(losses.total / run.accumulate)
         if last:
             self._steps.step()
             self._steps.zero_grad()
         self._note(losses, loaded, time.perf_counter() - began)
+
+    def _losses(self, loaded: Loaded) -> Losses:
+        device = self._fabric.device
+        outputs = self._together(self._model(loaded.images.to(device)))
+        return losses_of(outputs, loaded.labels.to(device), self._recipe.loss)
+
+    def _stop_at(self, position: Position, loss: float) -> None:
+        """Keeps the weights as they were when the step began, which no gradient has changed since."""
+        epoch, number = position
+        begin = number - number % self._recipe.run.accumulate
+        self.state.position = Position(epoch, begin)
+        self._save(BEFORE_FAULT)
+        raise IntegrityError(
+            f"the loss is {loss} in epoch {epoch + 1}, batch {number + 1}",
+            hint=f"the same command with --replay does that step again from {BEFORE_FAULT} and tells where it breaks; "
+            "lower optimizer.lr, or use run.precision = '32-true'",
+        )
+
+    def replay(self) -> dict[str, Any]:
+        """Does the forward passes of the step again that `before-fault.pt` is from, and nothing else.
+
+        Returns:
+            `epoch` and `batch` from 1, `losses` (total, unary, pairwise, triplet) of each batch of the step,
+            `first_fault` (the first module whose output is not finite, empty where none is) and `weights_at_fault`.
+        """
+        epoch, begin = self.state.position
+        end = min(begin + self._recipe.run.accumulate, self._table.plan.length())
+        positions = [Position(epoch, number) for number in range(begin, end)]
+        world, rank = self._fabric.world_size, self._fabric.global_rank
+        images = TrainingImages(self._table, self._recipe.input, positions, self._recipe.run.seed, rank, world)
+        self._model.train()
+        told = []
+        with FaultFinder(self.network) as finder, torch.no_grad():
+            for loaded in load(images, 0):
+                losses = self._losses(loaded)
+                told.append({name: float(getattr(losses, name)) for name in ("total", "unary", "pairwise", "triplet")})
+        return {
+            "epoch": epoch + 1,
+            "batch": begin + 1,
+            "losses": told,
+            "first_fault": finder.first,
+            "weights_at_fault": weights_at_fault(self.network),
+        }
 
     def _together(self, outputs: Outputs) -> Outputs:
         """Joins the processes' shares, so that every pair of the batch is seen; gradients flow back to each."""
@@ -267,5 +260,5 @@ class Trainer:
     def _save(self, name: str) -> None:
         if self._fabric.is_global_zero:
             path = self._request.folder / name
-            save(path, self.network, self.optimizer, self._recipe, self._table.fingerprint, self.state)
+            save(path, self.network, self.optimizer, self._recipe, self._table.fingerprint, self.state, self._fabric)
         self._saved = time.monotonic()

@@ -1,9 +1,10 @@
-"""`train`: weakly supervised training by a recipe."""
+"""`train`: weakly supervised and self-supervised training by a recipe."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,11 +15,18 @@ from sysu30k_bench.cli.options import dataset_option, json_option
 from sysu30k_bench.cli.paths import TypedName, TypedPath
 from sysu30k_bench.interrupts import INTERRUPTED, INTERRUPTS
 
+if TYPE_CHECKING:
+    from sysu30k_bench.progress import Progress
+    from sysu30k_bench.training.fabric import TrainRequest
+    from sysu30k_bench.training.recipe import Recipe
+    from sysu30k_bench.training.ssl.recipe import SslRecipe
+
 _EXAMPLES = (
     ("a drawn training set, to try everything", "data synth TWIN --identities 20 --training 40"),
     ("", "train tiny --data TWIN --output runs/tiny"),
     ("resume after an interruption", "train sysu30k_unary --data SYSU-30k-released --resume"),
     ("evaluate what came out", "eval runs/tiny/best.pt --data TWIN"),
+    ("without any label, from weights that an adapter reads", "train byol --data TARS --set network.weights=net.pth"),
 )
 
 
@@ -38,6 +46,18 @@ _EXAMPLES = (
 @click.option("--resume", is_flag=True, show_envvar=True, help="Resume from last.pt in the run folder.")
 @click.option("--export-net", is_flag=True, show_envvar=True, help="Write net_N.pth under the authors' names, too.")
 @click.option(
+    "--export-backbone",
+    is_flag=True,
+    show_envvar=True,
+    help="Self-supervised: write backbone.pth, the trunk alone, too.",
+)
+@click.option(
+    "--replay",
+    is_flag=True,
+    show_envvar=True,
+    help="Do the step whose loss was not finite again, and tell where it breaks; nothing is trained.",
+)
+@click.option(
     "--accelerator",
     type=click.Choice(["auto", "cpu", "cuda"]),
     default="auto",
@@ -46,9 +66,7 @@ _EXAMPLES = (
     help="Where to train; several devices by torchrun.",
 )
 @click.option("--workers", type=click.IntRange(0), default=0, show_default=True, show_envvar=True)
-@click.option(
-    "--stop-after", type=click.IntRange(1), show_envvar=True, help="Batches to do now; --resume continues."
-)
+@click.option("--stop-after", type=click.IntRange(1), show_envvar=True, help="Batches to do now; --resume continues.")
 @json_option
 def train(
     recipe: str,
@@ -58,6 +76,8 @@ def train(
     changes: tuple[str, ...],
     resume: bool,
     export_net: bool,
+    export_backbone: bool,
+    replay: bool,
     accelerator: str,
     workers: int,
     stop_after: int | None,
@@ -65,35 +85,26 @@ def train(
 ) -> None:
     """Train by RECIPE, a name or a .toml file.
 
-    Recipes: tiny, market1501_mgn, market1501_unary, sysu30k_unary, sysu30k_dgl. `eval` takes the checkpoint as it is.
+    Weakly supervised: tiny, market1501_mgn, market1501_unary, sysu30k_unary, sysu30k_dgl. Self-supervised: simclr,
+    moco_v2, byol, triplet, simsiam, barlow_twins, vicreg, dino on SYSU-30k, and each with _tiny on drawn people. `eval`
+    takes the checkpoint as it is.
     """
-    from sysu30k_bench.errors import UsageError
-    from sysu30k_bench.training.recipe import load_recipe
-
-    settings = {}
-    for change in changes:
-        key, sign, value = change.partition("=")
-        if not sign:
-            raise UsageError(f"--set {change} is not KEY=VALUE", hint="such as --set run.epochs=20")
-        settings[key.strip()] = value
-    loaded = load_recipe(recipe, settings)
+    loaded = _recipe(recipe, changes, export_net=export_net, export_backbone=export_backbone)
     folder = output or Path("runs") / loaded.name
     judge({"data": data, "output": folder, "device": accelerator})
     INTERRUPTS.message = "interrupted; what was saved is kept, and the same command with --resume resumes"
     with loading("torch and Lightning Fabric"):
         from sysu30k_bench.training.fabric import TrainRequest
-        from sysu30k_bench.training.run import run_recipe
-        from sysu30k_bench.training.trainer import LAST
 
-    request = TrainRequest(folder, accelerator, workers, resume, stop_after)
+    request = TrainRequest(folder, accelerator, workers, resume or replay, stop_after, replay)
     try:
         with terminal_progress(quiet=as_json) as progress:
-            outcome = run_recipe(loaded, data, dataset, request, progress, export=export_net)
+            outcome = _run(loaded, data, dataset, request, progress, export=export_net or export_backbone)
     except BaseException as error:
         if not INTERRUPTS.asked and not isinstance(error, KeyboardInterrupt):
             raise
         INTERRUPTS.told()
-        last = folder / LAST
+        last = folder / "last.pt"
         print_error(
             f"interrupted; the same command with --resume resumes from {last}"
             if last.exists()
@@ -105,7 +116,59 @@ def train(
     if as_json:
         click.echo(json.dumps(outcome, indent=1))
         return
+    _show(outcome)
+
+
+def _recipe(name: str, changes: tuple[str, ...], *, export_net: bool, export_backbone: bool) -> Recipe | SslRecipe:
+    """Reads the recipe, of either kind, and refuses options of the other."""
+    from sysu30k_bench.errors import UsageError
+    from sysu30k_bench.training.recipe import load_recipe, recipe_names
+    from sysu30k_bench.training.ssl.recipe import is_ssl_recipe, load_ssl_recipe, ssl_recipe_names
+
+    settings = {}
+    for change in changes:
+        key, sign, value = change.partition("=")
+        if not sign:
+            raise UsageError(f"--set {change} is not KEY=VALUE", hint="such as --set run.epochs=20")
+        settings[key.strip()] = value
+    known = [*recipe_names(), *ssl_recipe_names()]
+    if name not in known and not name.endswith(".toml"):
+        raise UsageError(f"there is no recipe {name!r}", hint=f"{', '.join(known)}, or a .toml file")
+    if not is_ssl_recipe(name):
+        if export_backbone:
+            raise UsageError("--export-backbone is for self-supervised methods", hint="use --export-net")
+        return load_recipe(name, settings)
+    if export_net:
+        raise UsageError("--export-net is for weakly supervised networks", hint="use --export-backbone")
+    return load_ssl_recipe(name, settings)
+
+
+def _run(
+    recipe: Recipe | SslRecipe,
+    data: Path,
+    dataset: str | None,
+    request: TrainRequest,
+    progress: Progress,
+    *,
+    export: bool,
+) -> dict[str, Any] | None:
+    from sysu30k_bench.training.recipe import Recipe
+
+    if isinstance(recipe, Recipe):
+        from sysu30k_bench.training.run import run_recipe
+
+        return run_recipe(recipe, data, dataset, request, progress, export=export)
+    from sysu30k_bench.training.ssl.run import run_ssl_recipe
+
+    return run_ssl_recipe(recipe, data, dataset, request, progress, export=export)
+
+
+def _show(outcome: dict[str, Any]) -> None:
     console = stdout_console()
+    if "replay" in outcome:
+        for name, value in outcome["replay"].items():
+            console.print(f"{name.replace('_', ' ')}: {value or 'none'}", markup=False, soft_wrap=True)
+        return
     for name, value in outcome["last_epoch"].items():
         console.print(f"{name.replace('_', ' ')}: {value:,.4g}", markup=False)
     for path in outcome["files"]:

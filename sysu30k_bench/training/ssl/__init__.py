@@ -1,0 +1,1 @@
+"""Self-supervised methods by the parts of the library lightly, on the engine of `train`."""

@@ -1,0 +1,1 @@
+"""Evaluating checkpoints as they appear, and flagging what goes wrong."""
