@@ -92,7 +92,8 @@ def _named(runs: tuple[Run, ...]) -> list[RankedRun]:
     for number, run in enumerate(loaded):
         name = run.name
         if names.count(name) > 1:
-            above = run.folder.resolve().parent.name if run.folder is not None else ""
+            folder = run.folder.resolve() if run.folder is not None else None
+            above = folder.parent.name if folder is not None and folder.name == name else ""
             name = f"{above}/{name}" if above else f"{name} ({number + 1})"
         out.append(replace(run.as_ranked_run(), name=name))
     known = [run.name for run in out]

@@ -26,20 +26,20 @@ def files(folder: Path) -> dict[str, bytes]:
 def test_the_same_run_folder_with_the_same_bytes(
     bench: Bench, stripes_checkpoint: Path, own_twin: Path, tmp_path: Path
 ) -> None:
-    words = (
+    words = [
         "--flip",
         "none",
         "--height",
-        64,
+        "64",
         "--batch-size",
-        5,
+        "5",
         "--top-k",
-        3,
+        "3",
         "--shard-rows",
-        4,
+        "4",
         "--control",
         "random",
-    )
+    ]
     outcome = bench("eval", stripes_checkpoint, "--data", own_twin, "--output", tmp_path / "a", *words, "--json")
     assert outcome.code == 0, outcome.err
     result = sb.evaluate(

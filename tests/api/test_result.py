@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,8 @@ def test_a_saved_result_is_a_run_that_everything_reads(tmp_path: Path) -> None:
     assert {file.name: file.read_bytes() for file in again.iterdir()} == {
         file.name: file.read_bytes() for file in folder.iterdir()
     }
-    alone = sb.load_run(folder / "ranking.csv")
+    assert sb.load_run(folder / "ranking.csv").record == result.record
+    alone = sb.load_run(shutil.copy(folder / "ranking.csv", tmp_path))
     assert alone.record is None
     assert alone.metrics == pytest.approx(result.metrics)
     assert not alone.official
@@ -108,9 +110,8 @@ def test_it_reads_well_and_its_names_are_escaped() -> None:
 
 def test_tables_that_are_handed_out_are_copies() -> None:
     result = scored()
-    result.ranking["rank_low"] = 1
-    result.top["match"] = 0
-    result.per_query["rank1"] = 0.0
+    ranking, top, per_query = result.ranking, result.top, result.per_query
+    ranking["rank_low"], top["match"], per_query["rank1"] = 1, 0, 0.0
     assert result.top["match"].sum() > 0
     assert result.per_query["rank1"].mean() == pytest.approx(result.rank1.value)
     assert result.ranking["rank_low"].max() > 1
