@@ -10,10 +10,13 @@ import numpy as np
 import pandas as pd
 
 from sysu30k_bench.extras import missing_package
+from sysu30k_bench.metrics.open_set.rates import FEWEST, det_curve
 from sysu30k_bench.metrics.scaling import scaling_curve
 from sysu30k_bench.results.ranked_run import RankedRun
 
-_COLOUR, _OTHER = "#1f6f8b", "#b5651d"
+_COLOUR, _OTHER = "#2f8fb3", "#d0762a"
+_TEXT = "#010203"
+"""Stands for the colour of the page's text, in light and in dark."""
 _POINTS = 40
 
 
@@ -29,6 +32,7 @@ def cmc(run: RankedRun, other: RankedRun | None = None) -> str:
     if other:
         for text in axis.legend(frameon=False).get_texts():
             text.set_parse_math(False)
+            text.set_color(_TEXT)
     return _svg(figure)
 
 
@@ -63,7 +67,28 @@ def margins(table: pd.DataFrame) -> str:
     if len(values):
         edges = np.histogram_bin_edges(values, bins=40)
         axis.hist([values[won], values[~won]], bins=edges, stacked=True, color=[_COLOUR, _OTHER])
-    axis.axvline(0, color="#222222", linewidth=0.8)
+    axis.axvline(0, color=_TEXT, linewidth=0.8)
+    return _svg(figure)
+
+
+def det(run: RankedRun, other: RankedRun | None = None) -> str:
+    """Draws misses against false alarms, both by the threshold; where fewer than ten searches alarm, dotted."""
+    figure, axis = _figure("FPIR, %", "FNIR, %")
+    for one, colour in ((run, _COLOUR), *(((other, _OTHER),) if other else ())):
+        if one.searches is None or not one.searches.with_mate.any() or not one.searches.without_mate.any():
+            continue
+        searches = one.searches
+        curve = det_curve(searches.mated[searches.with_mate], searches.other[searches.without_mate])
+        few = curve.fpir * int(searches.without_mate.sum()) < FEWEST
+        shown = curve.fpir > 0
+        label = f" {one.name}"
+        axis.step(100 * curve.fpir[shown & few], 100 * curve.fnir[shown & few], ":", where="post", color=colour)
+        axis.step(100 * curve.fpir[~few], 100 * curve.fnir[~few], where="post", color=colour, label=label)
+    axis.set_xscale("log")
+    axis.set_ylim(0, 100)
+    if other:
+        for text in axis.legend(frameon=False).get_texts():
+            text.set_parse_math(False)
     return _svg(figure)
 
 
@@ -74,14 +99,19 @@ def _figure(across: str, up: str) -> tuple[Any, Any]:
         raise missing_package("reports need matplotlib", "matplotlib") from error
     figure = Figure(figsize=(4.6, 3.0), layout="constrained")
     axis = figure.subplots()
-    axis.set(xlabel=across, ylabel=up)
+    figure.patch.set_alpha(0)
+    axis.patch.set_alpha(0)
+    axis.set_xlabel(across, color=_TEXT)
+    axis.set_ylabel(up, color=_TEXT)
+    axis.tick_params(colors=_TEXT, which="both")
     axis.spines[["top", "right"]].set_visible(False)
+    axis.spines[["bottom", "left"]].set_color(_TEXT)
     return figure, axis
 
 
 def _svg(figure: Any) -> str:  # noqa: ANN401  matplotlib's figure
     out = io.BytesIO()
-    figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None})
-    text = out.getvalue().decode("utf-8")
+    figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None}, transparent=True)
+    text = re.sub(rf"(?<=: ){_TEXT}", "currentColor", out.getvalue().decode("utf-8"))
     found = re.search(r"<svg.*</svg>", text, re.DOTALL)
     return found[0] if found else ""
