@@ -7,10 +7,11 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 import torch
 
 from sysu30k_bench.errors import IntegrityError
-from sysu30k_bench.files import remove_partials
+from sysu30k_bench.files import remove_partials, write_atomically
 from sysu30k_bench.progress import Progress
 from sysu30k_bench.training.fabric import TrainRequest
 from sysu30k_bench.training.interruption import Interruption
@@ -29,7 +30,7 @@ from sysu30k_bench.training.ssl.table import ImageTable
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
-LAST, BEFORE_FAULT = "last.pt", "before-fault.pt"
+LAST, BEFORE_FAULT, MONITORS_NAME = "last.pt", "before-fault.pt", "monitors.csv"
 _SAVE_SECONDS = 300.0
 
 
@@ -214,6 +215,8 @@ class SslTrainer:
         self._save(LAST)
         if self._fabric.is_global_zero:
             self._logs.note(self.state.history, final=self.finished)
+            looks = pd.DataFrame(self.state.monitors).to_csv(index=False)
+            write_atomically(self._request.folder / MONITORS_NAME, looks.encode())
 
     def _save(self, name: str) -> None:
         if self._fabric.is_global_zero:

@@ -20,6 +20,7 @@ from sysu30k_bench.models.networks.tiny import TinyNet
 from sysu30k_bench.progress import Silent
 from sysu30k_bench.training.fabric import TrainRequest, make_fabric
 from sysu30k_bench.training.ssl.batches import Batch, Plan, ViewBatches
+from sysu30k_bench.training.ssl.methods.build import build_method
 from sysu30k_bench.training.ssl.recipe import METHODS, SslRecipe, load_ssl_recipe, ssl_recipe_names
 from sysu30k_bench.training.ssl.run import run_ssl_recipe
 from sysu30k_bench.training.ssl.table import open_images
@@ -198,3 +199,14 @@ def test_the_published_recipe_is_the_published_one() -> None:
     assert (triplet.optimizer.name, triplet.optimizer.lr, triplet.optimizer.warmup_epochs) == ("lars", 4.8, 2.0)
     assert (triplet.views.online_sides, triplet.views.target_sides) == ((96, 224), (128, 224))
     assert json.loads(triplet.ema.model_dump_json()) == {"start": 0.99, "end": 1.0}
+
+
+def test_bfloat16_trains_with_losses_in_float32(people: Path, tmp_path: Path) -> None:
+    go(people, tmp_path / "full", recipe("simclr", run__epochs="2"))
+    go(people, tmp_path / "half", recipe("simclr", run__epochs="2", run__precision="bf16-mixed"))
+    full, half = (pd.read_csv(tmp_path / name / "epochs.csv")["loss"] for name in ("full", "half"))
+    np.testing.assert_allclose(full, half, rtol=0.05)
+    assert not np.array_equal(full, half)
+    with torch.autocast("cpu", torch.bfloat16):
+        network = build_method(recipe("vicreg"), TinyNet(), 128)
+        assert network(torch.randn(4, 3, 64, 32), torch.randn(4, 3, 64, 32)).dtype == torch.float32
