@@ -9,12 +9,13 @@ from rich.markup import escape
 from rich.panel import Panel
 from rich.text import Text
 
-from sysu30k_bench.board.practice import SENTENCE, other_reasons
+from sysu30k_bench.board.practice import other_reasons, sentence_of
 from sysu30k_bench.board.rows import Row, neighbours
 from sysu30k_bench.cli.console import Room, room, stdout_console
 from sysu30k_bench.cli.tables import Column, print_table, table_lines
 from sysu30k_bench.evaluation.splits import SplitSummary
-from sysu30k_bench.results.record import RESULT_NAME, EvaluationRecord, Metrics
+from sysu30k_bench.metrics.catalogue import METRICS
+from sysu30k_bench.results.record import RESULT_NAME, EvaluationRecord, Metrics, OpenSet
 from sysu30k_bench.results.titles import TITLES
 from sysu30k_bench.search.ranking import RANKING_NAME, TOP_NAME
 from sysu30k_bench.words import count
@@ -32,16 +33,17 @@ _SPLITS = (
 _BOARD = (Column("method", "name"), Column("rank-1 %", "number"), Column("supervision", goes=1))
 
 
-def print_metrics(metrics: Metrics) -> None:
+def print_metrics(metrics: Metrics, open_set: OpenSet | None = None) -> None:
     """Prints the table of all metrics with their intervals."""
-    print_table(_METRICS, _metric_rows(metrics), bold=(0,))
+    print_table(_METRICS, _metric_rows(metrics, open_set), bold=(0,))
 
 
-def _metric_rows(metrics: Metrics) -> list[tuple[str, str, str]]:
+def _metric_rows(metrics: Metrics, open_set: OpenSet | None) -> list[tuple[str, str, str]]:
     rows = []
-    for name, title in TITLES.items():
-        metric = getattr(metrics, name)
-        rows.append((title, f"{metric.value * 100:.2f}", f"{metric.low * 100:.2f} to {metric.high * 100:.2f}"))
+    for name, info in METRICS.items():
+        metric = getattr(metrics if info.source == "ranks" else open_set, name, None)
+        if info.main and metric is not None:
+            rows.append((info.title, f"{metric.value * 100:.2f}", f"{metric.low * 100:.2f} to {metric.high * 100:.2f}"))
     if metrics.median_rank is not None:
         middle = metrics.median_rank
         rows.append(("median rank", f"{middle.value:,.1f}", f"{middle.low:,.0f} to {middle.high:,.0f}"))
@@ -66,7 +68,11 @@ def print_result(record: EvaluationRecord, folder: Path) -> None:
     console, limit = stdout_console(), room()
     framed = limit.width is not None and limit.width >= _FRAMED_FROM
     inside = limit._replace(width=limit.width - _FRAME) if framed and limit.width is not None else limit
-    parts: list[Text] = [_what(record), Text(), *table_lines(_METRICS, _metric_rows(record.metrics), inside, bold=(0,))]
+    parts: list[Text] = [
+        _what(record),
+        Text(),
+        *table_lines(_METRICS, _metric_rows(record.metrics, record.open_set), inside, bold=(0,)),
+    ]
     if record.control is not None:
         control = record.control
         said = f"random weights: rank-1 {control.rank1.value:.2%}, AP (standard) {control.ap_standard.value:.2%}"
@@ -116,9 +122,10 @@ def _row(row: Row) -> tuple[str, str, str]:
 
 
 def _unusual(record: EvaluationRecord) -> Text:
-    lines = [SENTENCE] if record.data.drawn else []
+    lines = [sentence_of(record)] if record.data.drawn else []
     lines += [f"not official: {reason}" for reason in other_reasons(record)]
     lines += [f"note: {warning}" for warning in record.warnings if warning not in record.not_official_because]
+    lines += [f"open set: {reason}" for reason in (record.open_set.not_computed if record.open_set else [])]
     lines.append(f"engine: {record.environment.engine} ({record.environment.engine_reason})")
     return Text("\n".join(lines), style="dim")
 

@@ -23,6 +23,7 @@ _COMMANDS = {
     "score": "sysu30k_bench.cli.commands.score:score",
     "search": "sysu30k_bench.cli.commands.search:search_command",
     "ssl-suite": "sysu30k_bench.cli.commands.ssl_suite:ssl_suite",
+    "slices": "sysu30k_bench.cli.commands.slices:slices_command",
     "submit": "sysu30k_bench.cli.commands.submit:submit",
     "train": "sysu30k_bench.cli.commands.train:train",
     "watch": "sysu30k_bench.cli.commands.watch:watch",

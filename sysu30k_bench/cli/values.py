@@ -53,6 +53,21 @@ class Triple(click.ParamType[tuple[float, float, float]]):
 ALL_SPLITS = "all"
 
 
+class RankList(click.ParamType[tuple[int, ...]]):
+    """Ranks such as `1,3,5`."""
+
+    name = "k,k,..."
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
+        """See click."""
+        if isinstance(value, tuple):
+            return value
+        parts = [part.strip() for part in str(value).split(",")]
+        if not all(part.isascii() and part.isdigit() and 0 < int(part) <= 10**9 for part in parts):
+            self.fail(f"{value!r} is no list of ranks from 1, such as 1,3,5", param, ctx)
+        return tuple(sorted({int(part) for part in parts}))
+
+
 class SplitChoice(click.ParamType[int | str]):
     """The number of a split, or `all`."""
 

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from pathlib import Path
+
+import pandas as pd
 
 from sysu30k_bench.errors import BenchError, IntegrityError
 from sysu30k_bench.evaluation.run_folder import RunFolder
 from sysu30k_bench.evaluation.search_step import Searched
 from sysu30k_bench.evaluation.step_notes import EXPORT_NOTES, SEARCH_NOTES, ExportNotes, SearchNotes, read_notes
 from sysu30k_bench.files import sha256_of_file
+from sysu30k_bench.metrics.open_set.searches import searches_of
 from sysu30k_bench.metrics.summary import summarise
-from sysu30k_bench.results.build import counts_of, metrics_of, protocol, ties_of
+from sysu30k_bench.results.build import counts_of, metrics_of, open_set_of, protocol, ties_of
 from sysu30k_bench.results.record import Control, Cost, Environment, EvaluationRecord
 from sysu30k_bench.search.ranking import RANKING_NAME, TOP_NAME, Ranking, read_ranking
+from sysu30k_bench.search.top_list import read_top
 from sysu30k_bench.words import count, queries_without_match
 
 
@@ -35,7 +38,12 @@ def score_step(folder: RunFolder, control: Control | None = None) -> EvaluationR
     ranking = read_ranking(path, told=False)  # the record beside it may be of an earlier search
     if sha256_of_file(path) != searched.ranking_sha256:
         raise IntegrityError(f"{path} is not the ranking that the search wrote", hint="run the search again")
-    return score_searched(folder, exported, Searched(searched, ranking, None), control)
+    top = None
+    if ranking.unmatched and (folder.path / TOP_NAME).is_file():
+        if searched.top_sha256 not in {None, sha256_of_file(folder.path / TOP_NAME)}:
+            raise IntegrityError(f"{folder.path / TOP_NAME} is not what the search wrote", hint="run the search again")
+        top = read_top(folder.path, told=False)
+    return score_searched(folder, exported, Searched(searched, ranking, top), control)
 
 
 def score_searched(
@@ -60,7 +68,7 @@ def score_searched(
     doubts: list[str] = []
     if control is None:
         control, doubts = _control(folder, exported)
-    record = make_record(exported, searched.notes, searched.ranking, control, doubts).sealed()
+    record = make_record(exported, searched.notes, searched.ranking, control, doubts, searched.top).sealed()
     record.write(folder.path)
     return record
 
@@ -89,6 +97,7 @@ def make_record(
     ranking: Ranking,
     control: Control | None = None,
     doubts: Sequence[str] = (),
+    top: pd.DataFrame | None = None,
 ) -> EvaluationRecord:
     """Makes the record of an evaluation from what its steps know.
 
@@ -98,6 +107,7 @@ def make_record(
         ranking: The exact ranks.
         control: The numbers of the random control, where it was run.
         doubts: Further warnings.
+        top: Top lists; without them queries that have no match are no searches in the open-set rates.
     """
     summary = summarise(ranking)
     ties = ties_of(summary)
@@ -114,6 +124,7 @@ def make_record(
         not_official_because=reasons,
         warnings=warnings,
         metrics=metrics_of(summary),
+        open_set=open_set_of(searches_of(ranking, summary.per_query, top)),
         ties=ties,
         counts=counts,
         model=exported.model,
@@ -150,12 +161,3 @@ def _unusual(ranking: Ranking, optimistic: float, pessimistic: float) -> list[st
             f"rank-1 lies between {pessimistic:.2%} and {optimistic:.2%}"
         )
     return found
-
-
-def score_ranking(path: Path) -> Ranking:
-    """Reads the ranking of a run folder, or a ranking file.
-
-    Args:
-        path: Either.
-    """
-    return read_ranking(path / RANKING_NAME if path.is_dir() else path)

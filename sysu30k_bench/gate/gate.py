@@ -8,9 +8,11 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from sysu30k_bench.errors import UsageError
+from sysu30k_bench.metrics.catalogue import METRICS
+from sysu30k_bench.metrics.open_set.points import contributions, paired_spread
 from sysu30k_bench.metrics.paired import lowest_difference
-from sysu30k_bench.results.compare import mcnemar, paired_difference
-from sysu30k_bench.results.ranked_run import PER_QUERY, RankedRun, aligned
+from sysu30k_bench.results.compare import Difference, mcnemar, paired_difference
+from sysu30k_bench.results.ranked_run import RankedRun, aligned
 from sysu30k_bench.words import count
 
 Outcome = Literal["passed", "worse", "not shown"]
@@ -108,21 +110,24 @@ def gate(
         baseline: What it is held against.
         max_drop: The largest drop that may be, as a fraction.
         alpha: Chance of passing a run that is worse by just that much.
-        metric: One of `rank1`, `rank5`, `rank10`, `rank20`, `ap_standard`, `ap_trapezoid`, `minp`.
+        metric: One of `metrics.catalogue.METRICS`. Of one that is better lower, such as `fnir_at_fpir1`, the drop is a
+            rise, and `difference` and `bound` are gains: the fall of the rate.
 
     Raises:
-        UsageError: The runs are not of the same lists, or a number makes no sense.
+        UsageError: The runs are not of the same lists, a number makes no sense, or too few searches set the threshold
+            of an open-set metric.
     """
-    if metric not in PER_QUERY:
-        raise UsageError(f"there is no metric {metric!r}", hint=", ".join(PER_QUERY))
+    if metric not in METRICS:
+        raise UsageError(f"there is no metric {metric!r}", hint=", ".join(METRICS))
     if not 0 <= max_drop < 1 or not 0 < alpha < 0.5:
         raise UsageError("max_drop must be from 0 to 1, and alpha from 0 to 0.5")
     held, candidate = aligned([baseline, run])
+    info = METRICS[metric]
     before, after = _contributions(held, metric), _contributions(candidate, metric)
-    change = paired_difference(before, after, level=1 - 2 * alpha)
-    gain = after - before
+    gain = (after - before) * (1 if info.better == "higher" else -1)
+    change = _change(held, candidate, gain, metric, 1 - 2 * alpha)
     bound = lowest_difference(float(gain.clip(0).sum()), float(-gain.clip(None, 0).sum()), len(gain), alpha)
-    if not metric.startswith("rank"):
+    if not metric.startswith("rank"):  # its differences are no whole queries, or its threshold is estimated
         bound = min(bound, change.low)
     keys = held.per_query.index.to_numpy()
     outcome: Outcome = "passed" if bound > -max_drop else "worse" if change.value < -max_drop else "not shown"
@@ -148,12 +153,35 @@ def gate(
 
 def _contributions(run: RankedRun, metric: str) -> np.ndarray:
     """What each query adds: for rank-k whether it is a hit with every tie against it, so that it is all or nothing."""
+    if METRICS[metric].source == "open set":
+        return _mated(run, metric)
     if metric.startswith("rank"):
         return (run.per_query["pessimistic"].to_numpy() <= int(metric[4:])).astype(float)
     return run.per_query[metric].to_numpy()
 
 
+def _mated(run: RankedRun, metric: str) -> np.ndarray:
+    """Contributions of mated searches at the run's own threshold."""
+    found = contributions(run.searches, metric) if run.searches is not None else "there are no scores"
+    if isinstance(found, str):
+        raise UsageError(f"{run.name} has no {METRICS[metric].title}: {found}")
+    kept: np.ndarray = found[~np.isnan(found)]
+    return kept
+
+
+def _change(held: RankedRun, candidate: RankedRun, gain: np.ndarray, metric: str, level: float) -> Difference:
+    """The gain with its interval: of an open-set metric with both thresholds found anew in every draw."""
+    if METRICS[metric].source == "ranks" or held.searches is None or candidate.searches is None:
+        return paired_difference(np.zeros(len(gain)), gain, level=level)
+    found = paired_spread(held.searches, candidate.searches, metric, level)
+    if isinstance(found, str):
+        raise UsageError(f"{METRICS[metric].title} cannot be compared: {found}")
+    ends = sorted((METRICS[metric].gain(found.low), METRICS[metric].gain(found.high)))
+    return Difference(value=METRICS[metric].gain(found.value), low=ends[0], high=ends[1])
+
+
 def _reason(outcome: Outcome, metric: str, value: float, bound: float, max_drop: float, alpha: float, n: int) -> str:
+    value = METRICS[metric].gain(value)
     said = f"{metric} changed by {value * 100:+.2f} points over {count(n, 'query', 'queries')}"
     limit = f"{max_drop * 100:.2f} points"
     if outcome == "passed":

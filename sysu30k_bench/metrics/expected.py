@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import stats
 from scipy.special import gammaln
 
 
@@ -56,9 +57,7 @@ def hit_probability(group: TieGroup, k: int) -> float:
         return 1.0
     if group.matches == 1:
         return places / group.size
-    n, m = group.size, group.matches
-    missed = gammaln(n - places + 1) - gammaln(n - places - m + 1) - gammaln(n + 1) + gammaln(n - m + 1)
-    return float(-np.expm1(missed))
+    return float(stats.hypergeom.sf(0, group.size, group.matches, places))
 
 
 def expected_precision_sums(group: TieGroup) -> tuple[float, float]:

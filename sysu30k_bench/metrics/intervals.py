@@ -95,8 +95,7 @@ def median(values: np.ndarray) -> Interval:
     ordered = np.sort(values)
     n = len(ordered)
     middle = (ordered[(n - 1) // 2] + ordered[n // 2]) / 2
-    lower = int(stats.binom.ppf((1 - LEVEL) / 2, n, 0.5))
-    if lower == 0:
+    low, high = stats.quantile_test(ordered, p=0.5).confidence_interval(LEVEL)
+    if np.isnan(low) or np.isnan(high):
         return Interval(float(middle), -np.inf, np.inf)
-    low, high = ordered[lower - 1], ordered[n - lower]
     return Interval(float(middle), float(low), float(high))

@@ -18,12 +18,9 @@ from sysu30k_bench.data.open_dataset import open_test_set
 from sysu30k_bench.data.split import ROLES
 from sysu30k_bench.errors import DataError, UsageError
 from sysu30k_bench.results.record import EvaluationRecord
-from sysu30k_bench.sealed import require_told
-from sysu30k_bench.search.ranking import TOP_NAME
 
 _HEIGHT, _WIDTH, _QUALITY = 128, 64, 85
 _IMPOSTORS, _NAMED = 6, 20
-_MAX_BYTES = 1 << 30
 
 
 @dataclass(frozen=True)
@@ -88,26 +85,6 @@ def open_images(record: EvaluationRecord, root: Path | None, keys: Iterable[str]
             hint="say where its images are with --data",
         )
     return test_set.images
-
-
-def read_top(folder: Path) -> pd.DataFrame:
-    """Reads the best gallery images of every query of a run, `top.csv`.
-
-    Raises:
-        DataError: There is no such file.
-        UsageError: It is something else.
-        IntegrityError: It is not the file that the run folder tells of.
-    """
-    path = folder / TOP_NAME
-    if not path.is_file() or path.stat().st_size > _MAX_BYTES:
-        raise DataError(f"there is no {path}", hint="make it with `sysu30k-bench search`")
-    require_told(path)
-    try:
-        top = pd.read_csv(path, dtype={"query": str, "gallery": str})
-        top = top[["query", "place", "gallery", "score", "match"]].astype({"score": float, "match": int})
-    except (ValueError, KeyError) as error:
-        raise UsageError(f"{path} is no list of the best images: {error}") from error
-    return top
 
 
 def strips(source: ImageSource, table: pd.DataFrame, top: pd.DataFrame, queries: Sequence[str]) -> list[Strip]:

@@ -8,15 +8,19 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from sysu30k_bench.board.practice import SENTENCE, other_reasons
+from sysu30k_bench.board.practice import other_reasons, sentence_of
 from sysu30k_bench.errors import UsageError
 from sysu30k_bench.files import sha256_of_file
+from sysu30k_bench.metrics.catalogue import METRICS, RATES
 from sysu30k_bench.metrics.health import hubness
-from sysu30k_bench.report.figures import cmc, margins, rank_histogram, scaling
+from sysu30k_bench.metrics.open_set.smaller import InGallery, in_smaller_gallery, other_lists
+from sysu30k_bench.metrics.resolution import said
+from sysu30k_bench.report.figures import cmc, det, margins, rank_histogram, scaling
 from sysu30k_bench.report.montage import open_images, strips
+from sysu30k_bench.results.build import open_set_of
 from sysu30k_bench.results.compare import compare
-from sysu30k_bench.results.ranked_run import aligned, read_runs
-from sysu30k_bench.results.titles import TITLES
+from sysu30k_bench.results.ranked_run import RankedRun, aligned, read_runs
+from sysu30k_bench.results.record import EvaluationRecord, Metric
 from sysu30k_bench.search.ranking import RANKING_NAME, TOP_NAME, read_ranking
 from sysu30k_bench.search.top_list import read_top
 
@@ -49,7 +53,7 @@ def make_report(folder: Path, other: Path | None = None, *, images: bool = False
         raise UsageError(f"{folder} has no result.json", hint="make it with `sysu30k-bench eval` or `score`")
     text = resources.files("sysu30k_bench.report").joinpath("report.html.j2").read_text("utf-8")
     template = Environment(autoescape=True, undefined=StrictUndefined).from_string(text)
-    metrics = record.metrics
+    open_set = record.open_set or (open_set_of(run.searches) if run.searches is not None else None)
     table = read_ranking(folder / RANKING_NAME).table
     near, worst = _near_misses(table), table.sort_values("rank_high", ascending=False, kind="stable")
     pair = compare([run, second]).pairs[0] if second is not None else None
@@ -69,12 +73,17 @@ def make_report(folder: Path, other: Path | None = None, *, images: bool = False
         hubs=hubness(top) if top is not None else None,
         record=record,
         reasons=other_reasons(record),
-        practice=SENTENCE if record.data.drawn else "",
-        numbers=[(title, getattr(metrics, name)) for name, title in TITLES.items()],
+        practice=sentence_of(record),
+        numbers=numbers_of(record),
+        open_set=open_set,
+        titles={name: info.title for name, info in METRICS.items()},
+        smaller=_smaller(run, top, table),
+        resolution=said(len(run.hit)),
         figures=[
             ("Cumulative match characteristic", cmc(run, second)),
             ("Rank of the first match", rank_histogram(run)),
             ("Rank-1 against the size of the gallery, exact from the ranks", scaling(run)),
+            ("Misses against false alarms (DET); dotted where fewer than ten searches alarm", det(run, second)),
             ("Margin: the match's score less that of the best image of somebody else", margins(table)),
         ],
         worst=_rows(worst),
@@ -82,6 +91,31 @@ def make_report(folder: Path, other: Path | None = None, *, images: bool = False
         pair=pair,
         digest=sha256_of_file(folder / RANKING_NAME),
     )
+
+
+def numbers_of(record: EvaluationRecord) -> list[tuple[str, Metric]]:
+    """Titles and values of every metric of a record, in the catalogue's order."""
+    found = []
+    for name, info in METRICS.items():
+        metric = getattr(record.metrics if info.source == "ranks" else record.open_set, name, None)
+        if metric is not None:
+            found.append((info.title, metric))
+    return found
+
+
+def _smaller(run: RankedRun, top: pd.DataFrame | None, table: pd.DataFrame) -> list[tuple[str, InGallery | str]]:
+    """Operating points in smaller galleries, as far as the stored lists reach."""
+    if top is None or run.searches is None or run.searches.without_mate.sum() < len(run.searches.query):
+        return []
+    matches = (table["match"] != "").groupby(table["query"]).sum().reindex(run.searches.query).to_numpy()
+    lists = other_lists(top, run.searches.query, run.ranked.loc[run.searches.query].to_numpy(), matches)
+    largest = int(lists.others.min()) + 1
+    sizes = [size for size in (largest, 100_000, 10_000, 1_000, 100) if size <= largest]
+    return [
+        (f"FPIR {per_cent} % among {size:,}", in_smaller_gallery(lists, run.searches, rate, size))
+        for per_cent, rate in RATES.items()
+        for size in sizes
+    ]
 
 
 def _near_misses(table: pd.DataFrame) -> pd.DataFrame:

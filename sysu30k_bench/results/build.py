@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 
 from sysu30k_bench.files import sha256_of_text
+from sysu30k_bench.metrics.catalogue import RATES
 from sysu30k_bench.metrics.intervals import Interval
+from sysu30k_bench.metrics.open_set.points import operating_point
+from sysu30k_bench.metrics.open_set.searches import Searches
 from sysu30k_bench.metrics.summary import Summary
-from sysu30k_bench.results.record import Counts, MedianRank, Metric, Metrics, Protocol, Ties
+from sysu30k_bench.results.record import Counts, MedianRank, Metric, Metrics, OpenSet, Protocol, Ties
 from sysu30k_bench.search.ranking import Ranking
 from sysu30k_bench.search.score import TIE
 
@@ -39,6 +42,36 @@ def metrics_of(summary: Summary) -> Metrics:
         minp=_metric(summary.minp, summary.n),
         median_rank=None if middle is None else MedianRank(**middle._asdict(), n=summary.n),
     )
+
+
+def open_set_of(searches: Searches) -> OpenSet:
+    """Computes the record's rates at a threshold.
+
+    Args:
+        searches: Mated and non-mated searches of a run.
+    """
+    mated = int(searches.with_mate.sum())
+    others = int(searches.without_mate.sum())
+    found: dict[str, object] = {}
+    missing = []
+    for per_cent, rate in RATES.items():
+        point = operating_point(searches, rate)
+        if isinstance(point, str):
+            missing.append(point)
+            continue
+        found |= {
+            f"threshold_at_fpir{per_cent}": point.threshold,
+            f"reached_fpir{per_cent}": _metric(point.fpir, others),
+            f"fnir_at_fpir{per_cent}": _metric(point.fnir, mated),
+            **{f"tpir{k}_at_fpir{per_cent}": _metric(value, mated) for k, value in point.tpir.items()},
+        }
+    counts = {
+        "mated": mated,
+        "non_mated": others,
+        "without_match": searches.real_non_mated,
+        "left_out": int((~searches.without_mate).sum()),
+    }
+    return OpenSet.model_validate({**counts, **found, "not_computed": missing})
 
 
 def ties_of(summary: Summary) -> Ties:

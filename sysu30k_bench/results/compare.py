@@ -9,7 +9,10 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 from scipy import stats
 
+from sysu30k_bench.metrics.catalogue import METRICS, OPEN_SET
 from sysu30k_bench.metrics.intervals import LEVEL, bootstrap_mean
+from sysu30k_bench.metrics.open_set.points import paired_spread
+from sysu30k_bench.metrics.resolution import DISCORDANCES, smallest_difference
 from sysu30k_bench.results.ranked_run import RankedRun, aligned
 
 RESAMPLES = 10_000
@@ -55,6 +58,8 @@ class Pair(_Strict):
         p_holm: The same, corrected for all pairs (Holm, 1979).
         least_difference: Smallest net number of queries, of as many that differ, which would reach p < 0.05.
         same_ranks: Whether every query contributes the same to every metric.
+        open_set: Differences of FNIR at each FPIR, by name, with both thresholds found anew in every draw.
+        finds: Smallest difference of rank-1 that the exact test finds with 80 % power, where as many queries differ.
     """
 
     first: str
@@ -67,6 +72,8 @@ class Pair(_Strict):
     p_holm: float
     least_difference: int
     same_ranks: bool = False
+    open_set: dict[str, Difference] = {}
+    finds: float | None = None
 
 
 class Comparison(_Strict):
@@ -77,12 +84,15 @@ class Comparison(_Strict):
         runs: In the order given.
         pairs: Every pair.
         least_of_n: Smallest number of queries which could ever reach p < 0.05: all that differ in one direction.
+        resolution: Smallest difference of rank-1 that the exact test finds with 80 % power, by the share of queries
+            that differ; None where it finds none.
     """
 
     n: int
     runs: list[Standing]
     pairs: list[Pair]
     least_of_n: int
+    resolution: dict[str, float | None] = {}
 
 
 def compare(runs: Sequence[RankedRun]) -> Comparison:
@@ -115,6 +125,7 @@ def compare(runs: Sequence[RankedRun]) -> Comparison:
             for (first, second), p, holm in zip(pairs, tests, corrected, strict=True)
         ],
         least_of_n=least_difference(None),
+        resolution={f"{share:g}": smallest_difference(len(runs[0].hit), share) for share in DISCORDANCES},
     )
 
 
@@ -177,4 +188,18 @@ def _pair(first: RankedRun, second: RankedRun, p: float, holm: float) -> Pair:
         p_holm=holm,
         least_difference=least_difference(int(ours.sum() + theirs.sum())),
         same_ranks=first.per_query.equals(second.per_query),
+        open_set=_open_set(first, second),
+        finds=smallest_difference(len(keys), float((ours | theirs).mean())),
     )
+
+
+def _open_set(first: RankedRun, second: RankedRun) -> dict[str, Difference]:
+    if first.searches is None or second.searches is None:
+        return {}
+    names = [name for name in OPEN_SET if METRICS[name].main]
+    found = {name: paired_spread(first.searches, second.searches, name) for name in names}
+    return {
+        name: Difference(value=one.value, low=one.low, high=one.high)
+        for name, one in found.items()
+        if not isinstance(one, str)
+    }

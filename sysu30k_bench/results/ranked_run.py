@@ -10,12 +10,15 @@ import numpy as np
 import pandas as pd
 
 from sysu30k_bench.errors import UsageError
+from sysu30k_bench.metrics.catalogue import FROM_RANKS
+from sysu30k_bench.metrics.open_set.searches import Searches, searches_of
 from sysu30k_bench.metrics.per_query import per_query_metrics
 from sysu30k_bench.results.record import RESULT_NAME, EvaluationRecord, read_record
-from sysu30k_bench.search.ranking import RANKING_NAME, Ranking, read_ranking
+from sysu30k_bench.search.ranking import RANKING_NAME, TOP_NAME, Ranking, read_ranking
+from sysu30k_bench.search.top_list import read_top
 from sysu30k_bench.words import count
 
-PER_QUERY = ("rank1", "rank5", "rank10", "rank20", "ap_standard", "ap_trapezoid", "minp")
+PER_QUERY = FROM_RANKS
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,7 @@ class RankedRun:
         ranked: Images ranked for each query, by key.
         record: Its record, where it lies beside the ranking.
         pairs: Keys of every query and match.
+        searches: Every query with its matches and without them, in the order of `per_query`.
     """
 
     name: str
@@ -37,6 +41,7 @@ class RankedRun:
     ranked: pd.Series[int]
     record: EvaluationRecord | None
     pairs: frozenset[tuple[str, str]] = frozenset()
+    searches: Searches | None = None
 
 
 def read_run(path: Path) -> RankedRun:
@@ -49,21 +54,37 @@ def read_run(path: Path) -> RankedRun:
     file = path / RANKING_NAME if path.is_dir() else path
     beside = file.with_name(RESULT_NAME)
     record = read_record(beside) if beside.is_file() else None
-    return as_run(path.resolve().name if path.is_dir() else path.name, read_ranking(file), record)
+    ranking = read_ranking(file)
+    name = path.resolve().name if path.is_dir() else path.name
+    return as_run(name, ranking, record, top_for(ranking, file.parent))
 
 
-def as_run(name: str, ranking: Ranking, record: EvaluationRecord | None = None) -> RankedRun:
+def top_for(ranking: Ranking, folder: Path) -> pd.DataFrame | None:
+    """Reads a run's top lists where its searches cannot do without: some queries have no match.
+
+    Raises:
+        UsageError: The file is something else.
+        IntegrityError: It is not the file that the run folder tells of.
+    """
+    return read_top(folder) if ranking.unmatched and (folder / TOP_NAME).is_file() else None
+
+
+def as_run(
+    name: str, ranking: Ranking, record: EvaluationRecord | None = None, top: pd.DataFrame | None = None
+) -> RankedRun:
     """Makes a run of a ranking.
 
     Args:
         name: What to call it.
         ranking: The ranking.
         record: Its record, if it has one.
+        top: Its top lists, for queries without a match.
     """
     per_query = per_query_metrics(ranking.query_keys, ranking.matched)
     ranked = ranking.table.drop_duplicates("query").set_index("query")["ranked"]
     pairs = frozenset(zip(ranking.table["query"], ranking.table["match"], strict=True))
-    return RankedRun(name, per_query, (per_query["pessimistic"] <= 1).to_numpy(), ranked, record, pairs)
+    searches = searches_of(ranking, per_query, top)
+    return RankedRun(name, per_query, (per_query["pessimistic"] <= 1).to_numpy(), ranked, record, pairs, searches)
 
 
 def read_runs(paths: Sequence[Path]) -> list[RankedRun]:
@@ -133,5 +154,7 @@ def aligned_queries(runs: Sequence[RankedRun]) -> list[RankedRun]:
             )
         order = run.per_query.index.get_indexer(first.per_query.index)
         ranked = run.ranked.loc[first.ranked.index]
-        out.append(RankedRun(run.name, run.per_query.iloc[order], run.hit[order], ranked, run.record, run.pairs))
+        searches = None if run.searches is None else run.searches.take(order)
+        parts = (run.name, run.per_query.iloc[order], run.hit[order], ranked, run.record, run.pairs, searches)
+        out.append(RankedRun(*parts))
     return out

@@ -17,6 +17,7 @@ _MAX_BYTES = 64 << 20
 Fraction = Annotated[float, Field(ge=0.0, le=1.0, allow_inf_nan=False, strict=True)]
 Count = Annotated[int, Field(ge=0, strict=True)]
 Positive = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
+Score = Annotated[float, Field(allow_inf_nan=False)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -59,6 +60,44 @@ class Metrics(_Strict):
     ap_trapezoid: Metric
     minp: Metric
     median_rank: MedianRank | None
+
+
+class OpenSet(_Strict):
+    """Identification at a threshold (ISO/IEC 19795-1); every query once with its matches and once without them.
+
+    Attributes:
+        mated: Mated searches: queries with a match.
+        non_mated: Non-mated searches: queries whose best image that is no match is known.
+        without_match: Non-mated searches of queries that have no match at all.
+        left_out: Queries that are no non-mated search: they were skipped, or rank matches alone.
+        threshold_at_fpir1: Score; the least at which no more than 1 % of the non-mated searches return anything.
+        reached_fpir1: FPIR there.
+        fnir_at_fpir1: Share of mated searches whose match scores below it.
+        tpir1_at_fpir1: Share whose match scores at or above it and stands at rank 1.
+        tpir20_at_fpir1: The same within rank 20.
+        threshold_at_fpir10: As above, for 10 %.
+        reached_fpir10: As above.
+        fnir_at_fpir10: As above.
+        tpir1_at_fpir10: As above.
+        tpir20_at_fpir10: As above.
+        not_computed: Why rates are missing.
+    """
+
+    mated: Count
+    non_mated: Count
+    without_match: Count
+    left_out: Count
+    threshold_at_fpir1: Score | None = None
+    reached_fpir1: Metric | None = None
+    fnir_at_fpir1: Metric | None = None
+    tpir1_at_fpir1: Metric | None = None
+    tpir20_at_fpir1: Metric | None = None
+    threshold_at_fpir10: Score | None = None
+    reached_fpir10: Metric | None = None
+    fnir_at_fpir10: Metric | None = None
+    tpir1_at_fpir10: Metric | None = None
+    tpir20_at_fpir10: Metric | None = None
+    not_computed: list[str] = []
 
 
 class Ties(_Strict):
@@ -108,6 +147,7 @@ class Model(_Strict):
     dimension: Count
     input: str
     compute: Literal["fp32", "bf16"]
+    backend: str = "eager"
     storage: Literal["float32", "float16"]
     parameters: Count
     tensors_loaded: Count
@@ -213,6 +253,7 @@ class EvaluationRecord(SealedDocument):
         warnings: What was unusual.
         ranking_sha256: SHA-256 of the `ranking.csv` that it was computed from; None in records of earlier versions.
         top_sha256: SHA-256 of the `top.csv` beside it.
+        open_set: Identification at a threshold; None in records of earlier versions.
     """
 
     schema_version: Literal[1] = 1
@@ -233,6 +274,7 @@ class EvaluationRecord(SealedDocument):
     files: dict[str, str] = Field({})
     ranking_sha256: Sha256 | None = None
     top_sha256: Sha256 | None = None
+    open_set: OpenSet | None = None
 
     @model_validator(mode="after")
     def _official_or_why_not(self) -> EvaluationRecord:

@@ -1,13 +1,7 @@
-"""What people read for the names of metrics."""
+"""What people read for the names of metrics that are means over queries; see `metrics.catalogue` for all of them."""
 
 from __future__ import annotations
 
-TITLES = {
-    "rank1": "rank-1",
-    "rank5": "rank-5",
-    "rank10": "rank-10",
-    "rank20": "rank-20",
-    "ap_standard": "AP (standard)",
-    "ap_trapezoid": "AP (trapezoid)",
-    "minp": "mINP",
-}
+from sysu30k_bench.metrics.catalogue import FROM_RANKS, METRICS
+
+TITLES = {name: METRICS[name].title for name in FROM_RANKS}

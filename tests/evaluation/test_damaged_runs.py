@@ -20,12 +20,12 @@ from sysu30k_bench.evaluation.run_folder import RunFolder
 from sysu30k_bench.evaluation.score_step import score_step
 from sysu30k_bench.evaluation.step_notes import EXPORT_NOTES, SEARCH_NOTES, ExportNotes, SearchNotes, read_notes
 from sysu30k_bench.progress import Silent
-from sysu30k_bench.report.montage import read_top
 from sysu30k_bench.results.ranked_run import RankedRun, read_run
 from sysu30k_bench.results.record import EvaluationRecord, read_record
 from sysu30k_bench.search.graph.reciprocal import RerankSettings
 from sysu30k_bench.search.ranking import read_ranking
 from sysu30k_bench.search.search import search
+from sysu30k_bench.search.top_list import read_top
 from tests.sealing import reseal, retell
 
 TRIALS = 100

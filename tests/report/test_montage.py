@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 import re
 import shutil
 from collections.abc import Callable
@@ -18,13 +19,14 @@ from PIL import Image
 from sysu30k_bench.data.images import decode
 from sysu30k_bench.errors import DataError, IntegrityError, UsageError
 from sysu30k_bench.metrics.health import hubness
-from sysu30k_bench.report.montage import open_images, read_top, strips
+from sysu30k_bench.report.montage import open_images, strips
 from sysu30k_bench.report.page import make_report
 from sysu30k_bench.results.record import read_record
 from sysu30k_bench.search.ranking import read_ranking
+from sysu30k_bench.search.top_list import read_top
 from tests.conftest import Outcome
 from tests.report.test_page import outline
-from tests.sealing import retell
+from tests.sealing import reseal, retell
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -80,7 +82,8 @@ def test_the_page_with_images_says_that_it_is_local(bench: Bench, run: Path, dat
     assert path.stat().st_mode & 0o077 == 0
     html = path.read_text()
     page = outline(re.sub(r"<img ([^>]*)>", r"<img \1></img>", html))
-    assert "For this machine alone: this page holds images of sysu30k" in page.text
+    assert "Practice run on drawn people" in page.text, "and no data agreement holds for them"
+    assert "For this machine alone" not in page.text
     assert "img-src data:" in html
     pictures = [address for address in page.addresses if not address.startswith("#")]
     assert len(pictures) >= 40
@@ -92,6 +95,14 @@ def test_the_page_with_images_says_that_it_is_local(bench: Bench, run: Path, dat
     moved = Path(shutil.copytree(data, tmp_path / "moved"))
     assert bench("report", run, "--images", "--data", moved, "--output", tmp_path / "page.html").code == 0
     assert bench("report", run, "--data", moved).code == 2
+    real = Path(shutil.copytree(run, tmp_path / "real"))
+    found = json.loads((real / "result.json").read_text())["data"]
+    reseal(real / "result.json", data={**found, "drawn": False})
+    done = bench("report", real, "--images")
+    assert "real people: for this machine only" in done.err
+    html = (real / "report-local.html").read_text()
+    assert "For this machine alone: this page holds images of sysu30k" in html
+    assert "Practice run" not in html
 
 
 def test_images_that_are_gone_other_or_damaged(run: Path, own_twin: Path, data: Path, tmp_path: Path) -> None:

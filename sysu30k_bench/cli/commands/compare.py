@@ -13,6 +13,7 @@ from sysu30k_bench.cli.judge import judge_run
 from sysu30k_bench.cli.options import json_option
 from sysu30k_bench.cli.paths import TypedPath
 from sysu30k_bench.cli.tables import Column, print_table
+from sysu30k_bench.metrics.catalogue import METRICS
 from sysu30k_bench.words import count
 
 if TYPE_CHECKING:
@@ -62,6 +63,11 @@ def _print(found: Comparison) -> None:
         console.print("\n" + "\n".join(_pair(pair, several=len(found.pairs) > 1)), markup=False, soft_wrap=True)
     least = f"fewer than {found.least_of_n} that differ can never differ significantly from chance"
     console.print(f"\n{count(found.n, 'query', 'queries')}; {least}", markup=False)
+    shown = [(share, value) for share, value in found.resolution.items() if value is not None]
+    parts = [f"{value * 100:.1f} where {float(share):.0%} differ" for share, value in shown]
+    if parts:
+        said = f"points of rank-1 that the test finds with 80 % power: {', '.join(parts)}"
+        console.print(said, markup=False, soft_wrap=True)
 
 
 def _reachable(pair: Pair) -> str:
@@ -85,6 +91,11 @@ def _pair(pair: Pair, *, several: bool) -> list[str]:
         f"  rank 1 in the first alone {len(pair.only_first)}, in the second alone {len(pair.only_second)}: "
         f"exact McNemar p = {pair.p:.3g}{holm}; {_reachable(pair)}",
     ]
+    for name, one in pair.open_set.items():
+        change = f"{one.value * 100:+.2f} points ({one.low * 100:+.2f} to {one.high * 100:+.2f})"
+        lines.append(f"  {METRICS[name].title} {change}; less is better")
+    if pair.finds is not None:
+        lines.append(f"  where so many differ, the test finds {pair.finds * 100:.1f} points with 80 % power")
     for said, keys in (("lost", pair.only_first), ("won", pair.only_second)):
         if keys:
             more = f" and {len(keys) - _SHOWN} more" if len(keys) > _SHOWN else ""

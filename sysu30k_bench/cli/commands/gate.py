@@ -13,6 +13,7 @@ from sysu30k_bench.cli.console import loading, terminal_progress
 from sysu30k_bench.cli.judge import judge, judge_checkpoint, judge_run
 from sysu30k_bench.cli.options import device_option, json_option
 from sysu30k_bench.cli.paths import TypedName, TypedPath
+from sysu30k_bench.metrics.catalogue import METRICS
 
 if TYPE_CHECKING:
     from sysu30k_bench.gate.gate import Verdict
@@ -56,7 +57,7 @@ _EXAMPLES = (
 )
 @click.option(
     "--metric",
-    type=click.Choice(["rank1", "rank5", "rank10", "rank20", "ap_standard", "ap_trapezoid", "minp"]),
+    type=click.Choice(list(METRICS)),
     default="rank1",
     show_default=True,
     show_envvar=True,

@@ -26,6 +26,7 @@ def show(as_json: bool) -> None:
     """Show every row with its interval, its status and its source."""
     from sysu30k_bench.board.rows import published_rows
     from sysu30k_bench.metrics.intervals import wilson
+    from sysu30k_bench.metrics.resolution import said
 
     rows = published_rows()
     if as_json:
@@ -38,6 +39,8 @@ def show(as_json: bool) -> None:
         values.append((row.method, f"{row.rank1 * 100:.1f}", bounds, row.supervision, row.status, row.claimed_by))
     print_table(_COLUMNS, values)
     console = stdout_console()
+    for n in sorted({row.n for row in rows}):
+        console.print(f"{said(n, (0.05, 0.1, 0.2))}.", markup=False, soft_wrap=True)
     console.print("Status `reported`: somebody's word, with no ranking behind it. Sources:", markup=False)
     for source in dict.fromkeys(row.source for row in rows):
         methods = ", ".join(row.method for row in rows if row.source == source)

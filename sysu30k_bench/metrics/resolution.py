@@ -1,0 +1,71 @@
+"""What so many queries can tell: the smallest difference that the paired test finds, with what power."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+from scipy import optimize, stats
+
+POWER = 0.8
+DISCORDANCES = (0.02, 0.05, 0.1, 0.2, 0.4)
+
+
+def mcnemar_power(n: int, discordance: float, difference: float, alpha: float = 0.05) -> float:
+    """Power of the exact two-sided McNemar test (Miettinen, Biometrics 24, 1968, unconditional).
+
+    The number D of queries that differ is binomial (n, discordance); of those, each is won with probability
+    (1 + difference / discordance) / 2. The test rejects where the smaller of both numbers is at most c(D), the largest
+    whose two-sided p is below `alpha`.
+
+    Args:
+        n: Queries.
+        discordance: Probability that exactly one of both runs has a query at rank 1.
+        difference: Of rank-1, between 0 and `discordance`.
+        alpha: Level of the test.
+    """
+    low, high = stats.binom.ppf([1e-10, 1 - 1e-10], n, discordance)
+    differing = np.arange(int(low), int(high) + 1)
+    critical = _critical(differing, alpha)
+    won = (1 + difference / discordance) / 2
+    rejected = stats.binom.cdf(critical, differing, won) + stats.binom.cdf(critical, differing, 1 - won)
+    return float(np.sum(stats.binom.pmf(differing, n, discordance) * np.where(critical >= 0, rejected, 0.0)))
+
+
+@lru_cache(maxsize=256)
+def smallest_difference(n: int, discordance: float, power: float = POWER, alpha: float = 0.05) -> float | None:
+    """The smallest difference of rank-1 that the exact paired test finds with a given power.
+
+    Args:
+        n: Queries.
+        discordance: Probability that exactly one of both runs has a query at rank 1.
+        power: Chance to find it.
+        alpha: Level of the test, two-sided.
+
+    Returns:
+        A fraction of the queries, or None where not even all that differ going one way are found so often.
+    """
+    if not 0 < discordance <= 1 or n < 1 or mcnemar_power(n, discordance, discordance, alpha) < power:
+        return None
+    found: float = optimize.brentq(
+        lambda difference: mcnemar_power(n, discordance, difference, alpha) - power, 0.0, discordance, xtol=1e-7
+    )
+    return found
+
+
+def said(n: int, discordances: tuple[float, ...] = DISCORDANCES) -> str:
+    """The smallest differences of rank-1 in a sentence, by how many queries differ."""
+    parts = []
+    for share in discordances:
+        found = smallest_difference(n, share)
+        least = "none" if found is None else f"{found * 100:.1f} points"
+        parts.append(f"{least} where {share:.0%} of the queries differ")
+    return f"{n:,} queries: the paired test finds, with 80 % power, differences of rank-1 from {'; '.join(parts)}"
+
+
+def _critical(differing: np.ndarray, alpha: float) -> np.ndarray:
+    """(D,) the largest c with 2 P(X <= c) < alpha for X binomial (D, 1/2); -1 where there is none."""
+    guess = np.asarray(stats.binom.ppf(alpha / 2, differing, 0.5)) + 1
+    for _ in range(3):
+        guess = np.where((guess >= 0) & (2 * stats.binom.cdf(guess, differing, 0.5) >= alpha), guess - 1, guess)
+    return np.where(differing > 0, guess, -1)
