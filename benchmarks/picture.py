@@ -19,8 +19,13 @@ _WIDTH, _HEIGHT, _SHOWN = 1150, 1330, 1600
 _EDGE = {"light": (208, 214, 219), "dark": (60, 68, 75)}
 _BACK = {"light": (255, 255, 255), "dark": (13, 17, 23)}
 _GAP = 12
-# of the report: its lists of names and its fourth figure are passed over, so that the images come into view
-_SHORTER = "main > .two, .figures > figure:nth-child(n+4) { display: none; }"
+# of the report, lists of names, the fourth figure and the part about thresholds are hidden: the images come into view
+_SHORTER = "main > .two, .figures > figure:nth-child(n+4), .hidden-here { display: none; }"
+_HIDE = """for (const heading of document.querySelectorAll("main > h2")) {
+  if (!heading.textContent.startsWith("Identification")) continue;
+  for (let one = heading; one && (one === heading || one.tagName !== "H2"); one = one.nextElementSibling)
+    one.classList.add("hidden-here");
+}"""
 
 
 def shot(browser: Browser, page: Path, scheme: str) -> Image.Image:
@@ -37,6 +42,7 @@ def shot(browser: Browser, page: Path, scheme: str) -> Image.Image:
     opened = context.new_page()
     opened.goto(page.resolve().as_uri())
     opened.add_style_tag(content=_SHORTER)
+    opened.evaluate(_HIDE)
     content = opened.screenshot()
     context.close()
     return Image.open(io.BytesIO(content)).convert("RGB")

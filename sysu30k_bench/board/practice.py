@@ -117,6 +117,13 @@ def require_board_for(board: Path, mark: PracticeMark | None) -> None:
         )
 
 
+def sentence_of(record: EvaluationRecord) -> str:
+    """Returns what is to be said first of a run whose images show nobody; nothing of any other."""
+    if not record.data.drawn:
+        return ""
+    return SENTENCE if record.data.dataset == "sysu30k" else SENTENCE.replace("drawn people", "images of nobody")
+
+
 def other_reasons(record: EvaluationRecord) -> list[str]:
     """Returns why a run is not official, without what follows from its images being drawn: their sizes, too."""
     published = published_counts().get(record.data.dataset)
