@@ -26,7 +26,8 @@ def print_plan(plan: Plan, *, as_json: bool) -> None:
         f"disk: {decimal(plan.disk_bytes)} in {plan.shards} shards of {plan.dimension:,} dimensions; "
         f"{decimal(plan.disk_free_bytes)} free",
         f"memory: about {decimal(plan.memory_bytes)} beside the network",
-        f"time: about {time} at {plan.images_per_second:,.1f} images/s (a few images, one process), then the search",
+        f"time: about {time} at {plan.images_per_second:,.1f} images/s, backend {plan.backend} (a trial, one process), "
+        "then the search",
         f"run folder: {plan.run_folder}",
     ]
     lines += [f"not official: {reason}" for reason in plan.not_official_because]

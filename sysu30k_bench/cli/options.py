@@ -188,6 +188,14 @@ export_options = _apply(
             help="Arithmetic of the network.",
         ),
         option(
+            "--backend",
+            type=click.Choice(["auto", "eager", "fused", "compile", "onnxruntime", "openvino", "tensorrt"]),
+            default="auto",
+            show_default=True,
+            group=_RUNNING,
+            help="What runs the network; auto tries what is installed where that pays, and says what it takes.",
+        ),
+        option(
             "--storage",
             type=click.Choice(["float32", "float16"]),
             default="float32",

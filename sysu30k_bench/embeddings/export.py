@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,10 @@ import torch
 from sysu30k_bench.data.image_digest import images_digest
 from sysu30k_bench.data.images import DamagedImageError, ImageSource, decode
 from sysu30k_bench.data.split import Split
+from sysu30k_bench.embeddings.background import Background
+from sysu30k_bench.embeddings.flight import Landing, in_flight, landing_of
 from sysu30k_bench.embeddings.identity import StoreIdentity
-from sysu30k_bench.embeddings.loading import load_batches
+from sysu30k_bench.embeddings.loading import Batch, load_batches
 from sysu30k_bench.embeddings.manifest import Manifest, ShardEntry, read_manifest, refuse_other
 from sysu30k_bench.embeddings.shard import Shard, encode_shard, read_shard, shard_name
 from sysu30k_bench.errors import DataError, IntegrityError
@@ -226,23 +229,28 @@ class _Run:
     def make(self, indices: Sequence[int]) -> list[Made]:
         spans = [self._span(index) for index in indices]
         batches = [batch for span in spans for batch in _cut(span, self._settings.batch_size)]
-        stream = load_batches(self._source, self._keys, batches, self._embedder.input, workers=self._settings.workers)
-        made: list[Made] = []
+        gpu = self._settings.device.type == "cuda"
+        stream = load_batches(
+            self._source, self._keys, batches, self._embedder.input, workers=self._settings.workers, gpu=gpu
+        )
+        flights = in_flight(stream, self._launch)
         self._expect(spans[0] if spans else range(0))
         self._progress.begin(self._manifest.identity.role, sum(len(span) for span in spans), "images")
-        for index, span, following in zip(indices, spans, [*spans, range(0)][1:], strict=True):
-            self._expect(following)
-            buffer = np.empty((len(span), self._manifest.dimension), self._manifest.identity.dtype)
-            kept: list[int] = []
-            damaged: dict[int, str] = {}
-            for _ in _cut(span, self._settings.batch_size):
-                batch = next(stream)
-                vectors = self._embed(batch.images, batch.positions)
-                buffer[len(kept) : len(kept) + len(vectors)] = vectors
-                kept += batch.positions
-                damaged |= batch.damaged
-                self._progress.advance(len(batch.positions) + len(batch.damaged))
-            made.append(self._write(index, span, buffer[: len(kept)], kept, damaged))
+        with Background[Made]() as writing:
+            for index, span, following in zip(indices, spans, [*spans, range(0)][1:], strict=True):
+                self._expect(following)
+                buffer = np.empty((len(span), self._manifest.dimension), self._manifest.identity.dtype)
+                kept: list[int] = []
+                damaged: dict[int, str] = {}
+                for _ in _cut(span, self._settings.batch_size):
+                    batch, vectors = next(flights)
+                    self._require_finite(vectors, batch.positions)
+                    buffer[len(kept) : len(kept) + len(vectors)] = vectors
+                    kept += batch.positions
+                    damaged |= batch.damaged
+                    self._progress.advance(len(batch.positions) + len(batch.damaged))
+                writing.do(partial(self._write, index, span, buffer[: len(kept)], kept, damaged))
+            made = writing.results()
         self._progress.end()
         return made
 
@@ -255,11 +263,14 @@ class _Run:
         first = index * self._manifest.shard_rows
         return range(first, min(first + self._manifest.shard_rows, self._manifest.rows))
 
-    def _embed(self, images: torch.Tensor, positions: list[int]) -> np.ndarray:
-        if not positions:
-            return np.empty((0, self._manifest.dimension), np.float32)
-        cameras = torch.from_numpy(self._cameras[positions])
-        vectors = _forward(self._embedder, images.to(self._settings.device), cameras).cpu().numpy()
+    def _launch(self, batch: Batch) -> Landing:
+        if not batch.positions:
+            return lambda: np.empty((0, self._manifest.dimension), np.float32)
+        cameras = torch.from_numpy(self._cameras[batch.positions])
+        images = batch.images.to(self._settings.device, non_blocking=True)
+        return landing_of(_forward(self._embedder, images, cameras))
+
+    def _require_finite(self, vectors: np.ndarray, positions: list[int]) -> None:
         finite = np.isfinite(vectors).all(axis=1)
         if not finite.all():
             bad = [self._keys[positions[row]] for row in np.flatnonzero(~finite)]
@@ -269,7 +280,6 @@ class _Run:
                 details=bad,
                 hint="look at these images and at the network; with bf16, try fp32. Finished shards are kept",
             )
-        return vectors
 
     def _write(self, index: int, span: range, vectors: np.ndarray, kept: list[int], damaged: dict[int, str]) -> Made:
         shard = Shard(

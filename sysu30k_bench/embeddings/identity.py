@@ -29,6 +29,8 @@ class StoreIdentity(BaseModel):
         role: `query` or `gallery`.
         dtype: How numbers are stored.
         compute: Arithmetic of the network.
+        backend: What ran the network; the libraries round differently. Left out of the digest where it is `eager`, as
+            it was before there were others.
         device: Kind of device that the network ran on; the kinds round differently.
         layout: Digest of the checkpoint layout that was applied.
         versions: Versions of this package's decoding and embedding code.
@@ -49,6 +51,7 @@ class StoreIdentity(BaseModel):
     role: Literal["query", "gallery"]
     dtype: Literal["float32", "float16"] = "float32"
     compute: Literal["fp32", "bf16"] = "fp32"
+    backend: str = Field("eager", max_length=32, pattern=r"^[a-z0-9]+$")
     device: str = Field("cpu", max_length=16)
     layout: str = Field("", max_length=64)
     versions: str = Field("", max_length=16)
@@ -64,7 +67,8 @@ class StoreIdentity(BaseModel):
     @property
     def digest(self) -> Digest:
         """SHA-256 of the identity, in hex."""
-        return sha256_of_text(self.model_dump_json(exclude={"says"}))
+        apart = {"says", "backend"} if self.backend == "eager" else {"says"}
+        return sha256_of_text(self.model_dump_json(exclude=apart))
 
     def differences(self, other: StoreIdentity) -> list[str]:
         """Says in what another identity differs, in words where both have them: a line for each thing."""

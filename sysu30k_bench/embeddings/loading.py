@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -17,6 +17,7 @@ from sysu30k_bench.models.card import Input
 
 _WORTH_WORKERS = 512
 _MAX_WORKERS = 8
+_MAX_GPU_WORKERS = 16
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,10 @@ class Batch:
     positions: list[int]
     images: torch.Tensor
     damaged: dict[int, str]
+
+    def pin_memory(self) -> Batch:
+        """Returns the same batch in memory from which a GPU copies by itself; torch's loader calls it."""
+        return replace(self, images=self.images.pin_memory())
 
 
 class _Batches(Dataset[Batch]):
@@ -58,8 +63,27 @@ class _Batches(Dataset[Batch]):
         return Batch(positions, torch.from_numpy(stacked), damaged)
 
 
+def workers_for(images: int, workers: int | None, *, gpu: bool = False) -> int:
+    """Returns how many processes decode: those asked for, or none for a few images and one a core for many.
+
+    Args:
+        images: How many there are.
+        workers: What was asked for; None where nothing was.
+        gpu: The network runs on a GPU, which more processes can keep busy.
+    """
+    if workers is not None:
+        return workers
+    return min(_MAX_GPU_WORKERS if gpu else _MAX_WORKERS, usable_processors()) if images >= _WORTH_WORKERS else 0
+
+
 def load_batches(
-    source: ImageSource, keys: Sequence[str], spans: Sequence[range], image_input: Input, *, workers: int | None
+    source: ImageSource,
+    keys: Sequence[str],
+    spans: Sequence[range],
+    image_input: Input,
+    *,
+    workers: int | None,
+    gpu: bool = False,
 ) -> Iterator[Batch]:
     """Decodes images batch by batch, in order.
 
@@ -69,14 +93,16 @@ def load_batches(
         spans: Each batch's positions in the split.
         image_input: Size and interpolation.
         workers: Processes that decode; None lets the number of images and cores decide.
+        gpu: The batches go to a GPU: they come in pinned memory.
     """
-    if workers is None:
-        images = sum(len(span) for span in spans)
-        workers = min(_MAX_WORKERS, usable_processors()) if images >= _WORTH_WORKERS else 0
+    processes = workers_for(sum(len(span) for span in spans), workers, gpu=gpu)
     batches = _Batches(source, keys, spans, image_input)
     try:
         with put_off():
-            decoded = iter(DataLoader(batches, batch_size=None, num_workers=workers, worker_init_fn=end_with_parent))
+            loader = DataLoader(
+                batches, batch_size=None, num_workers=processes, worker_init_fn=end_with_parent, pin_memory=gpu
+            )
+            decoded = iter(loader)
         yield from decoded
     except RuntimeError as error:
         if "DataLoader worker" not in str(error):

@@ -102,5 +102,7 @@ def first_step(prepared: PreparedExport | PreparedImport, progress: Progress) ->
 def _control(request: EvalRequest, prepared: PreparedExport | PreparedImport) -> PreparedExport:
     if isinstance(prepared, PreparedImport):
         raise UsageError("a features file has no network", hint="omit --control")
-    export = replace(request.export, random_weights=True, output=prepared.folder.control.path)
+    export = replace(
+        request.export, random_weights=True, output=prepared.folder.control.path, backend=prepared.backend.name
+    )
     return prepare_export(export, prepared.ranks)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import torch
@@ -13,12 +14,16 @@ from sysu30k_bench.data.split import ROLES, Role, TestSet
 from sysu30k_bench.data.subset import part_of
 from sysu30k_bench.embeddings.export import ExportReport, ExportSettings, export_split
 from sysu30k_bench.embeddings.identity import StoreIdentity
+from sysu30k_bench.embeddings.manifest import read_manifest
 from sysu30k_bench.errors import IntegrityError, UsageError
+from sysu30k_bench.evaluation.backend_step import Chosen, settle_backend
+from sysu30k_bench.evaluation.batch_size import default_batch
 from sysu30k_bench.evaluation.environment import peak_memory_bytes, this_machine
 from sysu30k_bench.evaluation.list_facts import data_of, require_matches
 from sysu30k_bench.evaluation.model import ReadyModel, described_input, ready_model
 from sysu30k_bench.evaluation.request import ExportRequest
 from sysu30k_bench.evaluation.run_folder import RunFolder, default_run_folder
+from sysu30k_bench.evaluation.speed import measure_speed
 from sysu30k_bench.evaluation.step_notes import EXPORT_NOTES, Exported, ExportNotes, with_first_cost, write_notes
 from sysu30k_bench.files import remove_partials
 from sysu30k_bench.models.embedder import probe_dimension
@@ -28,8 +33,7 @@ from sysu30k_bench.results.record import Model
 from sysu30k_bench.search.engines.choose import choose_device
 from sysu30k_bench.words import count
 
-_CPU_BATCH = 32
-_GPU_BATCH = 256
+_WORTH_TELLING = 2000
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,8 @@ class PreparedExport:
         identities: Identity of each role's store.
         folder: The run folder.
         ranks: This process among those that share the work.
+        backend: What runs the network.
+        batch: Images in one forward pass.
     """
 
     request: ExportRequest
@@ -53,6 +59,8 @@ class PreparedExport:
     identities: dict[Role, StoreIdentity]
     folder: RunFolder
     ranks: Ranks
+    backend: Chosen
+    batch: int
 
     @property
     def summary(self) -> str:
@@ -63,13 +71,13 @@ class PreparedExport:
             f"{count(model.coverage.loaded, 'tensor')} loaded",
             f"input {described_input(model.card)}; feature {feature.kind}, flip {feature.flip}",
         ]
+        lines += [self.backend.said] if self.backend.said else []
         return "\n".join([*lines, *(f"assumed: {caution}" for caution in model.cautions)])
 
     @property
     def settings(self) -> ExportSettings:
         """How to export."""
-        batch = self.request.batch_size or (_GPU_BATCH if self.device.type == "cuda" else _CPU_BATCH)
-        return ExportSettings(self.device, batch, self.request.workers, self.request.shard_rows, self.ranks)
+        return ExportSettings(self.device, self.batch, self.request.workers, self.request.shard_rows, self.ranks)
 
 
 def prepare_export(request: ExportRequest, ranks: Ranks, progress: Progress | None = None) -> PreparedExport:
@@ -90,9 +98,14 @@ def prepare_export(request: ExportRequest, ranks: Ranks, progress: Progress | No
     tell.say(f"loading {request.checkpoint}")
     model = ready_model(request, device)
     _require_cameras(model, test_set)
-    identities = {role: model.identity(test_set.split(role), test_set.dataset, request) for role in ROLES}
-    folder = request.output or default_run_folder(request.checkpoint, identities["gallery"].digest)
-    return PreparedExport(request, test_set, model, device, identities, RunFolder(folder), ranks)
+    # the folder's name must not depend on what `auto` finds, or an interrupted run would not be found again
+    named = "eager" if request.backend == "auto" else request.backend
+    gallery = model.identity(test_set.gallery, test_set.dataset, request, named)
+    folder = request.output or default_run_folder(request.checkpoint, gallery.digest)
+    batch = request.batch_size or default_batch(model.embedder, test_set, device)
+    backend = settle_backend(request.backend, model.embedder, test_set, batch, folder, ranks, tell)
+    identities = {role: model.identity(test_set.split(role), test_set.dataset, request, backend.name) for role in ROLES}
+    return PreparedExport(request, test_set, model, device, identities, RunFolder(folder), ranks, backend, batch)
 
 
 def export_step(prepared: PreparedExport, progress: Progress) -> Exported:
@@ -108,6 +121,7 @@ def export_step(prepared: PreparedExport, progress: Progress) -> Exported:
         BenchError: Anything else that `export_split` refuses.
     """
     folder, test_set = prepared.folder, prepared.test_set
+    _tell_time(prepared, progress)
     with folder.locked() if prepared.ranks.first else nullcontext():
         reports = {
             role: export_split(
@@ -138,6 +152,31 @@ def export_step(prepared: PreparedExport, progress: Progress) -> Exported:
         # none continues to write into the folder while the first one still tidies it
         prepared.ranks.gather(None)
     return Exported(written, now)
+
+
+def _tell_time(prepared: PreparedExport, progress: Progress) -> None:
+    """Tells how long the images that no shard covers yet will take; a few are done before anybody has read it."""
+    settings, test_set = prepared.settings, prepared.test_set
+    left = {role: len(test_set.split(role)) - _covered(prepared, role) for role in ROLES}
+    if not settings.ranks.first or sum(left.values()) < _WORTH_TELLING:
+        return
+    speed = measure_speed(test_set, prepared.model.embedder, prepared.device, settings.batch_size)
+    if speed is None:
+        return
+    world = settings.ranks.world
+    seconds = sum(speed.seconds(-(-number // world), settings.workers) for number in left.values())
+    progress.say(
+        f"{sum(left.values()):,} images to embed, about {timedelta(seconds=round(seconds))} "
+        f"at {sum(left.values()) / seconds:,.1f} images/s, backend {prepared.backend.name}"
+    )
+
+
+def _covered(prepared: PreparedExport, role: Role) -> int:
+    folder = prepared.folder.embeddings(role)
+    manifest = read_manifest(folder)
+    if manifest is None:
+        return 0
+    return min(manifest.rows, manifest.shard_rows * len(list(folder.glob("shard-*.h5"))))
 
 
 def _require_cameras(model: ReadyModel, test_set: TestSet) -> None:
@@ -207,6 +246,7 @@ def _model(prepared: PreparedExport) -> Model:
         dimension=probe_dimension(model.embedder, prepared.device),
         input=described_input(card),
         compute=prepared.request.compute,
+        backend=prepared.backend.name,
         storage=prepared.request.storage,
         parameters=sum(parameter.numel() for parameter in model.embedder.trunk.parameters()),
         tensors_loaded=model.coverage.loaded,

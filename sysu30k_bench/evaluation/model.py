@@ -71,8 +71,8 @@ class ReadyModel:
     device: torch.device
     cautions: list[str]
 
-    def identity(self, split: Split, dataset: str, request: ExportRequest) -> StoreIdentity:
-        """Returns the identity of the store of a split's embeddings."""
+    def identity(self, split: Split, dataset: str, request: ExportRequest, backend: str = "eager") -> StoreIdentity:
+        """Returns the identity of the store of a split's embeddings, which `backend` makes."""
         return StoreIdentity(
             weights=f"random weights, seed {INIT_SEED}" if request.random_weights else self.checkpoint.sha256,
             card=self.card.fingerprint,
@@ -83,6 +83,7 @@ class ReadyModel:
             role=split.role,
             dtype=request.storage,
             compute=request.compute,
+            backend=backend,
             device=self.device.type,
             layout=self.coverage.layout_digest,
             versions=f"{PREPROCESSING_VERSION}.{EMBEDDING_VERSION}",

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import shutil
-import time
 from pathlib import Path
 
 import numpy as np
-import torch
 from pydantic import BaseModel
 
-from sysu30k_bench.data.images import DamagedImageError, decode
 from sysu30k_bench.data.split import ROLES
 from sysu30k_bench.embeddings.export import default_shard_rows
 from sysu30k_bench.evaluation.export_step import PreparedExport, reasons_against
 from sysu30k_bench.evaluation.request import SearchRequest
+from sysu30k_bench.evaluation.speed import measure_speed
 from sysu30k_bench.models.embedder import probe_dimension
 
-_TIMED_IMAGES = 8
 _LABEL_BYTES = 64
 
 
@@ -34,8 +31,9 @@ class Plan(BaseModel):
         disk_bytes: Room that both stores take.
         disk_free_bytes: Room that there is.
         memory_bytes: Working memory on top of the network: a shard being filled, or the search's blocks.
-        images_per_second: As measured on a few images of the query set, in one process.
-        embed_seconds: Time for all images at that speed.
+        backend: What would run the network.
+        images_per_second: By a trial of a few seconds on images of the run, network and decoding apart.
+        embed_seconds: Time for all images at that speed, in one process.
         run_folder: Where everything would go.
         not_official_because: Why the result would not be official.
     """
@@ -49,6 +47,7 @@ class Plan(BaseModel):
     disk_bytes: int
     disk_free_bytes: int
     memory_bytes: int
+    backend: str
     images_per_second: float
     embed_seconds: float
     run_folder: str
@@ -56,7 +55,7 @@ class Plan(BaseModel):
 
 
 def plan(prepared: PreparedExport, search: SearchRequest, *, control: bool = False) -> Plan:
-    """Estimates a run; embeds a few images to learn the speed, and writes nothing.
+    """Estimates a run; embeds images for a few seconds to learn the speed, and writes nothing.
 
     Args:
         prepared: The export, ready to start.
@@ -68,7 +67,9 @@ def plan(prepared: PreparedExport, search: SearchRequest, *, control: bool = Fal
     shard_rows = request.shard_rows or default_shard_rows(dimension, request.storage)
     counts = {role: len(test_set.split(role)) for role in ROLES}
     row_bytes = dimension * np.dtype(request.storage).itemsize
-    speed = _measure(prepared)
+    settings = prepared.settings
+    speed = measure_speed(test_set, prepared.model.embedder, prepared.device, settings.batch_size)
+    seconds = sum(speed.seconds(number, settings.workers) for number in counts.values()) if speed else 0.0
     total = sum(counts.values()) * (2 if control else 1)
     return Plan(
         dataset=test_set.dataset,
@@ -80,26 +81,12 @@ def plan(prepared: PreparedExport, search: SearchRequest, *, control: bool = Fal
         disk_bytes=total * (row_bytes + _LABEL_BYTES),
         disk_free_bytes=shutil.disk_usage(_existing(prepared.folder.path)).free,
         memory_bytes=max(4 * shard_rows * row_bytes, search.memory),
-        images_per_second=speed,
-        embed_seconds=total / speed if speed else 0.0,
+        backend=prepared.backend.name,
+        images_per_second=sum(counts.values()) / seconds if seconds else 0.0,
+        embed_seconds=seconds * (2 if control else 1),
         run_folder=str(prepared.folder.path),
         not_official_because=reasons_against(prepared),
     )
-
-
-def _measure(prepared: PreparedExport) -> float:
-    source, size = prepared.test_set.images, prepared.model.card.input
-    started = time.perf_counter()
-    images = []
-    for key in prepared.test_set.query.keys[:_TIMED_IMAGES]:
-        try:
-            images.append(decode(source.read(key), size.height, size.width, size.interpolation))
-        except DamagedImageError:
-            continue
-    if not images:
-        return 0.0
-    prepared.model.embedder(torch.from_numpy(np.stack(images)).to(prepared.device)).cpu()
-    return len(images) / (time.perf_counter() - started)
 
 
 def _existing(path: Path) -> Path:

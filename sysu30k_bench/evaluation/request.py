@@ -10,6 +10,7 @@ from typing import Literal
 from pydantic import JsonValue
 
 from sysu30k_bench.data.split import TestSet
+from sysu30k_bench.models.backends.registry import BackendChoice
 from sysu30k_bench.models.card import FeatureKind, Flip
 from sysu30k_bench.search.engines.choose import EngineName
 from sysu30k_bench.search.engines.engine import FilterName
@@ -42,6 +43,8 @@ class ExportRequest:
         workers: Decoding processes; None decides by itself.
         shard_rows: Rows of a shard; None chooses by width.
         compute: Arithmetic of the network.
+        backend: What runs the network; `auto` takes what a run folder was begun with, otherwise tries what is installed
+            where the run is long enough to gain by it.
         storage: How embeddings are stored.
         limit: Images to keep of each role; the result is not official.
         distractors: Distractors to keep, a fixed part of them; the result is not official.
@@ -70,6 +73,7 @@ class ExportRequest:
     workers: int | None = None
     shard_rows: int | None = None
     compute: Literal["fp32", "bf16"] = "fp32"
+    backend: BackendChoice = "auto"
     storage: Literal["float32", "float16"] = "float32"
     limit: int | None = None
     distractors: int | None = None

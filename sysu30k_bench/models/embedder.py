@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
 import torch
 from torch import nn
 
@@ -47,9 +50,41 @@ class Embedder(nn.Module):
         self.bottleneck = bottleneck
         self.logits = logits
         self.bf16 = bf16
+        self._run: Callable[[torch.Tensor], torch.Tensor] | None = None
         self.register_buffer("mean", torch.tensor(image_input.mean)[:, None, None], persistent=False)
         self.register_buffer("std", torch.tensor(image_input.std)[:, None, None], persistent=False)
         self.eval()
+
+    def use(self, run: Callable[[torch.Tensor], torch.Tensor] | None) -> None:
+        """Runs the trunk by another function from now on, or by itself again.
+
+        Args:
+            run: Maps what the trunk takes, (N, 3, H, W) float32, to what it gives, up to rounding; None for the trunk.
+        """
+        self._run = run
+
+    @property
+    def runner(self) -> Callable[[torch.Tensor], torch.Tensor] | None:
+        """What runs the trunk in its place; None where nothing does."""
+        return self._run
+
+    @contextmanager
+    def eager(self) -> Iterator[None]:
+        """Runs the trunk by itself for a while."""
+        run, self._run = self._run, None
+        try:
+            yield
+        finally:
+            self._run = run
+
+    @contextmanager
+    def in_float32(self) -> Iterator[None]:
+        """Computes in float32 for a while."""
+        bf16, self.bf16 = self.bf16, False
+        try:
+            yield
+        finally:
+            self.bf16 = bf16
 
     @property
     def takes_camera(self) -> bool:
@@ -111,7 +146,8 @@ class Embedder(nn.Module):
             full_float32(),
             torch.autocast(pixels.device.type, torch.bfloat16, enabled=self.bf16),
         ):
-            pooled = self.trunk(pixels) if cameras is None else self.trunk(pixels, cameras)
+            run = self._run or self.trunk
+            pooled = run(pixels) if cameras is None else self.trunk(pixels, cameras)
             if not isinstance(pooled, torch.Tensor) or pooled.dim() not in {2, 4}:
                 raise UsageError(
                     f"the network returns {_describe(pooled)}; an adapter needs (N, D), or a map (N, D, h, w)",

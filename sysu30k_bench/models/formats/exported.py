@@ -65,6 +65,9 @@ class ExportedNetwork(nn.Module):
         size: The height and width that it insists on, or None.
     """
 
+    runs_elsewhere = True
+    """By a library of its own, so that no backend can take it."""
+
     def __init__(
         self, run: Callable[[np.ndarray], np.ndarray], fixed_batch: int | None, size: tuple[int, int] | None
     ) -> None:
