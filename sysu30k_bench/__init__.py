@@ -14,11 +14,11 @@ The names in `__all__` are the public interface (docs/api.md, docs/stability.md)
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING
 
 from sysu30k_bench._callable_room import make_callable
 from sysu30k_bench._version import __version__
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from sysu30k_bench.api.citation import cite
     from sysu30k_bench.api.data import open_data

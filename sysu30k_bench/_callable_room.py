@@ -7,9 +7,12 @@ call on to the function.
 from __future__ import annotations
 
 import importlib
-import inspect
 from types import ModuleType
-from typing import Any
+
+TYPE_CHECKING = False  # `typing` and `inspect` take longer to load than all else before a signal is answered
+if TYPE_CHECKING:
+    import inspect
+    from typing import Any
 
 
 class CallableRoom(ModuleType):
@@ -18,6 +21,8 @@ class CallableRoom(ModuleType):
     @property
     def __signature__(self) -> inspect.Signature:
         """The function's signature, for `help`, editors and notebooks."""
+        import inspect
+
         return inspect.signature(self._function())
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401  whatever the function takes and returns

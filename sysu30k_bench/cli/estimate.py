@@ -22,7 +22,8 @@ def print_plan(plan: Plan, *, as_json: bool) -> None:
 
     time = timedelta(seconds=round(plan.embed_seconds))
     lines = [
-        f"{plan.dataset}: {plan.query:,} queries, {plan.gallery:,} gallery images, adapter {plan.adapter}",
+        f"{plan.dataset}: {plan.query:,} queries, {plan.gallery:,} gallery images",
+        *plan.assumes,
         f"disk: {decimal(plan.disk_bytes)} in {plan.shards} shards of {plan.dimension:,} dimensions; "
         f"{decimal(plan.disk_free_bytes)} free",
         f"memory: about {decimal(plan.memory_bytes)} beside the network",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 from rich.console import Group
@@ -15,7 +16,9 @@ from sysu30k_bench.cli.console import Room, room, stdout_console
 from sysu30k_bench.cli.tables import Column, print_table, table_lines
 from sysu30k_bench.evaluation.splits import SplitSummary
 from sysu30k_bench.metrics.catalogue import METRICS
-from sysu30k_bench.results.record import RESULT_NAME, EvaluationRecord, Metrics, OpenSet
+from sysu30k_bench.models.matching.fit import WHOLE_MODEL
+from sysu30k_bench.models.matching.leftovers import is_bookkeeping
+from sysu30k_bench.results.record import RESULT_NAME, EvaluationRecord, Metrics, Model, OpenSet
 from sysu30k_bench.results.titles import TITLES
 from sysu30k_bench.search.ranking import RANKING_NAME, TOP_NAME
 from sysu30k_bench.words import count
@@ -97,16 +100,28 @@ def _what(record: EvaluationRecord) -> Text:
     counts, model = record.counts, record.model
     return Text(
         f"{model.title}\n"
-        f"{model.checkpoint}, {model.feature}, {count(model.dimension, 'dimension')}, flip {model.flip}, "
-        f"{count(model.tensors_loaded, 'tensor')} loaded{_unused(model.tensors_unused)}\n"
+        f"{model.checkpoint}, {_network_output(model)}\n"
         f"{count(counts.query, 'query', 'queries')}, {count(counts.gallery, 'gallery image')}, "
         f"{count(counts.matches, 'match', 'matches')}"
     )
 
 
+def _network_output(model: Model) -> str:
+    """The layer, and how much of it came from the file; a whole model names neither layers nor tensors."""
+    if model.layout == WHOLE_MODEL:
+        return f"the model's own output, {count(model.dimension, 'dimension')}, flip {model.flip}"
+    return (
+        f"{model.feature}, {count(model.dimension, 'dimension')}, flip {model.flip}, "
+        f"{count(model.tensors_loaded, 'tensor')} loaded{_unused(model.tensors_unused)}"
+    )
+
+
 def _unused(names: list[str]) -> str:
-    parts = list(dict.fromkeys(name.partition(".")[0] for name in names))
-    return f", {len(names)} of {', '.join(parts[:3])}{' ...' if len(parts) > 3 else ''} not used" if names else ""
+    """What of the file the feature does not need; counters and the like are no part of a model."""
+    parts = Counter(name.partition(".")[0] for name in names if not is_bookkeeping(name))
+    if not parts:
+        return ""
+    return f", {parts.total():,} of {', '.join(list(parts)[:3])}{' ...' if len(parts) > 3 else ''} not used"
 
 
 def _board(record: EvaluationRecord, limit: Room) -> list[Text]:

@@ -27,6 +27,7 @@ from sysu30k_bench.evaluation.speed import measure_speed
 from sysu30k_bench.evaluation.step_notes import EXPORT_NOTES, Exported, ExportNotes, with_first_cost, write_notes
 from sysu30k_bench.files import remove_partials
 from sysu30k_bench.models.embedder import probe_dimension
+from sysu30k_bench.models.matching.fit import WHOLE_MODEL
 from sysu30k_bench.processes import Ranks
 from sysu30k_bench.progress import Progress, Silent
 from sysu30k_bench.results.record import Model
@@ -66,13 +67,18 @@ class PreparedExport:
     def summary(self) -> str:
         """What the user is told before the work starts."""
         model, feature = self.model, self.model.card.feature
+        whole = model.coverage.layout == WHOLE_MODEL
+        held = f"layout {model.coverage.layout}: {count(model.coverage.loaded, 'tensor')} loaded"
+        taken = "the model's own output" if whole else f"feature {feature.kind}"
         lines = [
-            f"adapter {model.card.name} ({model.found_by}), layout {model.coverage.layout}: "
-            f"{count(model.coverage.loaded, 'tensor')} loaded",
-            f"input {described_input(model.card)}; feature {feature.kind}, flip {feature.flip}",
+            f"adapter {model.card.name} ({model.found_by}), {'it holds its own network' if whole else held}",
+            f"input {described_input(model.card)}; {taken}, flip {feature.flip}",
         ]
         lines += [self.backend.said] if self.backend.said else []
-        return "\n".join([*lines, *(f"assumed: {caution}" for caution in model.cautions)])
+        lines += [f"assumed: {caution}" for caution in model.cautions]
+        # a card's notes repeat its caution in other words
+        lines += [f"note: {model.card.notes}"] if model.card.notes and not model.cautions else []
+        return "\n".join(lines)
 
     @property
     def settings(self) -> ExportSettings:

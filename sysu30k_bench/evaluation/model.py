@@ -30,7 +30,7 @@ from sysu30k_bench.models.formats.exported import (
 )
 from sysu30k_bench.models.load import INIT_SEED, load_embedder, random_embedder, require_fit
 from sysu30k_bench.models.matching.detect import detect_card, explain
-from sysu30k_bench.models.matching.fit import Coverage, Fit
+from sysu30k_bench.models.matching.fit import WHOLE_MODEL, Coverage, Fit
 from sysu30k_bench.models.sources import generic_card
 from sysu30k_bench.words import count, with_article
 
@@ -38,6 +38,10 @@ TAKEN_FOR_GRANTED = (
     "nothing in the model says which input and which treatment of the mirror image it wants, so the ones above are a "
     "guess: set --height, --width, --interpolation, --mean, --std, --scale, --channels, --flip, or write a card"
 )
+
+
+_GAPS = 4
+"""Tensors that are named; the record lists all."""
 
 
 def described_input(card: AdapterCard) -> str:
@@ -141,9 +145,21 @@ def ready_model(request: ExportRequest, device: torch.device) -> ReadyModel:
         cautions.append(card.checkpoint.caution)
     if request.model is not None:
         cautions.append(TAKEN_FOR_GRANTED)
-    cautions += [*fit.notes, _said_of_copies(fit, request), digest_caution(checkpoint)]
+    cautions += [*fit.notes, _said_of_copies(fit, request), digest_caution(checkpoint), _said_of_gaps(coverage)]
     return ReadyModel(
         card, checkpoint, embedder.to(device), coverage, found_by, device, [said for said in cautions if said]
+    )
+
+
+def _said_of_gaps(coverage: Coverage) -> str:
+    """What `--allow-partial` let through, which may be most of the network."""
+    faults = coverage.faults
+    if not faults:
+        return ""
+    more = f" and {len(faults) - _GAPS:,} more" if len(faults) > _GAPS else ""
+    return (
+        f"--allow-partial: {count(len(faults), 'tensor does', 'tensors do')} not fit; the network's own stay random "
+        f"({'; '.join(faults[:_GAPS])}{more})"
     )
 
 
@@ -196,7 +212,7 @@ def _ready_exported(request: ExportRequest, kind: str, device: torch.device) -> 
         card,
         checkpoint,
         embedder.to(device),
-        Coverage("whole model", "", 1),
+        Coverage(WHOLE_MODEL, "", 1),
         found_by,
         device,
         [] if request.adapter else cautions,

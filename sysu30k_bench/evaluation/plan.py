@@ -24,6 +24,7 @@ class Plan(BaseModel):
     Attributes:
         dataset: The benchmark.
         adapter: The card.
+        assumes: How the card was found, the input, the feature, the flip and what was assumed, as a run prints them.
         query: Query images.
         gallery: Gallery images.
         dimension: Width of an embedding.
@@ -40,6 +41,7 @@ class Plan(BaseModel):
 
     dataset: str
     adapter: str
+    assumes: list[str]
     query: int
     gallery: int
     dimension: int
@@ -74,6 +76,7 @@ def plan(prepared: PreparedExport, search: SearchRequest, *, control: bool = Fal
     return Plan(
         dataset=test_set.dataset,
         adapter=prepared.model.card.name,
+        assumes=prepared.summary.splitlines(),
         query=counts["query"],
         gallery=counts["gallery"],
         dimension=dimension,

@@ -173,7 +173,11 @@ def test_dry_run_writes_nothing(bench: Bench, twin: Path, stripes_checkpoint: Pa
     assert outcome.json["query"] == 40
     assert outcome.json["disk_bytes"] > 140 * 384 * 4
     assert not (tmp_path / "run").exists()
-    assert "images/s" in bench("eval", stripes_checkpoint, "--data", twin, "--dry-run", cwd=tmp_path).out
+    assert any("flip" in line for line in outcome.json["assumes"])
+    said = bench("eval", stripes_checkpoint, "--data", twin, "--dry-run", cwd=tmp_path).out
+    assert "images/s" in said
+    assert "input 128x64" in said
+    assert "flip none" in said
 
 
 def test_control_shows_both(bench: Bench, twin: Path, tmp_path: Path) -> None:

@@ -164,6 +164,18 @@ def test_the_echo_of_a_signal_is_passed_over_and_a_later_one_leaves_at_once() ->
     assert (hurried.stdout, hurried.stderr, hurried.returncode) == ("", CLEAN + "\n", 130)
 
 
+def test_nothing_slow_is_imported_before_signals_are_answered() -> None:
+    """Until then Ctrl-C is Python's own traceback."""
+    done = run_code(
+        "import sys\n"
+        "before = set(sys.modules)\n"
+        "import sysu30k_bench.cli.main\n"
+        "slow = {'inspect', 'typing', 'click', 'numpy', 'torch', 'pydantic', 'dataclasses', 'pathlib'}\n"
+        "print(sorted((set(sys.modules) - before) & slow))\n"
+    )
+    assert done.stdout == "[]\n", done.stderr
+
+
 def test_a_signal_that_was_ignored_stays_ignored() -> None:
     """As `nohup`, or a job in the background of a script, has it."""
     done = run_code(

@@ -64,6 +64,13 @@ def test_hostile_and_broken_files_are_refused(tmp_path: Path, text: str | bytes,
         beside(tmp_path, text)
 
 
+@pytest.mark.parametrize("stride", ["0", "-3", "1.5", ".nan", ".inf", "10000000"])
+def test_a_number_without_sense_is_named(tmp_path: Path, stride: str) -> None:
+    with pytest.raises(IntegrityError, match=r"opts.yaml says stride: \S+, where a whole number from 1") as caught:
+        beside(tmp_path, f"stride: {stride}\n")
+    assert "remove opts.yaml" in str(caught.value.hint)
+
+
 def test_the_stride_of_a_file_reaches_the_network(tmp_path: Path) -> None:
     file = CheckpointFile(tmp_path / "net_last.pth", "0" * 64, layumi(small_resnet()))
     plain = require_fit(find_card("resnet50_layumi"), file)

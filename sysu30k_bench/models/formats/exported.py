@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import warnings
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -203,7 +204,11 @@ def _openvino(path: Path, *, bf16: bool) -> ExportedNetwork:
 
 
 def _torchscript(path: Path, device: torch.device) -> ExportedNetwork:
-    module = torch.jit.load(str(path), map_location=device).eval()  # type: ignore[no-untyped-call]
+    with warnings.catch_warnings():
+        # torch says that TorchScript is deprecated, which is for whoever made the file
+        warnings.filterwarnings("ignore", category=FutureWarning, module=r"torch\.")
+        warnings.filterwarnings("ignore", category=DeprecationWarning, module=r"torch\.")
+        module = torch.jit.load(str(path), map_location=device).eval()  # type: ignore[no-untyped-call]
     return ExportedNetwork(_torch_runner(module, device), None, None)
 
 

@@ -11,6 +11,7 @@ from sysu30k_bench.errors import IntegrityError
 from sysu30k_bench.models.card import AdapterCard, Beside, Input, Network
 
 _MAX_BYTES = 1 << 16
+_MOST = 4096
 
 
 def with_files_beside(card: AdapterCard, checkpoint: Path) -> tuple[AdapterCard, list[str]]:
@@ -62,4 +63,12 @@ def _values(path: Path, beside: Beside) -> dict[str, int | float]:
         raise IntegrityError(f"{path} is not YAML: {str(error).splitlines()[0]}") from error
     if not isinstance(content, dict):
         return {}
-    return {key: content[key] for key in beside.read if type(content.get(key)) in {int, float}}
+    found = {key: content[key] for key in beside.read if type(content.get(key)) in {int, float}}
+    for key, value in found.items():
+        if type(value) is not int or not 0 < value <= _MOST:
+            raise IntegrityError(
+                f"{path} says {key}: {value}, where a whole number from 1 to {_MOST:,} is expected",
+                hint=f"correct it to what the network was trained with, or remove {path.name}: the card's own value is "
+                "assumed then",
+            )
+    return found

@@ -25,6 +25,10 @@ _SHOWN_PARTS = 6
 _MOST_PLACES = 32
 
 
+WHOLE_MODEL = "whole model"
+"""Name of the layout of a file that holds its own network, and is run as it is."""
+
+
 @dataclass(frozen=True)
 class Coverage:
     """How much of the network came from the file.

@@ -87,7 +87,7 @@ def unexplained(
             (own is not None and (prefix + own in taken or prefix + own in linear))
             or (relative is not None and any(pattern.fullmatch(relative) for pattern in ignored))
             or (relative is not None and relative in removed)
-            or _is_bookkeeping(name)
+            or is_bookkeeping(name)
             or (_is_count(name) and flat.tensors[name].numel() <= 1)
             or _is_beside(name, flat.folder_of(name), home)
         )
@@ -156,7 +156,8 @@ def _training_part(name: str) -> re.Match[str] | None:
 
 
 @lru_cache(maxsize=1 << 15)
-def _is_bookkeeping(name: str) -> bool:
+def is_bookkeeping(name: str) -> bool:
+    """Returns whether a tensor, by its name, is a counter, a buffer that is computed, or the like: no weight."""
     return _BOOKKEEPING.fullmatch(name) is not None
 
 

@@ -88,7 +88,7 @@ def describe_file(checkpoint: CheckpointFile, weights: str | None = None) -> Des
             "weights": _place(fit.prefix + fit.layout.take),
             "other_weights": [_place(copy) for copy in fit.copies],
             "unused": fit.coverage.unused,
-            "notes": [note for note in (*_notes(fit), digest_caution(checkpoint)) if note],
+            "notes": list(dict.fromkeys(note for note in (*_notes(fit), digest_caution(checkpoint)) if note)),
         }
     )
 
@@ -108,8 +108,10 @@ def require_weights_file(path: Path) -> None:
 
 
 def _notes(fit: Fit) -> list[str]:
+    """What is assumed; a card's notes only where nothing is, since they say the same in other words."""
     checkpoint = fit.card.checkpoint
-    return [checkpoint.caution, checkpoint.cautions.get(fit.layout.name, ""), *fit.notes, fit.card.notes]
+    assumed = [checkpoint.caution, checkpoint.cautions.get(fit.layout.name, ""), *fit.notes]
+    return assumed if any(assumed) else [fit.card.notes]
 
 
 def _place(prefix: str) -> str:
