@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, ByteSize, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BeforeValidator, ByteSize, Field, TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
 from sysu30k_bench.errors import UsageError
@@ -55,8 +55,6 @@ class EvalOptions(TypedDict, total=False):
 
     Each may be None, which is the same as omitting it.
     """
-
-    __pydantic_config__ = ConfigDict(extra="forbid")  # type: ignore[misc]
 
     dataset: str | None
     adapter: str | Path | None

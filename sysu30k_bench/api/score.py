@@ -99,8 +99,8 @@ def score(
         >>> result = sb.score([[0.9, 0.1], [0.5, 0.5]], gallery, query_ids=[7, 8], gallery_ids=[7, 8, 9])
         >>> result.rank1.value, result.rank5.value
         (0.5, 1.0)
-        >>> result.ranking[["query", "match", "rank_low"]].values.tolist()
-        [['query/0', 'gallery/0', 1], ['query/1', 'gallery/1', 3]]
+        >>> result.ranking[["match", "rank_low", "rank_high"]].values.tolist()  # the second match ties with another
+        [['gallery/0', 1, 1], ['gallery/1', 2, 3]]
     """
     started = time.perf_counter()
     queries, rows = matrix("query", query), matrix("gallery", gallery)

@@ -34,7 +34,7 @@ def together(said: Path) -> None:
     same = alone is None or alone.ranking.equals(shared.ranking)
     fault = ""
     try:
-        sb.evaluate(lambda x: x.flatten(1) * (0 if rank else 1), data=data, height=32, width=16, distributed=True)
+        sb.evaluate(lambda x: x.flatten(1) * (1 - rank), data=data, height=32, width=16, batch_size=2, distributed=True)
     except sb.BenchError as error:
         fault = error.message
     joined = metric.result()
