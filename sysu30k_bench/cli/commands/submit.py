@@ -47,9 +47,7 @@ _SUPERVISION = (
 )
 @click.option("--dry-run", is_flag=True, show_envvar=True, help="Show the row, and write nothing.")
 @json_option
-@click.pass_context
 def submit(
-    context: click.Context,
     run: Path,
     board: Path,
     practice: bool,
@@ -65,7 +63,7 @@ def submit(
     with loading():
         from sysu30k_bench.board.submit import Claim, prepare, row_bytes
 
-    if practice and context.get_parameter_source("board") is ParameterSource.DEFAULT:
+    if practice and click.get_current_context().get_parameter_source("board") is ParameterSource.DEFAULT:
         board = Path("practice-board")
     made = prepare(run, Claim(id=said.pop("row_id"), **said), practice=practice)
     text = row_bytes(made.row).decode()
