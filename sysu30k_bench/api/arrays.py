@@ -111,21 +111,6 @@ def whole_numbers(name: str, value: Whole, length: int, beside: str) -> np.ndarr
     return array.astype(np.int64)
 
 
-def whole_number(name: str, value: object) -> int:
-    """Takes a whole number from 1.
-
-    Args:
-        name: The argument, for messages.
-        value: The number.
-
-    Raises:
-        UsageError: It is something else.
-    """
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-        raise UsageError(f"{name} is {value!r}; it is a whole number from 1")
-    return int(value)
-
-
 def image_names(name: str, value: Sequence[str | os.PathLike[str]] | None, length: int, role: str) -> list[str]:
     """Takes the names of images, or makes some: `query/0`, `query/1` and so on.
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
+from sysu30k_bench.api.arguments import path_of, whole_number
 from sysu30k_bench.data.open_dataset import open_test_set
 from sysu30k_bench.data.split import TestSet
 from sysu30k_bench.data.subset import part_of
@@ -34,4 +34,8 @@ def open_data(
         DataError: Nothing is there, or nothing of a known layout.
         UsageError: More than one layout fits, or there is no such split, or the part would be the whole.
     """
-    return part_of(open_test_set(Path(path), dataset, split), limit, distractors)
+    numbers = {"split": split, "limit": limit, "distractors": distractors}
+    for name, value in numbers.items():
+        if value is not None:
+            whole_number(name, value)
+    return part_of(open_test_set(path_of("path", path), dataset, split), limit, distractors)

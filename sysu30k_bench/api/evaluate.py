@@ -10,6 +10,7 @@ from typing import Any, Literal, overload
 
 from typing_extensions import Unpack
 
+from sysu30k_bench.api.arguments import path_of, whole_number
 from sysu30k_bench.api.guard import Network
 from sysu30k_bench.api.in_memory import evaluate_network
 from sysu30k_bench.api.options import EvalOptions, check_in_memory, check_options, request_of
@@ -105,6 +106,8 @@ def evaluate(
     """
     if name is not None and not isinstance(name, str):
         raise UsageError(f"name is a {type(name).__name__}, not a text")
+    if split is not None and split != "all":
+        whole_number("split", split)
     tell: Progress = Lines(sys.stderr) if progress is True else progress or Silent()
     ranks = Ranks.of_program() if distributed else Ranks()
     checked = check_options({**options})
@@ -120,7 +123,7 @@ def evaluate(
     check_in_memory(checked)
     if data is None:
         raise UsageError("data is missing: name the folder of the data set")
-    where = data if isinstance(data, TestSet) else Path(data)
+    where = data if isinstance(data, TestSet) else path_of("data", data)
     return _of_network(subject, where, transform, split, checked, ranks, tell, name)
 
 
@@ -183,7 +186,7 @@ def _refuse_transform(transform: object) -> None:
 
 
 def _folder(data: Source | None) -> Path | None:
-    return None if data is None or isinstance(data, TestSet) else Path(data)
+    return None if data is None or isinstance(data, TestSet) else path_of("data", data)
 
 
 def _with_lists(request: EvalRequest, lists: TestSet) -> EvalRequest:

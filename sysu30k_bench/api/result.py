@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from sysu30k_bench.api.arrays import whole_number
+from sysu30k_bench.api.arguments import path_of, whole_number
 from sysu30k_bench.api.result_forms import as_html, as_text
 from sysu30k_bench.errors import DataError, UsageError
 from sysu30k_bench.evaluation.run_folder import RunFolder
@@ -165,7 +165,7 @@ class Result:
             UsageError: The folder holds another run, or embeddings.
             DataError: It cannot be written.
         """
-        path = Path(folder)
+        path = path_of("folder", folder)
         if (path / "embeddings").exists() or (not overwrite and any((path / name).exists() for name in _FILES)):
             raise UsageError(f"{path} holds a run already", hint="choose another folder, or overwrite=True")
         with RunFolder(path).locked():

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
-from pathlib import Path
 
+from sysu30k_bench.api.arguments import fraction, path_of
 from sysu30k_bench.api.result import Result
 from sysu30k_bench.errors import DataError, UsageError
 from sysu30k_bench.gate.gate import Verdict
@@ -30,7 +30,7 @@ def load_run(path: str | os.PathLike[str]) -> Result:
         DataError: There is no ranking.
         IntegrityError: Ranking or record are damaged, or not of one run.
     """
-    where = Path(path)
+    where = path_of("the run", path)
     if not where.exists():
         raise DataError(
             f"there is no run {where}", hint="make it with evaluate(), Result.save() or `sysu30k-bench eval`"
@@ -81,7 +81,8 @@ def gate(new: Run, old: Run, *, max_drop: float = 0.01, alpha: float = 0.05, met
         IntegrityError: A run is damaged.
     """
     candidate, held = _named((new, old))
-    return gate_runs(candidate, held, max_drop=max_drop, alpha=alpha, metric=metric)
+    allowed, level = fraction("max_drop", max_drop), fraction("alpha", alpha)
+    return gate_runs(candidate, held, max_drop=allowed, alpha=level, metric=metric)
 
 
 def _named(runs: tuple[Run, ...]) -> list[RankedRun]:

@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 import torch
 
+from sysu30k_bench.api.arguments import whole_number
 from sysu30k_bench.api.arrays import (
     Matrix,
     Whole,
@@ -17,7 +18,6 @@ from sysu30k_bench.api.arrays import (
     matrix,
     same_width,
     unit_rows,
-    whole_number,
     whole_numbers,
 )
 from sysu30k_bench.api.ranked import result_of

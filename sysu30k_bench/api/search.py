@@ -6,7 +6,8 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from sysu30k_bench.api.arrays import Matrix, matrix, same_width, unit_rows, whole_number
+from sysu30k_bench.api.arguments import whole_number
+from sysu30k_bench.api.arrays import Matrix, matrix, same_width, unit_rows
 from sysu30k_bench.data.protocol import relevance
 from sysu30k_bench.errors import DataError, UsageError
 from sysu30k_bench.search.engines.choose import EngineName, choose_device, choose_engine

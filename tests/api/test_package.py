@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -70,3 +71,21 @@ def test_citations_are_those_of_the_citation_file() -> None:
     ):
         assert said in cff
         assert said in text
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda: sb.load_run(None), "the run is a NoneType; it is a path"),  # type: ignore[arg-type]
+        (lambda: sb.compare(1, 2), "the run is an int"),  # type: ignore[arg-type]
+        (lambda: sb.open_data(5), "path is an int"),  # type: ignore[arg-type]
+        (lambda: sb.open_data(".", limit=0), "limit is 0"),
+        (lambda: sb.evaluate(len, 5, height=64), "data is an int"),  # type: ignore[arg-type, call-overload]
+        (lambda: sb.evaluate(len, ".", split="al"), "split is 'al'"),  # type: ignore[arg-type, call-overload]
+        (lambda: sb.evaluate(len, height=64), "data is missing"),  # type: ignore[arg-type, call-overload]
+        (lambda: sb.search(None, [[1.0]]), r"query has shape \(\)"),  # type: ignore[arg-type]
+    ],
+)
+def test_arguments_of_another_kind_are_named(call: Callable[[], object], said: str) -> None:
+    with pytest.raises(sb.UsageError, match=said):
+        call()

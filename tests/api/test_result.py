@@ -94,6 +94,8 @@ def test_a_gate_passes_the_same_run_and_fails_a_worse_one() -> None:
     verdict = sb.gate(bad, good, max_drop=0.1)
     assert (verdict.passed, verdict.outcome) == (False, "worse")
     assert "more than the 10.00 points" in verdict.reason
+    with pytest.raises(sb.UsageError, match="max_drop is '1pp'"):
+        sb.gate(bad, good, max_drop="1pp")  # type: ignore[arg-type]
     with pytest.raises(sb.UsageError, match="no metric"):
         sb.gate(bad, good, metric="map")
 
