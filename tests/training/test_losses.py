@@ -138,6 +138,13 @@ def test_without_a_negative_the_triplet_is_nothing() -> None:
     assert not features.grad.any()
 
 
+def test_an_image_without_a_negative_does_not_count_in_the_triplets_mean() -> None:
+    """The second image shares with both others; they are 3 apart, and each is its own lower median: 0 - 3 + 5."""
+    features = torch.tensor([[0.0], [1.0], [3.0]], dtype=torch.float64)
+    labels = BagLabels.of([[0], [0, 1], [1]], [0, 1, 2])
+    assert triplet_released(features, labels, margin=5.0).item() == pytest.approx(2, abs=1e-5)
+
+
 def test_bags_with_a_common_identity_share() -> None:
     labels = BagLabels.of([[0, 1], [1, 2], [3]], [0, 1, 2, 0])
     assert labels.sharing().int().tolist() == [[1, 1, 0, 1], [1, 1, 0, 1], [0, 0, 1, 0], [1, 1, 0, 1]]
