@@ -148,7 +148,7 @@ _SPEED = [
         "--batch-size",
         type=click.IntRange(1),
         group=_RUNNING,
-        help="Images a forward pass; 32 on a CPU, 256 on a GPU.",
+        help="Images a forward pass; 32 on a CPU; on a GPU 256, or what a trial finds for a large run.",
     ),
     option(
         "--workers",
