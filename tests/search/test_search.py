@@ -275,11 +275,12 @@ def test_widths_must_agree() -> None:
         search(unit_rows(rng, 2, 8), ArrayGallery(unit_rows(rng, 10, 9)), rel, engines()[0], top_k=3)
 
 
-def test_rows_of_another_length_are_refused_where_unit_length_is_promised() -> None:
+@pytest.mark.parametrize("times", [10, 0.1, 0.99])
+def test_rows_of_another_length_are_refused_where_unit_length_is_promised(times: float) -> None:
     rng = np.random.default_rng(3)
     rel = sysu_like(rng, 2, 10)
     gallery = unit_rows(rng, 10, 8)
-    gallery[7] *= 10
+    gallery[7] *= times
     with pytest.raises(IntegrityError, match="unit length") as caught:
         search(unit_rows(rng, 2, 8), ArrayGallery(gallery), rel, engines()[0], top_k=3, unit_tolerance=1e-3)
     assert caught.value.details == ["row 7"]
