@@ -35,7 +35,7 @@ from sysu30k_bench.search.engines.choose import choose_device
 from sysu30k_bench.search.gallery import ArrayGallery
 from sysu30k_bench.words import count
 
-_NO_DIGEST = "the network was evaluated in memory: no digest of a weights file tells which it was"
+_NO_DIGEST = "the network was evaluated in memory: no digest of a weights file identifies it"
 _NO_MODULE = "no module was found in the function that embeds: what it uses stayed in its mode, training or evaluation"
 _CPU_BATCH, _GPU_BATCH = 32, 256
 

@@ -41,6 +41,16 @@ def test_public_function_returns_what_it_writes(own_twin: Path, stripes_checkpoi
     assert record.environment.search.tool == record.environment.tool
 
 
+def test_objects_passed_on_are_what_the_files_say(own_twin: Path, stripes_checkpoint: Path, tmp_path: Path) -> None:
+    """The steps of `eval` read nothing back; `score` reads everything, and must find the same."""
+    request = EvalRequest(ExportRequest(stripes_checkpoint, own_twin, output=tmp_path / "run"), control=True)
+    passed, folder = evaluate(request)
+    read = score_step(folder)
+    assert passed is not None
+    assert read.control is not None
+    assert read.model_dump(exclude={"created", "sha256"}) == passed.model_dump(exclude={"created", "sha256"})
+
+
 class SecondOfTwo(Ranks):
     """Not the first process, and alone in what it is told."""
 
