@@ -24,7 +24,14 @@ _SCALE = 0.1
 
 
 def coverage(
-    queries: int, rate: float, truth: float, shape: str, correlation: float, repetitions: int, resamples: int = 200
+    queries: int,
+    rate: float,
+    truth: float,
+    shape: str,
+    correlation: float,
+    repetitions: int,
+    resamples: int = 200,
+    seed: int = 7,
 ) -> tuple[float, float, float, float]:
     """Draws query sets and counts intervals.
 
@@ -36,11 +43,12 @@ def coverage(
         correlation: Of the copula.
         repetitions: Sets.
         resamples: Bootstrap draws for each.
+        seed: Of the sets.
 
     Returns:
         Share of intervals that hold the truth, shares wholly above and wholly below it, and their mean width.
     """
-    rng = np.random.default_rng(7)
+    rng = np.random.default_rng(seed)
     quantile = stats.norm.ppf if shape == "normal" else lambda share: stats.t.ppf(share, 4)
     knots = np.linspace(0, 1, 100_001)[1:-1]
     table = quantile(knots)
@@ -64,13 +72,15 @@ def main() -> None:
     """Prints a Markdown table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repetitions", type=int, default=1000)
-    repetitions = parser.parse_args().repetitions
+    parser.add_argument("--seed", type=int, default=7)
+    given = parser.parse_args()
+    repetitions = given.repetitions
     started = time.monotonic()
     print("| queries | FPIR | true FNIR | others' scores | correlation | coverage | too high | too low | mean width |")
     print("| ---: | ---: | ---: | --- | ---: | ---: | ---: | ---: | ---: |")
     held = []
     for (queries, rate), truth, (shape, correlation) in product(SETTINGS, RATES, SHAPES):
-        shares = coverage(queries, rate, truth, shape, correlation, repetitions)
+        shares = coverage(queries, rate, truth, shape, correlation, repetitions, seed=given.seed)
         held.append(shares[0])
         cells = " | ".join(f"{100 * share:.1f} %" for share in shares)
         print(f"| {queries:,} | {rate:.0%} | {truth:.0%} | {shape} | {correlation:g} | {cells} |", flush=True)

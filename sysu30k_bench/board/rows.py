@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from sysu30k_bench.board.checks.foreign_text import link_fault, word_fault
 from sysu30k_bench.board.checks.name_key import name_key
+from sysu30k_bench.metrics.catalogue import FROM_RANKS, METRICS, OPEN_SET
 from sysu30k_bench.models.card import Paper, Supervision
 
 Status = Literal["reported", "self-reported", "re-scored", "audited", "reproduced"]
@@ -24,7 +25,9 @@ _LINK = re.compile(r"https?://([^\s/?#(){}<>\\]+)[^\s(){}<>\\]*")
 _DEVICES = frozenset(
     {"con", "prn", "aux", "nul", *(f"{port}{number}" for port in ("com", "lpt") for number in range(10))}
 )
-SCORES = ("rank1", "rank5", "rank10", "rank20", "ap_standard", "ap_trapezoid", "minp")
+SCORES = FROM_RANKS
+OPEN_SET_SCORES = tuple(name for name in OPEN_SET if METRICS[name].main)
+"""Error rates, less is better; rows of earlier versions have none."""
 
 
 class Evidence(BaseModel):
@@ -75,6 +78,9 @@ class Row(BaseModel):
         method: Name of the method.
         supervision: What it was trained with.
         rank1: Rank-1 as a fraction; as are all scores, where they are known.
+        fnir_at_fpir1: Misses at the threshold at which 1 % of searches without their match return anything; less is
+            better.
+        fnir_at_fpir10: The same at 10 %.
         n: Queries.
         date: When the number was stated, as far as it is known: a year, a month or a day (ISO 8601); of a submission,
             when the run was scored.
@@ -101,6 +107,8 @@ class Row(BaseModel):
     ap_standard: Fraction | None = None
     ap_trapezoid: Fraction | None = None
     minp: Fraction | None = None
+    fnir_at_fpir1: Fraction | None = None
+    fnir_at_fpir10: Fraction | None = None
     n: int = Field(ge=1, le=10**6, strict=True)
     date: str | None = Field(None, pattern=r"^[0-9]{4}(-[0-9]{2}(-[0-9]{2})?)?$")
     status: Status

@@ -90,3 +90,11 @@ def test_a_value_that_was_changed_is_noticed_and_an_old_record_is_taken(result: 
     new = ("sha256", "ranking_sha256", "top_sha256")  # what records of earlier versions do not have
     path.write_text(json.dumps({name: value for name, value in result.items() if name not in new}))
     assert read_record(path).ranking_sha256 is None
+
+
+def test_a_record_from_before_open_set_rates_is_read(result: dict[str, Any], tmp_path: Path) -> None:
+    earlier = {name: value for name, value in result.items() if name not in {"open_set", "sha256"}}
+    (tmp_path / "result.json").write_text(json.dumps(earlier))
+    assert read_record(tmp_path / "result.json").open_set is None
+    assert result["open_set"]["non_mated"] == 40
+    assert "needs 100 non-mated searches" in result["open_set"]["not_computed"][1]

@@ -8,8 +8,8 @@ from pathlib import Path
 from sysu30k_bench.board.checks.contradictions import digest_faults, key_faults, ranking_faults, written_fault
 from sysu30k_bench.board.checks.foreign_text import word_fault
 from sysu30k_bench.board.practice import Rules, rules_of
-from sysu30k_bench.board.rows import SCORES, Evidence, Row
-from sysu30k_bench.board.submit import EVIDENCE
+from sysu30k_bench.board.rows import OPEN_SET_SCORES, SCORES, Evidence, Row
+from sysu30k_bench.board.submit import EVIDENCE, open_set_scores
 from sysu30k_bench.errors import BenchError
 from sysu30k_bench.files import sha256_of_file
 from sysu30k_bench.metrics.per_query import per_query_metrics
@@ -72,6 +72,11 @@ def _numbers(row: Row, evidence: Evidence, ranking: Ranking) -> list[str]:
         claimed, value = getattr(row, name), float(means[name])
         if claimed is None or abs(claimed - value) > _PRECISION:
             faults.append(f"{name} is {claimed} and the evidence gives {value}")
+    claims = {name: claim for name in OPEN_SET_SCORES if (claim := getattr(row, name)) is not None}
+    given = open_set_scores(ranking) if claims else {}
+    for name, claim in claims.items():
+        if name not in given or abs(claim - given[name]) > _PRECISION:
+            faults.append(f"{name} is {claim} and the evidence gives {given.get(name)}")
     return faults
 
 
