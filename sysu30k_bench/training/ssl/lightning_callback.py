@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from sysu30k_bench.extras import missing_package
-from sysu30k_bench.training.ssl.monitor import look
+from sysu30k_bench.training.ssl.monitor import collapsed, look
 
 try:
     from pytorch_lightning.callbacks import Callback
@@ -16,7 +16,6 @@ except ImportError as error:
     raise missing_package("the callback needs Lightning", "pytorch_lightning") from error
 
 DEFAULT_EVERY = 50
-ALIKE, LEAST_RANKME = 0.99, 2.0
 
 
 class HealthCallback(Callback):
@@ -75,14 +74,3 @@ class HealthCallback(Callback):
         """See Lightning."""
         if self._handle is not None:
             self._handle.remove()
-
-
-def collapsed(seen: dict[str, float]) -> str:
-    """Returns what shows a collapse in a look, a sentence; empty where nothing does."""
-    if not seen["finite"]:
-        return "features are not finite"
-    if seen["mean_cosine"] > ALIKE:
-        return f"features are nearly all the same: mean cosine {seen['mean_cosine']:.4f}"
-    if seen["rankme"] < LEAST_RANKME:
-        return f"features lie on a line or a point: RankMe {seen['rankme']:.1f}"
-    return ""

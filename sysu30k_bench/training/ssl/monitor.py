@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch.nn import functional
 
 _MOST = 256
+ALIKE, LEAST_RANKME = 0.999, 2.0
 
 
 @torch.no_grad()
@@ -65,3 +68,20 @@ def _entropy_rank(spectrum: torch.Tensor) -> torch.Tensor:
     shares = spectrum / total.clamp_min(1e-12)
     rank = torch.exp(-(shares * shares.clamp_min(1e-30).log()).sum())
     return torch.where(total > 1e-12, rank, torch.zeros_like(rank))
+
+
+def collapsed(seen: Mapping[str, float]) -> str:
+    """Returns what shows a collapse in a look, a sentence; empty where nothing does.
+
+    Random weights are no collapse, though their features have mean cosines of 0.99.
+
+    Args:
+        seen: As `look` gives it; figures that are missing show nothing.
+    """
+    if not seen.get("finite", 1.0):
+        return "features are not finite"
+    if seen.get("mean_cosine", 0.0) > ALIKE:
+        return f"features are nearly all the same: mean cosine {seen['mean_cosine']:.5f}"
+    if seen.get("rankme", LEAST_RANKME) < LEAST_RANKME:
+        return f"features lie on a line or a point: RankMe {seen['rankme']:.1f}"
+    return ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from sysu30k_bench.evaluation.model import ready_model
 from sysu30k_bench.evaluation.request import ExportRequest
 from sysu30k_bench.progress import Progress, Silent
 from sysu30k_bench.training.ssl.recipe import METHODS, MethodName
+from sysu30k_bench.training.suite.lockstep import lockstep
 from sysu30k_bench.training.suite.people import test_people
 from sysu30k_bench.training.suite.reference import REFERENCE_SEEDS, References, read_references
 from sysu30k_bench.training.suite.signature import EMBEDDINGS, RETRIEVAL, Signature, measure, sign
@@ -43,7 +44,10 @@ def check_method(
     references: References | None = None,
     progress: Progress | None = None,
 ) -> Verdict:
-    """Trains an implementation on drawn people for some seconds, and compares it with the reference.
+    """Trains an implementation on drawn people for some seconds, and compares it with the reference in two ways.
+
+    Ten steps beside the reference from the same weights, where heads can be matched (`suite.lockstep`); and figures of
+    whole runs against recorded ones (`suite.verdict`).
 
     Args:
         method: What it claims to be.
@@ -68,7 +72,10 @@ def check_method(
         signatures[seed] = sign(method, factory, seed, _NEW_HEADS)
         told.advance(1)
     told.end()
-    return judge(signatures, recorded.of(method), alpha=alpha)
+    verdict = judge(signatures, recorded.of(method), alpha=alpha)
+    beside = lockstep(method, factory, REFERENCE_SEEDS[0], _NEW_HEADS)
+    reason = beside.reason if beside is not None else ""
+    return replace(verdict, passed=verdict.passed and not reason, lockstep=reason, locked=beside is not None)
 
 
 def check_methods(
@@ -143,6 +150,8 @@ def verdict_as_json(verdict: Verdict) -> dict[str, Any]:
         "passed": verdict.passed,
         "reason": verdict.reason,
         "p": verdict.p,
+        "lockstep": verdict.lockstep,
+        "locked": verdict.locked,
         "broken": verdict.broken,
         "deviations": [
             {

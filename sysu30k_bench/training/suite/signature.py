@@ -21,7 +21,7 @@ TRAJECTORY = ("loss", "moved")
 EMBEDDINGS = ("embedding", "statistics")
 RETRIEVAL = ("retrieval",)
 Signature = dict[str, float]
-_TINY = 1e-12
+_TINY = 1e-4
 
 
 def sign(method: MethodName, factory: Factory, seed: int, heads: int = 0) -> Signature:

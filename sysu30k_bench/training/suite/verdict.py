@@ -12,7 +12,7 @@ from scipy import stats
 from sysu30k_bench.training.suite.signature import Signature
 
 ALPHA = 0.01
-_FLOOR = 1e-3
+_FLOOR = 1e-4
 
 
 @dataclass(frozen=True)
@@ -41,20 +41,28 @@ class Verdict:
         deviations: Every figure that does, the clearest first.
         p: Of the clearest, corrected for all figures (Bonferroni); 0 where a run broke.
         broken: Figures that are NaN or infinite.
+        lockstep: What ten steps beside the reference from the same weights found (see `suite.lockstep`); empty where
+            nothing.
+        locked: Whether those steps could be compared.
     """
 
     passed: bool
     deviations: list[Deviation]
     p: float
     broken: list[str]
+    lockstep: str = ""
+    locked: bool = False
 
     @property
     def reason(self) -> str:
         """The verdict in a sentence."""
+        if self.lockstep:
+            return self.lockstep
         if self.broken:
             return f"the run broke: {', '.join(self.broken)} not finite"
         if self.passed:
-            return f"not significantly different from the reference (p = {self.p:.2g} over all figures)"
+            also = "; ten steps from its own weights are the reference's but for rounding" if self.locked else ""
+            return f"not significantly different from the reference (p = {self.p:.2g} over all figures){also}"
         worst = self.deviations[0]
         times = abs(worst.difference) / worst.spread if worst.spread else math.inf
         names = ", ".join(one.name for one in self.deviations)

@@ -9,15 +9,14 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from sysu30k_bench.training.ssl.monitor import collapsed
 from sysu30k_bench.training.watch.history import History, Row
 
 FLAGS = ("nan", "collapse", "drop", "unreadable")
 ALPHA = 0.01
 MAX_DROP = 0.01
-ALIKE = 0.99
 FALLEN = 0.5
 HUB = 0.2
-LEAST_RANKME = 2.0
 
 
 def flags_of(
@@ -52,11 +51,10 @@ def flags_of(
 
 def _collapse(figures: dict[str, float], before: Sequence[Row]) -> list[str]:
     said = []
-    cosine, rankme = figures.get("mean_cosine", math.nan), figures.get("rankme", math.nan)
-    if cosine > ALIKE:
-        said.append(f"features are nearly all the same: mean cosine {cosine:.4f}")
-    if rankme < LEAST_RANKME:
-        said.append(f"features lie on a line or a point: RankMe {rankme:.1f}")
+    rankme = figures.get("rankme", math.nan)
+    alone = collapsed(figures)
+    if alone and figures.get("finite", 1.0):
+        said.append(alone)
     highest = max((row.figures.get("rankme", 0.0) for row in before), default=0.0)
     if rankme < FALLEN * highest:
         said.append(f"RankMe fell to {rankme:.1f}, less than half of its highest, {highest:.1f}")

@@ -1,0 +1,85 @@
+"""The suite as a command and a fixture: right implementations pass, planted bugs are found."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from sysu30k_bench.training.ssl.recipe import METHODS
+from sysu30k_bench.training.suite import check_method
+from sysu30k_bench.training.suite.bugs import BUGS, planted
+from sysu30k_bench.training.suite.power import WAYS, Trial, table
+from sysu30k_bench.training.suite.reference import read_references
+
+pytest.importorskip("lightly")
+
+
+def test_every_method_has_a_reference_and_eight_bugs() -> None:
+    recorded = read_references()
+    assert set(recorded.runs) == set(METHODS)
+    assert {method for able, _ in BUGS.values() for method in able} == set(METHODS)
+    assert len(BUGS) >= 8
+    for method in METHODS:
+        assert sum(method in able for able, _ in BUGS.values()) >= 6
+
+
+@pytest.mark.parametrize("bug", ["temperature doubled", "learning rate x 3", "leak between views"])
+def test_planted_bugs_are_found(bug: str) -> None:
+    verdict = check_method("simclr", planted(bug))
+    assert not verdict.passed
+    assert verdict.lockstep
+    assert verdict.deviations or bug.startswith("leak")  # figures of two runs have too little power for that one
+
+
+def test_the_own_method_passes_as_a_command_and_a_broken_one_does_not(bench: Any, tmp_path: Path) -> None:
+    fine = bench("ssl-suite", "--method", "simsiam", "--json")
+    assert fine.code == 0, fine.out + fine.err
+    assert fine.json["simsiam"]["passed"]
+    (tmp_path / "mine.py").write_text(
+        "from sysu30k_bench.training.suite.bugs import planted\nBroken = planted('no stop-gradient')\n"
+    )
+    broken = bench("ssl-suite", "--method", "simsiam", "--candidate", "mine:Broken", env={"PYTHONPATH": str(tmp_path)})
+    assert broken.code == 1
+    assert broken.out.startswith("simsiam: deviates: ")
+    for words, said in (
+        (["--method", "mae"], "there is no method 'mae'"),
+        (["--candidate", "nowhere:Thing"], "cannot import the candidate"),
+        (["--power", "--candidate", "a:b"], "neither"),
+    ):
+        refused = bench("ssl-suite", *words)
+        assert refused.code == 2
+        assert said in refused.err
+
+
+def test_the_fixture_fails_a_test(sysu30k_ssl_method: Any) -> None:
+    class Idle:
+        def __init__(self, backbone: nn.Module, recipe: Any) -> None:
+            self.backbone = backbone
+            del recipe
+
+        def step(self, first: torch.Tensor, second: torch.Tensor) -> float:
+            del first, second
+            return 1.0
+
+    with pytest.raises(pytest.fail.Exception, match="loss"):
+        sysu30k_ssl_method("simclr", Idle)
+
+
+def test_the_power_table_counts() -> None:
+    found = dict.fromkeys(WAYS, True)
+    missed = dict.fromkeys(found, False)
+    shown = table(
+        [
+            Trial("byol", "frozen EMA", (0, 1), found, "loss.first", 1.0),
+            Trial("dino", "frozen EMA", (0, 1), missed, "", 1.0),
+            Trial("byol", "channels last", (0, 1), missed, "", 1.0),
+        ]
+    )
+    rows = shown.splitlines()
+    assert rows[2].startswith("| frozen EMA | 2 | 1 (50.0%) | 1 (50.0%) |")
+    assert rows[2].endswith("| dino |")
+    assert rows[-1].startswith("| **none (false alarms)** | 1 | 0 (0.0%)")
