@@ -176,8 +176,8 @@ def test_dry_run_writes_nothing(bench: Bench, twin: Path, stripes_checkpoint: Pa
     assert any("flip" in line for line in outcome.json["assumes"])
     said = bench("eval", stripes_checkpoint, "--data", twin, "--dry-run", cwd=tmp_path).out
     assert "images/s" in said
-    assert "input 128x64" in said
-    assert "flip none" in said
+    assert "input 256x128" in said
+    assert "flip after_sum" in said
 
 
 def test_control_shows_both(bench: Bench, twin: Path, tmp_path: Path) -> None:
