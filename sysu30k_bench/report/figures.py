@@ -1,117 +1,122 @@
-"""The figures of a report, as SVG to be put into the page."""
+"""The figures of a report, as SVG to be put into the page: one run, or two beside each other."""
 
 from __future__ import annotations
 
-import io
-import re
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from sysu30k_bench.extras import missing_package
-from sysu30k_bench.metrics.open_set.rates import FEWEST, det_curve
-from sysu30k_bench.metrics.scaling import scaling_curve
+from sysu30k_bench.metrics.open_set.rates import FEWEST
+from sysu30k_bench.report.axes import COLOURS, TEXT, draw, label, legend
+from sysu30k_bench.report.bands import Band, cmc_band, det_band, scaling_band
 from sysu30k_bench.results.ranked_run import RankedRun
 
-_COLOUR, _OTHER = "#2f8fb3", "#d0762a"
-_TEXT = "#010203"
-"""Stands for the colour of the page's text, in light and in dark."""
-_POINTS = 40
+_POINTS, _BINS = 60, 40
+_MARKED = (1, 10)
 
 
-def cmc(run: RankedRun, other: RankedRun | None = None) -> str:
-    """Draws the share of queries whose first match is at rank k or better, k up to 100."""
-    figure, axis = _figure("rank", "queries, %")
-    ranks = np.arange(1, 101)
-    for one, colour in ((run, _COLOUR), *(((other, _OTHER),) if other else ())):
-        first = one.per_query["pessimistic"].fillna(np.inf).to_numpy()
-        axis.plot(ranks, [100 * (first <= rank).mean() for rank in ranks], color=colour, label=f" {one.name}")
-    axis.set_xscale("log")
-    axis.set_ylim(0, 100)
-    if other:
-        for text in axis.legend(frameon=False).get_texts():
-            text.set_parse_math(False)
-            text.set_color(_TEXT)
-    return _svg(figure)
+def cmc(runs: Sequence[RankedRun]) -> str:
+    """Draws the share of queries whose first match is at rank k or better, with Wilson's band."""
+    most = max(10, *(int(run.ranked.max()) for run in runs))
+
+    def fill(axis: Any) -> None:  # noqa: ANN401  matplotlib's axes
+        for run, colour in zip(runs, COLOURS, strict=False):
+            band = cmc_band(run.per_query["pessimistic"].to_numpy(float), _whole(most))
+            _band(axis, band, colour, run.name, steps=True)
+        axis.set_xlim(1, most)
+        _finish(axis, runs, "lower right")
+
+    return draw("rank", "queries found, %", fill)
 
 
-def rank_histogram(run: RankedRun) -> str:
-    """Draws how many queries have their first match at which rank, in bins of equal ratio."""
-    figure, axis = _figure("rank of the first match", "queries")
-    first = run.per_query["pessimistic"].dropna().to_numpy()
-    most = max(float(run.ranked.max()), 10.0)
-    edges = np.unique(np.geomspace(1, most + 1, 25).round())
-    axis.hist(first, bins=edges, color=_COLOUR)
-    axis.set_xscale("log")
-    return _svg(figure)
+def scaling(runs: Sequence[RankedRun]) -> str:
+    """Draws rank-1 against the size of the gallery, with a band over queries."""
+    most = max(int(run.ranked.min()) for run in runs)
+
+    def fill(axis: Any) -> None:  # noqa: ANN401  matplotlib's axes
+        for run, colour in zip(runs, COLOURS, strict=False):
+            first = run.per_query["pessimistic"].fillna(0).to_numpy()
+            _band(axis, scaling_band(first, run.ranked.to_numpy(), _whole(int(run.ranked.min()))), colour, run.name)
+        axis.set_xlim(1, max(most, 2))
+        _finish(axis, runs, "lower left")
+
+    return draw("images in the gallery", "rank-1, %", fill)
 
 
-def scaling(run: RankedRun) -> str:
-    """Draws rank-1 against the size of the gallery."""
-    figure, axis = _figure("gallery", "rank-1, %")
-    largest = int(run.ranked.min())
-    sizes = np.unique(np.geomspace(1, largest, _POINTS).round().astype(int))
-    first = run.per_query["pessimistic"].fillna(0).to_numpy()
-    axis.plot(sizes, 100 * scaling_curve(first, run.ranked.to_numpy(), sizes), color=_COLOUR)
-    axis.set_xscale("log")
-    axis.set_ylim(0, 100)
-    return _svg(figure)
-
-
-def margins(table: pd.DataFrame) -> str:
-    """Draws how far matches lie before the best image of somebody else, or behind it (negative)."""
-    figure, axis = _figure("margin", "matches")
-    values = table.loc[table["match"] != "", "margin"].dropna().to_numpy()
-    won = values > 0
-    if len(values):
-        edges = np.histogram_bin_edges(values, bins=40)
-        axis.hist([values[won], values[~won]], bins=edges, stacked=True, color=[_COLOUR, _OTHER])
-    axis.axvline(0, color=_TEXT, linewidth=0.8)
-    return _svg(figure)
-
-
-def det(run: RankedRun, other: RankedRun | None = None) -> str:
+def det(runs: Sequence[RankedRun]) -> str:
     """Draws misses against false alarms, both by the threshold; where fewer than ten searches alarm, dotted."""
-    figure, axis = _figure("FPIR, %", "FNIR, %")
-    for one, colour in ((run, _COLOUR), *(((other, _OTHER),) if other else ())):
-        if one.searches is None or not one.searches.with_mate.any() or not one.searches.without_mate.any():
-            continue
-        searches = one.searches
-        curve = det_curve(searches.mated[searches.with_mate], searches.other[searches.without_mate])
-        few = curve.fpir * int(searches.without_mate.sum()) < FEWEST
-        shown = curve.fpir > 0
-        label = f" {one.name}"
-        axis.step(100 * curve.fpir[shown & few], 100 * curve.fnir[shown & few], ":", where="post", color=colour)
-        axis.step(100 * curve.fpir[~few], 100 * curve.fnir[~few], where="post", color=colour, label=label)
-    axis.set_xscale("log")
+    def fill(axis: Any) -> None:  # noqa: ANN401  matplotlib's axes
+        least = 0.1
+        for run, colour in zip(runs, COLOURS, strict=False):
+            if run.searches is None or not run.searches.with_mate.any() or not run.searches.without_mate.any():
+                continue
+            alarms = int(run.searches.without_mate.sum())
+            least = min(least, 1 / alarms)
+            rates = _whole(alarms) / alarms
+            band = det_band(run.searches.mated, run.searches.other, rates)
+            few = rates * alarms < FEWEST
+            axis.plot(100 * rates[few], 100 * band.value[few], ":", color=colour, linewidth=2)
+            _band(axis, Band(*(part[~few] for part in band)), colour, run.name)
+        for mark in _MARKED:
+            axis.axvline(mark, color=TEXT, linewidth=0.6, linestyle="--", alpha=0.5)
+        axis.set_xlim(100 * least, 100)
+        _finish(axis, runs, "lower left")
+
+    return draw("searches without their match that alarm (FPIR), %", "matches missed (FNIR), %", fill)
+
+
+def margins(tables: Sequence[pd.DataFrame], names: Sequence[str]) -> str:
+    """Draws how far matches lie before the best image of somebody else, or behind it (negative).
+
+    Args:
+        tables: A ranking for each run.
+        names: Of the runs.
+    """
+    values = [table.loc[table["match"] != "", "margin"].dropna().to_numpy(float) for table in tables]
+    values = [one[np.isfinite(one)] for one in values]
+    together = np.concatenate(values)
+
+    def fill(axis: Any) -> None:  # noqa: ANN401  matplotlib's axes
+        if len(together):
+            edges = np.histogram_bin_edges(together, bins=_BINS)
+            first = values[0]
+            if len(values) == 1:
+                axis.hist(
+                    [first[first > 0], first[first <= 0]],
+                    bins=edges,
+                    stacked=True,
+                    color=list(COLOURS),
+                    label=[" before every impostor", " behind one"],
+                )
+            else:
+                axis.hist(first, bins=edges, color=COLOURS[0], alpha=0.55, label=label(names[0]))
+                axis.hist(values[1], bins=edges, color=COLOURS[1], histtype="step", linewidth=2, label=label(names[1]))
+            legend(axis, "upper left")
+        axis.axvline(0, color=TEXT, linewidth=0.8)
+
+    return draw("margin: the match's score less the best impostor's", "matches", fill, log=False)
+
+
+def _whole(most: int) -> np.ndarray:
+    """Whole numbers from 1 to `most`, in steps of nearly equal ratio."""
+    return np.unique(np.geomspace(1, max(most, 1), _POINTS).round().astype(int))
+
+
+def _band(axis: Any, band: Band, colour: str, name: str, *, steps: bool = False) -> None:  # noqa: ANN401
+    where = {"step": "post"} if steps else {}
+    axis.fill_between(band.at * _unit(band), 100 * band.low, 100 * band.high, color=colour, alpha=0.22, lw=0, **where)
+    style = {"drawstyle": "steps-post"} if steps else {}
+    axis.plot(band.at * _unit(band), 100 * band.value, color=colour, linewidth=2, label=label(name), **style)
+
+
+def _unit(band: Band) -> int:
+    """Rates are drawn in per cent, ranks and sizes as they are."""
+    return 100 if np.issubdtype(band.at.dtype, np.floating) else 1
+
+
+def _finish(axis: Any, runs: Sequence[RankedRun], where: str) -> None:  # noqa: ANN401  matplotlib's axes
     axis.set_ylim(0, 100)
-    if other:
-        for text in axis.legend(frameon=False).get_texts():
-            text.set_parse_math(False)
-    return _svg(figure)
-
-
-def _figure(across: str, up: str) -> tuple[Any, Any]:
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise missing_package("reports need matplotlib", "matplotlib") from error
-    figure = Figure(figsize=(4.6, 3.0), layout="constrained")
-    axis = figure.subplots()
-    figure.patch.set_alpha(0)
-    axis.patch.set_alpha(0)
-    axis.set_xlabel(across, color=_TEXT)
-    axis.set_ylabel(up, color=_TEXT)
-    axis.tick_params(colors=_TEXT, which="both")
-    axis.spines[["top", "right"]].set_visible(False)
-    axis.spines[["bottom", "left"]].set_color(_TEXT)
-    return figure, axis
-
-
-def _svg(figure: Any) -> str:  # noqa: ANN401  matplotlib's figure
-    out = io.BytesIO()
-    figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None}, transparent=True)
-    text = re.sub(rf"(?<=: ){_TEXT}", "currentColor", out.getvalue().decode("utf-8"))
-    found = re.search(r"<svg.*</svg>", text, re.DOTALL)
-    return found[0] if found else ""
+    if len(runs) > 1 and axis.get_legend_handles_labels()[0]:
+        legend(axis, where)

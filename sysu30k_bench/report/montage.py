@@ -19,7 +19,7 @@ from sysu30k_bench.data.split import ROLES
 from sysu30k_bench.errors import DataError, UsageError
 from sysu30k_bench.results.record import EvaluationRecord
 
-_HEIGHT, _WIDTH, _QUALITY = 128, 64, 85
+_HEIGHT, _WIDTH, _QUALITY = 192, 96, 85
 _IMPOSTORS, _NAMED = 6, 20
 
 
@@ -29,13 +29,18 @@ class Tile:
 
     Attributes:
         key: Its key.
-        caption: What it is, and its score.
+        caption: Where it was found, and its score.
         address: A data URI; empty where it does not decode.
     """
 
     key: str
     caption: str
     address: str
+
+    @property
+    def name(self) -> str:
+        """The last part of its key, as it is shown below the image."""
+        return self.key.rpartition("/")[2]
 
 
 @dataclass(frozen=True)
@@ -105,8 +110,8 @@ def strips(source: ImageSource, table: pd.DataFrame, top: pd.DataFrame, queries:
         others = top[(top["query"] == query) & (top["match"] == 0)].head(_IMPOSTORS)
         found.append(
             Strip(
-                _tile(source, query, "query"),
-                _tile(source, str(match["match"]), f"match: {rank}"),
+                _tile(source, query, ""),
+                _tile(source, str(match["match"]), rank),
                 [
                     _tile(source, key, f"place {place}, {score:.3f}")
                     for key, place, score in zip(others["gallery"], others["place"], others["score"], strict=True)

@@ -15,7 +15,7 @@ from sysu30k_bench.metrics.catalogue import METRICS, RATES
 from sysu30k_bench.metrics.health import hubness
 from sysu30k_bench.metrics.open_set.smaller import InGallery, in_smaller_gallery, other_lists
 from sysu30k_bench.metrics.resolution import said
-from sysu30k_bench.report.figures import cmc, det, margins, rank_histogram, scaling
+from sysu30k_bench.report.figures import cmc, det, margins, scaling
 from sysu30k_bench.report.montage import open_images, strips
 from sysu30k_bench.results.build import open_set_of
 from sysu30k_bench.results.compare import compare
@@ -32,7 +32,7 @@ def make_report(folder: Path, other: Path | None = None, *, images: bool = False
 
     Args:
         folder: A run folder with `result.json` and `ranking.csv`.
-        other: A run on the same lists, whose flipped queries are shown.
+        other: A run on the same lists, drawn beside this one, whose flipped queries are shown.
         images: Show queries, matches and impostors: the page is then for this machine alone, and says so.
         data: Where the images are now; where the run found them if None.
 
@@ -57,6 +57,10 @@ def make_report(folder: Path, other: Path | None = None, *, images: bool = False
     table = read_ranking(folder / RANKING_NAME).table
     near, worst = _near_misses(table), table.sort_values("rank_high", ascending=False, kind="stable")
     pair = compare([run, second]).pairs[0] if second is not None else None
+    shown_runs, tables = [run], [table]
+    if second is not None and other is not None:
+        shown_runs.append(second)
+        tables.append(read_ranking(other / RANKING_NAME if other.is_dir() else other).table)
     shown = {"Near misses": _queries(near), "Worst ranks": _queries(worst)}
     if pair is not None:
         shown |= {"At rank 1 here alone": pair.only_first, f"At rank 1 in {pair.second} alone": pair.only_second}
@@ -74,17 +78,23 @@ def make_report(folder: Path, other: Path | None = None, *, images: bool = False
         record=record,
         reasons=other_reasons(record),
         practice=sentence_of(record),
-        numbers=numbers_of(record),
+        second=second,
+        numbers=_beside(record, second),
         open_set=open_set,
         titles={name: info.title for name, info in METRICS.items()},
         smaller=_smaller(run, top, table),
         resolution=said(len(run.hit)),
         figures=[
-            ("Cumulative match characteristic", cmc(run, second)),
-            ("Rank of the first match", rank_histogram(run)),
-            ("Rank-1 against the size of the gallery, exact from the ranks", scaling(run)),
-            ("Misses against false alarms (DET); dotted where fewer than ten searches alarm", det(run, second)),
-            ("Margin: the match's score less that of the best image of somebody else", margins(table)),
+            ("Cumulative match characteristic: queries found at rank k or better", cmc(shown_runs)),
+            ("Rank-1 against the size of the gallery, exact from the ranks", scaling(shown_runs)),
+            (
+                "Misses against false alarms (DET); dashed: FPIR 1 and 10 %; dotted: fewer than ten searches alarm",
+                det(shown_runs),
+            ),
+            (
+                "How far matches lie before the best image of somebody else",
+                margins(tables, [one.name for one in shown_runs]),
+            ),
         ],
         worst=_rows(worst),
         near=_rows(near),
@@ -101,6 +111,12 @@ def numbers_of(record: EvaluationRecord) -> list[tuple[str, Metric]]:
         if metric is not None:
             found.append((info.title, metric))
     return found
+
+
+def _beside(record: EvaluationRecord, second: RankedRun | None) -> list[tuple[str, Metric, Metric | None]]:
+    """Every metric of the record, and the same of the run beside it, where that has it."""
+    theirs = dict(numbers_of(second.record)) if second is not None and second.record is not None else {}
+    return [(title, metric, theirs.get(title)) for title, metric in numbers_of(record)]
 
 
 def _smaller(run: RankedRun, top: pd.DataFrame | None, table: pd.DataFrame) -> list[tuple[str, InGallery | str]]:

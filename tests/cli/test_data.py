@@ -109,7 +109,6 @@ def test_bags_stats_show_and_verify_of_the_training_set(bench: Bench, tmp_path: 
         sheet = bench("data", "show", place, "--output", tmp_path / "sheet.png", "--rows", 3, "--columns", 4)
         assert sheet.code == 0, sheet.err
         assert "data agreement" in sheet.err
-        assert Image.open(tmp_path / "sheet.png").height == 3 * 146 + 4
         checked = bench("data", "verify", place)
         assert checked.code == 0, checked.out
         assert "train: 21 images, 0 do not decode" in checked.out

@@ -65,12 +65,13 @@ def test_strips_hold_the_query_its_match_and_the_impostors_in_order(run: Path, d
     row = table[table["query"] == query].iloc[0]
     assert strip.query.key == query
     assert strip.match.key == row["match"]
-    assert f"rank {row['rank_high']} of 230" in strip.match.caption
+    assert strip.match.caption == f"rank {row['rank_high']} of 230, {row['score']:.3f}"
+    assert strip.match.name == row["match"].split("/")[-1]
     expected = top[(top["query"] == query) & (top["match"] == 0)]["gallery"].tolist()[:6]
     assert [tile.key for tile in strip.impostors] == expected
     assert row["match"] not in expected
     for tile in (strip.query, strip.match, *strip.impostors):
-        original = decode((data / "sysu_test_set_all" / tile.key).read_bytes(), 128, 64, "bicubic").transpose(1, 2, 0)
+        original = decode((data / "sysu_test_set_all" / tile.key).read_bytes(), 192, 96, "bicubic").transpose(1, 2, 0)
         assert np.abs(pixels_of(tile.address) - original).mean() < 8
 
 
@@ -87,6 +88,8 @@ def test_the_page_with_images_says_that_it_is_local(bench: Bench, run: Path, dat
     assert "img-src data:" in html
     pictures = [address for address in page.addresses if not address.startswith("#")]
     assert len(pictures) >= 40
+    for kind in ("query", "match", "impostor"):
+        assert f"<b>{kind}</b>" in html
     assert all(address.startswith("data:image/jpeg;base64,") for address in pictures)
     assert bench("report", run).code == 0
     plain = (run / "report.html").read_text()
@@ -161,9 +164,18 @@ def test_a_browser_shows_the_pictures_and_fetches_nothing(browser: Browser, run:
         "request", lambda request: None if request.url.startswith(("file:", "data:")) else faults.append(request.url)
     )
     page.goto(path.as_uri())
+    for width in (360, 800, 1250):
+        page.set_viewport_size({"width": width, "height": 900})
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+    borders = page.eval_on_selector_all(
+        ".strip",
+        """strips => strips.map(one => [...one.querySelectorAll('img')]
+        .map(image => getComputedStyle(image).borderColor))""",
+    )
+    assert all(len({found[0], found[1], found[2]}) == 3 for found in borders), "query, match and impostor"
     widths = page.eval_on_selector_all("img", "pictures => pictures.map(one => one.naturalWidth)")
     assert len(widths) >= 40
-    assert set(widths) == {64}
+    assert set(widths) == {96}
     assert page.locator(".local").is_visible()
     assert page.locator("figure svg").count() == 4
     assert faults == []

@@ -71,8 +71,8 @@ def test_the_page_says_what_the_record_says(run: Path) -> None:
     assert "Practice run on drawn people: shows the tool, measures nothing" in page.text
     assert record.data.gallery_fingerprint in page.text
     assert sha256_of_file(run / "ranking.csv") in page.text
-    assert page.tags.count("figure") == 5
-    assert page.tags.count("svg") == 5
+    assert page.tags.count("figure") == 4
+    assert page.tags.count("svg") == 4
 
 
 def test_nothing_is_fetched_and_nothing_runs(run: Path) -> None:

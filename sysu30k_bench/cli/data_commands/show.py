@@ -31,7 +31,10 @@ def show(
     seed: int,
     output: Path,
 ) -> None:
-    """Draw samples from ROOT as one picture: a row for each bag of the training set, or each identity of the test."""
+    """Draw samples from ROOT as one picture: a block for each bag of the training set, or each identity of the test.
+
+    Queries have a blue frame; blocks with few images stand side by side.
+    """
     judge_data(root)
     from sysu30k_bench.data.benchmarks.sysu30k import is_drawn
     from sysu30k_bench.data.inspect.contact_sheet import draw_sheet
@@ -46,11 +49,11 @@ def show(
         if by == "bag" or (by is None and test_images is None):
             if training is None or training.images is None:
                 raise DataError(f"there are no training images in {root}", hint="bags are of the training set")
-            content = draw_sheet(training.images, sheet_of_bags(training, rows, columns, seed))
+            content = draw_sheet(training.images, sheet_of_bags(training, rows, columns, seed), columns)
         elif test_images is None:
             raise DataError(f"there is no test set in {root}", hint="draw bags: --by bag")
         else:
-            content = draw_sheet(test_images, sheet_of_people(found.parts(), rows, columns, seed))
+            content = draw_sheet(test_images, sheet_of_people(found.parts(), rows, columns, seed), columns)
     write_atomically(output, content)
     stdout_console().print(str(output), markup=False, soft_wrap=True)
     trees = [found.place, found.training.images if found.training is not None else None]

@@ -7,49 +7,96 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFont
 
 from sysu30k_bench.data.images import DamagedImageError, ImageSource, decode
 
-_HEIGHT, _WIDTH, _GAP, _CAPTION = 128, 64, 4, 14
-_MISSING = (200, 60, 60)
+_HEIGHT, _WIDTH, _GAP, _CAPTION, _BETWEEN = 192, 96, 4, 22, 20
+_BACK, _TEXT, _QUERY, _MISSING = (250, 250, 248), (29, 35, 39), (47, 111, 179), (200, 60, 60)
+_SIZE, _BORDER = 13, 3
 
 
 @dataclass(frozen=True)
 class Row:
-    """One row of the sheet.
+    """Images that belong together: one row of the sheet, or a block of one.
 
     Attributes:
         caption: What the images have in common.
         keys: Their keys.
+        queries: How many of the first are queries; they have a blue frame.
     """
 
     caption: str
     keys: Sequence[str]
+    queries: int = 0
 
 
-def draw_sheet(source: ImageSource, rows: Sequence[Row]) -> bytes:
-    """Draws the sheet; an image that does not decode is a red field.
+def pack(rows: Sequence[Row], columns: int) -> list[list[Row]]:
+    """Puts blocks side by side, in their order, as long as a line has room for all images of the next.
+
+    Args:
+        rows: The blocks; one that is wider than a line has a line of its own.
+        columns: Images in a line.
+
+    Returns:
+        The blocks of each line.
+    """
+    lines: list[list[Row]] = []
+    left = 0
+    for row in rows:
+        if not lines or len(row.keys) > left:
+            lines.append([])
+            left = columns
+        lines[-1].append(row)
+        left -= len(row.keys)
+    return lines
+
+
+def draw_sheet(source: ImageSource, rows: Sequence[Row], columns: int = 1) -> bytes:
+    """Draws the sheet: blocks beside each other with their captions; an image that does not decode is a red field.
 
     Args:
         source: Where the images are.
         rows: What to draw.
+        columns: Images in a line.
 
     Returns:
         A PNG file.
     """
-    columns = max((len(row.keys) for row in rows), default=1)
-    height = len(rows) * (_HEIGHT + _CAPTION + _GAP) + _GAP
-    sheet = Image.new("RGB", (columns * (_WIDTH + _GAP) + _GAP, height), "white")
+    lines = pack(rows, columns)
+    width = max((sum(_width(row) for row in line) + _BETWEEN * (len(line) - 1) for line in lines), default=_WIDTH)
+    height = len(lines) * (_HEIGHT + _CAPTION + _BETWEEN // 2) + _BETWEEN // 2
+    sheet = Image.new("RGB", (width + 2 * _BETWEEN, height + _BETWEEN // 2), _BACK)
     pen = ImageDraw.Draw(sheet)
-    for number, row in enumerate(rows):
-        top = _GAP + number * (_HEIGHT + _CAPTION + _GAP)
-        pen.text((_GAP, top), row.caption, fill="black")
-        for column, key in enumerate(row.keys):
-            sheet.paste(_tile(source, key), (_GAP + column * (_WIDTH + _GAP), top + _CAPTION))
+    font = ImageFont.load_default(_SIZE)
+    for number, line in enumerate(lines):
+        top = _BETWEEN // 2 + number * (_HEIGHT + _CAPTION + _BETWEEN // 2)
+        left = _BETWEEN
+        for row in line:
+            pen.text((left, top), _fitting(pen, font, row.caption, _width(row)), fill=_TEXT, font=font)
+            for column, key in enumerate(row.keys):
+                place = (left + column * (_WIDTH + _GAP), top + _CAPTION)
+                sheet.paste(_tile(source, key), place)
+                if column < row.queries:
+                    corner = (place[0] + _WIDTH - 1, place[1] + _HEIGHT - 1)
+                    pen.rectangle((place, corner), outline=_QUERY, width=_BORDER)
+            left += _width(row) + _BETWEEN
     out = io.BytesIO()
     sheet.save(out, "PNG")
     return out.getvalue()
+
+
+def _width(row: Row) -> int:
+    return max(len(row.keys), 1) * (_WIDTH + _GAP) - _GAP
+
+
+def _fitting(pen: ImageDraw.ImageDraw, font: ImageFont.ImageFont | ImageFont.FreeTypeFont, text: str, most: int) -> str:
+    """Cuts a caption that would run into the next block."""
+    if pen.textlength(text, font=font) <= most:
+        return text
+    while text and pen.textlength(text + "...", font=font) > most:
+        text = text[:-1]
+    return text.rstrip(" ,:;") + "..."
 
 
 def draw_evenly(count: int, wanted: int, rng: np.random.Generator) -> list[int]:

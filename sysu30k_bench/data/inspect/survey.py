@@ -10,7 +10,7 @@ import numpy as np
 
 from sysu30k_bench.data.benchmarks.benchmark import Benchmark
 from sysu30k_bench.data.images import ImageSource
-from sysu30k_bench.data.inspect.contact_sheet import Row, draw_evenly
+from sysu30k_bench.data.inspect.contact_sheet import Row, draw_evenly, pack
 from sysu30k_bench.data.inspect.stats import Part, Stats, assemble, bag_stats, part_of, part_of_training
 from sysu30k_bench.data.open_dataset import find_benchmark
 from sysu30k_bench.data.split import Split
@@ -120,19 +120,23 @@ def sheet_of_bags(found: TrainingSet, rows: int, columns: int, seed: int) -> lis
 
 
 def sheet_of_people(parts: list[Split], rows: int, columns: int, seed: int) -> list[Row]:
-    """Draws identities of the test, and images of each: the query first.
+    """Draws identities of the test, and images of each, the query first, until they fill the rows.
 
     Args:
         parts: Query and gallery.
-        rows: Identities wanted.
-        columns: Images of each, at most.
+        rows: Lines of the sheet wanted; identities with few images share one.
+        columns: Images in a line, and of an identity at most.
         seed: Of the drawing.
     """
     rng = np.random.default_rng(seed)
     tested = [part for part in parts if part.role != "train"]
     people = np.unique(tested[0].person_ids)
-    drawn = []
-    for place in draw_evenly(len(people), rows, rng):
-        keys = [key for part in tested for key in part.take(np.flatnonzero(part.person_ids == people[place])).keys]
-        drawn.append(Row(f"identity {people[place]}: {len(keys)} images", keys[:columns]))
+    drawn: list[Row] = []
+    for place in rng.permutation(len(people)):
+        held = [part.take(np.flatnonzero(part.person_ids == people[place])).keys for part in tested]
+        keys = [key for some in held for key in some]
+        number = f"{people[place]}, {len(keys)} image{'s' if len(keys) != 1 else ''}"
+        drawn.append(Row(number, keys[:columns], queries=min(len(held[0]), columns)))
+        if len(pack(drawn, columns)) > rows:
+            return drawn[:-1]
     return drawn
