@@ -140,7 +140,7 @@ class OptimizerPart(RecipePart):
     beta2: Rate = 0.999
     epsilon: Rate = 1e-8
     amsgrad: bool = False
-    milestones: tuple[Positive, ...] = ()
+    milestones: list[Positive] = []  # noqa: RUF012  pydantic copies it
     step: Annotated[int, Field(ge=0)] = 0
     gamma: Rate = 0.1
 

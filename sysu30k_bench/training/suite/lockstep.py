@@ -16,7 +16,7 @@ from sysu30k_bench.training.suite.people import Pair, views_of
 from sysu30k_bench.training.suite.task import BATCH, Candidate, Factory, Reference, suite_recipe
 
 LOCKED = 10
-_NUDGE, _TIMES, _ROUNDING = 1e-7, 30.0, 1e-5
+_NUDGE, _TIMES, _ROUNDING = 1e-7, 100.0, 1e-5
 Curve = list[tuple[float, float]]
 
 
@@ -51,7 +51,7 @@ def lockstep(method: MethodName, factory: Factory, seed: int, heads: int = 0) ->
     """Runs a candidate and the reference side by side for ten steps, from the candidate's first weights.
 
     How far rounding drives two right implementations apart is measured: the reference runs once more from weights that
-    are nudged in their last bits, and thirty times the gap that this opens is allowed.
+    are nudged in their last bits, and a hundred times the gap that this opens is allowed.
 
     Args:
         method: Says the recipe.
