@@ -56,7 +56,10 @@ def test_cards_that_do_not_work_say_why(name: str, fault: str) -> None:
     assert fault in report.faults[0]
 
 
-@pytest.mark.parametrize(("name", "dimension"), [("colour_stripes", 384), ("resnet50_layumi", 512), ("dgl", 2049)])
+@pytest.mark.parametrize(
+    ("name", "dimension"),
+    [("colour_stripes", 384), ("resnet50_layumi", 512), pytest.param("dgl", 2049, marks=pytest.mark.slow)],
+)
 def test_cards_that_work(name: str, dimension: int) -> None:
     report = check_card(find_card(name))
     assert (report.faults, report.dimension) == ([], dimension)

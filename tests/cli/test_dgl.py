@@ -34,6 +34,7 @@ def people_among_distractors(openpeople: Path, tmp_path_factory: pytest.TempPath
     return images
 
 
+@pytest.mark.slow
 def test_short_and_full_logits_rank_alike(
     bench: Bench, people_among_distractors: Path, resnet50_state: dict[str, torch.Tensor], tmp_path: Path
 ) -> None:
