@@ -25,7 +25,8 @@ def blocks(document: str, language: str) -> list[str]:
 
 def test_readme_commands(bench: Bench, tmp_path: Path) -> None:
     assert bench("demo", "--identities", 12, "--distractors", 20, cwd=tmp_path).code == 0
-    documents = ("README.md", "docs/data.md", "docs/training.md", "docs/regression.md", "docs/submitting.md")
+    named = ("data", "training", "regression", "submitting", "ssl")
+    documents = ["README.md", *(f"docs/{name}.md" for name in named)]
     shown = [block for document in documents for block in blocks(document, "console")]
     typed = [line.removeprefix("$ ") for block in shown for line in block.splitlines()]
     assert len(typed) >= 20
