@@ -104,7 +104,7 @@ def test_the_rows_own_embeddings_are_no_repetition(
 ) -> None:
     copy = as_official(Path(shutil.copytree(honest_run, tmp_path / "copy")))
     done = bench(*words_for("reproduce", copy, twin, stripes_checkpoint, board), "--by", "a friend")
-    assert (done.code, "cannot be told from a repetition" in done.err) == (1, True)
+    assert (done.code, "cannot be distinguished from a repetition" in done.err) == (1, True)
 
 
 def test_runs_that_do_not_reproduce(

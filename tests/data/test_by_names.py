@@ -75,7 +75,7 @@ def test_they_are_never_sysu30k_even_where_that_is_asked_for(tmp_path: Path, nam
 def test_other_names_read_as_sysu30k_by_name_are_never_official(tmp_path: Path) -> None:
     write(tmp_path, "query/7/7_c2_1.jpg", "gallery/7/7_c1_1.jpg", "gallery/7/7_c1_2.jpg")
     reasons = open_test_set(tmp_path, "sysu30k").not_official
-    assert "1 query images are not named as SYSU-30k's (such as 000028311_c1_1.jpg)" in reasons
+    assert "1 query image is not named as SYSU-30k's (such as 000028311_c1_1.jpg)" in reasons
     assert "2 gallery images are not named as SYSU-30k's (such as 000028311_c1_1.jpg)" in reasons
 
 

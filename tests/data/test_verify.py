@@ -62,11 +62,16 @@ def test_sheet_has_a_row_a_caption_and_a_field_for_what_is_damaged(tmp_path: Pat
         Image.new("RGB", (30, 60), (0, 0, 255)).save(tmp_path / name)
     (tmp_path / "c.jpg").write_bytes(b"no")
     rows = [Row("first", ["a.jpg", "c.jpg"]), Row("second", ["b.jpg"])]
-    sheet = np.asarray(Image.open(io.BytesIO(draw_sheet(open_folder(tmp_path), rows))))
-    assert sheet.shape == (2 * (128 + 14 + 4) + 4, 2 * 68 + 4, 3)
-    assert (sheet[60, 30] == (0, 0, 255)).all() or abs(int(sheet[60, 30, 2]) - 255) < 3
-    assert (sheet[60, 100] == (200, 60, 60)).all()
-    assert (sheet[200, 100] == 255).all()
+    sheet = np.asarray(Image.open(io.BytesIO(draw_sheet(open_folder(tmp_path), rows)))).astype(int)
+    blue = np.abs(sheet - (0, 0, 255)).max(axis=2) < 4
+    red = (sheet == (200, 60, 60)).all(axis=2)
+    middle = sheet.shape[1] // 2
+    upper, lower = slice(0, sheet.shape[0] // 2), slice(sheet.shape[0] // 2, None)
+    assert blue[upper, :middle].sum() > 0.9 * 96 * 192, "the first image of the first row"
+    assert red[upper, middle:].sum() == 96 * 192, "the damaged image beside it"
+    assert blue[lower, :middle].sum() > 0.9 * 96 * 192, "the second row"
+    assert not red[lower].any()
+    assert (sheet[:, :, 0] < 100).sum() > blue.sum(), "captions are dark"
 
 
 def test_drawing_evenly_is_without_repetition() -> None:

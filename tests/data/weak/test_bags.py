@@ -110,7 +110,7 @@ GOOD: dict[str, Any] = {"BagLabel": [3], "BagID": "bag0000000009", "BagImages": 
     ],
 )
 def test_bad_entries_are_named(tmp_path: Path, change: dict[str, Any], said: str) -> None:
-    with pytest.raises(IntegrityError, match=r"1 fault$") as caught:
+    with pytest.raises(IntegrityError, match=r"(?m)1 fault$") as caught:
         read(tmp_path / "b.json", [GOOD, {**GOOD, "BagID": "bag1", **change}])
     assert any(said in detail for detail in caught.value.details)
     assert all(detail.startswith("1") for detail in caught.value.details)
