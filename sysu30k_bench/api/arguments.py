@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import cast, get_args
 
 import numpy as np
 
 from sysu30k_bench.errors import UsageError
+from sysu30k_bench.search.engines.choose import EngineName
 from sysu30k_bench.words import with_article
 
 
@@ -39,6 +41,21 @@ def whole_number(name: str, value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
         raise UsageError(f"{name} is {value!r}; it is a whole number from 1")
     return int(value)
+
+
+def engine_name(value: object) -> EngineName:
+    """Takes the name of a search engine.
+
+    Args:
+        value: `auto`, `faiss` or `torch`.
+
+    Raises:
+        UsageError: It is something else.
+    """
+    for known in get_args(EngineName):
+        if value == known:
+            return cast(EngineName, known)
+    raise UsageError(f"engine is {value!r}", hint="auto, faiss or torch")
 
 
 def fraction(name: str, value: object) -> float:

@@ -12,7 +12,7 @@ import torch
 
 from sysu30k_bench.embeddings.write import to_unit_length
 from sysu30k_bench.errors import DataError, UsageError
-from sysu30k_bench.words import count
+from sysu30k_bench.words import count, with_article
 
 Matrix: TypeAlias = "np.ndarray | torch.Tensor | Sequence[Sequence[float]]"
 Whole: TypeAlias = "np.ndarray | torch.Tensor | pd.Series[Any] | Sequence[int]"
@@ -104,7 +104,8 @@ def whole_numbers(name: str, value: Whole, length: int, beside: str) -> np.ndarr
         inside = array.dtype.kind == "i" or not (array > np.iinfo(np.int64).max).any()
     else:
         raise UsageError(
-            f"{name} has type {array.dtype}, and not every value is a whole number", hint="number the people from 0"
+            f"{name} has type {array.dtype}, and not every value is a whole number",
+            hint=f"number the {'cameras' if name.endswith('cams') else 'people'} from 0",
         )
     if not inside:
         raise UsageError(f"{name} holds numbers that do not fit 64 bits")
@@ -146,10 +147,16 @@ def _as_numpy(name: str, value: object) -> np.ndarray:
     if isinstance(value, torch.Tensor):
         if value.layout != torch.strided:
             raise UsageError(f"{name} is a sparse tensor", hint=f"{name}.to_dense()")
+        if value.is_meta:
+            raise UsageError(f"{name} is a tensor on the device meta, which holds no numbers")
         plain = value.detach().cpu()
         wide = plain.is_floating_point() and plain.dtype not in {torch.float16, torch.float32, torch.float64}
         array: np.ndarray = (plain.float() if wide else plain).numpy()
         return array
+    if value is None or isinstance(value, str | bytes | os.PathLike):
+        raise UsageError(f"{name} is {with_article(type(value).__name__)}; it is an array, a tensor or a list")
+    if isinstance(value, np.ma.MaskedArray):  # asarray would drop the mask, and rank what it hides
+        raise UsageError(f"{name} is a masked array", hint=f"omit its masked rows, or {name}.filled(...)")
     try:
         return np.asarray(value)
     except (ValueError, TypeError) as error:

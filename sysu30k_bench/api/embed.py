@@ -13,7 +13,7 @@ from sysu30k_bench.data.images import ImageSource
 from sysu30k_bench.data.split import Split
 from sysu30k_bench.embeddings.loading import Batch, load_batches
 from sysu30k_bench.embeddings.shard import Labels
-from sysu30k_bench.errors import BenchError, DataError, IntegrityError
+from sysu30k_bench.errors import BenchError, DataError, IntegrityError, UsageError
 from sysu30k_bench.models.embedder import Embedder, probe_dimension
 from sysu30k_bench.processes import Ranks
 from sysu30k_bench.progress import Progress
@@ -110,6 +110,11 @@ def _embed_share(
             vectors = _embedded(embedder, batch, split, settings.device)
             if not done:
                 rows = np.empty((total, vectors.shape[1]), np.float32)
+            if vectors.shape[1] != rows.shape[1]:  # numpy would spread one number over a whole row
+                raise UsageError(
+                    f"the network returns {rows.shape[1]} numbers an image, and later {vectors.shape[1]}",
+                    hint="every image's embedding must have the same length",
+                )
             rows[done : done + len(vectors)] = vectors
             positions[done : done + len(vectors)] = batch.positions
             done += len(vectors)

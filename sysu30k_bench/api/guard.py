@@ -84,7 +84,8 @@ class InMemory(nn.Module):
                 f"the network returns a {type(found).__name__}, not a tensor (N, D)",
                 hint="evaluate a function of it: lambda images: network(images)[0]",
             )
-        if found.dim() not in {2, 4} or len(found) != len(images) or not found.is_floating_point():
+        rows = found.dim() in {2, 4} and len(found) == len(images) and found.numel()
+        if not rows or not found.is_floating_point():
             raise UsageError(
                 f"the network returns {found.dtype} of shape {tuple(found.shape)} for {len(images)} images, not (N, D)",
                 hint="evaluate a function of it that returns one row of numbers for each image",

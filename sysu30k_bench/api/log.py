@@ -9,11 +9,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol, TypeAlias, runtime_checkable
 
+import numpy as np
+
 from sysu30k_bench.api.result import Result
 from sysu30k_bench.api.splits import SplitResults
 from sysu30k_bench.errors import IntegrityError, UsageError
 from sysu30k_bench.extras import missing_package
 from sysu30k_bench.files import write_atomically
+from sysu30k_bench.words import with_article
 
 
 @runtime_checkable
@@ -39,10 +42,14 @@ def log_result(result: Result | SplitResults, to: Log, *, step: int | None = Non
         prefix: Before the metrics' names, but for the CSV.
 
     Raises:
-        UsageError: `to` is none of these.
+        UsageError: `to` is none of these, `result` is no result, or `step` is no whole number.
         IntegrityError: The CSV has other columns.
         DataError: It cannot be written, or TensorBoard is not installed.
     """
+    if not isinstance(result, Result | SplitResults):
+        raise UsageError(f"result is {with_article(type(result).__name__)}; it is what evaluate() and score() return")
+    if step is not None and (isinstance(step, bool) or not isinstance(step, int | np.integer)):
+        raise UsageError(f"step is {step!r}; it is a whole number")
     metrics = result.metrics
     named = {f"{prefix}{name}": value for name, value in metrics.items()}
     if isinstance(to, str | os.PathLike):

@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 import torch
 
-from sysu30k_bench.api.arguments import whole_number
+from sysu30k_bench.api.arguments import engine_name, whole_number
 from sysu30k_bench.api.arrays import (
     Matrix,
     Whole,
@@ -169,10 +169,11 @@ def _notes(labels: tuple[Labels, Labels], dimension: int, seconds: float, unmatc
 
 
 def _search_request(top_k: int, engine: EngineName, device: str, memory: int) -> SearchRequest:
-    if engine not in {"auto", "faiss", "torch"}:
-        raise UsageError(f"engine is {engine!r}", hint="auto, faiss or torch")
     return SearchRequest(
-        engine=engine, device=device, memory=whole_number("memory", memory), top_k=whole_number("top_k", top_k)
+        engine=engine_name(engine),
+        device=device,
+        memory=whole_number("memory", memory),
+        top_k=whole_number("top_k", top_k),
     )
 
 

@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from sysu30k_bench.api.arguments import whole_number
+from sysu30k_bench.api.arguments import engine_name, whole_number
 from sysu30k_bench.api.arrays import Matrix, matrix, same_width, unit_rows
 from sysu30k_bench.data.protocol import relevance
 from sysu30k_bench.errors import DataError, UsageError
@@ -71,7 +71,7 @@ def search(
         >>> positions.tolist(), scores.round(3).tolist()
         ([[1, 0]], [[0.8, 0.6]])
     """
-    wanted = whole_number("k", k)
+    wanted, budget, asked = whole_number("k", k), whole_number("memory", memory), engine_name(engine)
     if metric not in {"cosine", "inner_product"}:
         raise UsageError(f"metric is {metric!r}", hint="cosine or inner_product")
     queries, rows = matrix("query", query), matrix("gallery", gallery)
@@ -83,8 +83,8 @@ def search(
     nobody = np.full(len(queries), -2)
     nothing = relevance(nobody, nobody, np.zeros(len(rows), np.int64), np.zeros(len(rows), np.int64))
     work = float(len(queries)) * rows.size
-    chosen, _ = choose_engine(engine, choose_device(device), "auto", work)
-    blocks = block_rows_for(memory, len(queries), queries.shape[1])
+    chosen, _ = choose_engine(asked, choose_device(device), "auto", work)
+    blocks = block_rows_for(budget, len(queries), queries.shape[1])
     found = exact_search(queries, ArrayGallery(rows), nothing, chosen, top_k=wanted, block_rows=blocks)
     return Neighbours(found.top_score, found.top_position)
 

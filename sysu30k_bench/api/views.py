@@ -14,6 +14,7 @@ from sysu30k_bench.errors import UsageError
 from sysu30k_bench.evaluation.model import described_input
 from sysu30k_bench.models.card import AdapterCard, Feature, Flip, Input, Network
 from sysu30k_bench.models.cards import find_card
+from sysu30k_bench.words import with_article
 
 _AS_GIVEN = Input(scale="byte", mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
 
@@ -58,7 +59,7 @@ def view_of(transform: str | ImageTransform | None, settings: Mapping[str, Any],
         return View(_card(_AS_GIVEN, feature, title), transform, f"as {_name(transform)} gives it")
     if transform is not None and not isinstance(transform, str):
         raise UsageError(
-            f"transform is a {type(transform).__name__}", hint="a card's name, or a function of a PIL image"
+            f"transform is {with_article(type(transform).__name__)}", hint="a card's name, or a function of a PIL image"
         )
     named = find_card(transform) if transform is not None else None
     base = named.input if named is not None else Input()

@@ -36,7 +36,7 @@ def open_test_set(
 
     Raises:
         DataError: There is nothing there, or nothing that fits a layout.
-        UsageError: More than one layout fits, or there is no such split.
+        UsageError: More than one layout fits, or there is no such benchmark or split.
     """
     benchmark, place = find_benchmark(root, dataset, progress)
     if split is not None and not 1 <= split <= benchmark.splits:
@@ -76,8 +76,10 @@ def find_benchmark(root: Path, dataset: str | None, progress: Progress | None = 
 
     Raises:
         DataError: There is nothing there, or nothing that fits a layout.
-        UsageError: More than one layout fits.
+        UsageError: More than one layout fits, or there is no such benchmark.
     """
+    if dataset is not None and dataset not in BENCHMARKS:
+        raise UsageError(f"there is no data set {dataset!r}", hint=f"one of {', '.join(BENCHMARKS)}")
     check_root(root)
     tree = open_folder(root) if root.is_dir() else open_archives(root, is_test_tar, progress)
     fitting = _fitting(tree, dataset)

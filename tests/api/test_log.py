@@ -27,6 +27,18 @@ def test_a_csv_gets_a_row_a_call(result: sb.Result, tmp_path: Path) -> None:
     assert (tmp_path / "log.csv").read_text() == "epoch,loss\n1,2\n"
 
 
+def test_what_is_no_result_or_no_step_is_named_and_nothing_is_written(result: sb.Result, tmp_path: Path) -> None:
+    given: Any = 3
+    with pytest.raises(sb.UsageError, match="result is an int"):
+        sb.log_result(given, tmp_path / "log.csv", step=1)
+    for step in ("first", 1.5, True):
+        with pytest.raises(sb.UsageError, match="step is "):
+            sb.log_result(result, tmp_path / "log.csv", step=step)  # type: ignore[arg-type]
+    assert not (tmp_path / "log.csv").exists()
+    sb.log_result(result, tmp_path / "log.csv", step=np.int64(4))  # type: ignore[arg-type]
+    assert pd.read_csv(tmp_path / "log.csv")["step"].tolist() == [4]
+
+
 def test_a_function_gets_numbers_and_step(result: sb.Result) -> None:
     seen: list[Any] = []
     sb.log_result(result, lambda metrics, step: seen.append((metrics, step)), step=7, prefix="val/")

@@ -158,7 +158,7 @@ def _nan(images: torch.Tensor) -> torch.Tensor:
     [
         (lambda images: images.flatten(1), {}, "transform is missing"),
         (lambda images: images.flatten(1), {"transform": "resnet51"}, "did you mean"),
-        (lambda images: images.flatten(1), {"transform": 3}, "transform is a int"),
+        (lambda images: images.flatten(1), {"transform": 3}, "transform is an int"),
         (lambda images: images.flatten(1), {"transform": lambda _: 3}, "transform returns <class 'int'>"),
         (lambda images: images.flatten(1), {"transform": lambda _: torch.zeros(2, 5, 5)}, r"shape \(2, 5, 5\)"),
         (
@@ -171,6 +171,12 @@ def _nan(images: torch.Tensor) -> torch.Tensor:
         (lambda images: (images,), SMALL, "returns a tuple"),
         (lambda images: images.flatten(), SMALL, r"not \(N, D\)"),
         (lambda images: images.flatten(1).long(), SMALL, "int64"),
+        (
+            lambda images: images.flatten(1)[:, : 1 + (len(images) > 4)],
+            {**SMALL, "batch_size": 5},
+            "returns 2 numbers an image, and later 1",
+        ),
+        (lambda images: images.flatten(1)[:, :0], SMALL, r"shape \(.*, 0\)"),
         (_nan, SMALL, "zero, NaN or infinite"),
         (lambda images: images.flatten(1), {**SMALL, "output": "x", "adapter": "dgl"}, "adapter, output: for"),
         (3, SMALL, "an int is no network"),

@@ -80,10 +80,11 @@ def test_citations_are_those_of_the_citation_file() -> None:
         (lambda: sb.compare(1, 2), "the run is an int"),  # type: ignore[arg-type]
         (lambda: sb.open_data(5), "path is an int"),  # type: ignore[arg-type]
         (lambda: sb.open_data(".", limit=0), "limit is 0"),
+        (lambda: sb.open_data(".", dataset="market"), "there is no data set 'market'"),
         (lambda: sb.evaluate(len, 5, height=64), "data is an int"),  # type: ignore[arg-type, call-overload]
         (lambda: sb.evaluate(len, ".", split="al"), "split is 'al'"),  # type: ignore[arg-type, call-overload]
         (lambda: sb.evaluate(len, height=64), "data is missing"),  # type: ignore[arg-type, call-overload]
-        (lambda: sb.search(None, [[1.0]]), r"query has shape \(\)"),  # type: ignore[arg-type]
+        (lambda: sb.search(None, [[1.0]]), "query is a NoneType"),  # type: ignore[arg-type]
     ],
 )
 def test_arguments_of_another_kind_are_named(call: Callable[[], object], said: str) -> None:

@@ -143,6 +143,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"gallery_ids": np.full(7, 2**63, np.uint64)}, "gallery_ids holds numbers that do not fit"),
     ({"gallery_ids": np.full(7, True)}, "gallery_ids has type bool"),
     ({"gallery_cams": None}, "gallery_cams is missing"),
+    ({"query_cams": list("abcdef")}, r"(?s)query_cams has type <U1.*number the cameras"),
     ({"query_cams": np.ones((6, 1))}, r"query_cams has shape \(6, 1\)"),
     ({"query_names": ["a"] * 6}, "query_names holds 5 names more than once"),
     ({"query_names": ["a"]}, "query_names has 1 names"),

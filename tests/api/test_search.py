@@ -61,6 +61,12 @@ def test_a_gallery_smaller_than_k_is_returned_whole() -> None:
     [
         ({"k": 0}, sb.UsageError, "k is 0"),
         ({"k": True}, sb.UsageError, "k is True"),
+        ({"engine": "annoy"}, sb.UsageError, "engine is 'annoy'"),
+        ({"memory": "1GB"}, sb.UsageError, "memory is '1GB'"),
+        ({"memory": 0}, sb.UsageError, "memory is 0"),
+        ({"query": "query.npy"}, sb.UsageError, "query is a str; it is an array"),
+        ({"query": np.ma.masked_less(np.eye(3), 1)}, sb.UsageError, "query is a masked array"),
+        ({"query": torch.eye(3, device="meta")}, sb.UsageError, "query is a tensor on the device meta"),
         ({"metric": "l2"}, sb.UsageError, "metric is 'l2'"),
         ({"query": np.ones((2, 4))}, sb.UsageError, r"query has shape \(2, 4\) and gallery \(3, 3\)"),
         ({"query": np.zeros((2, 3))}, sb.DataError, "query: 2 rows are zero"),

@@ -12,7 +12,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from sysu30k_bench.data.trees.tar_rows import TABLES, added, insert_fault, insert_member
-from sysu30k_bench.data.trees.tar_scan import PASSED_OVER, Found, scan
+from sysu30k_bench.data.trees.tar_scan import PASSED_OVER, Found, check_tar, scan
 from sysu30k_bench.data.trees.tar_state import (
     State,
     is_intact,
@@ -48,6 +48,7 @@ def ready_index(tar: Path, progress: Progress) -> Path:
     for place in _places(tar):
         if is_current(place, tar):
             return place
+    check_tar(tar)  # before anything lies beside it
     refusals = []
     for place in _places(tar):
         try:

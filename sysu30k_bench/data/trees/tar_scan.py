@@ -69,6 +69,18 @@ def scan(path: Path, start: int = 0) -> Iterator[Found]:
         raise DataError(f"cannot read {path}: {error.strerror or error}", hint="is the disk whole?") from error
 
 
+def check_tar(path: Path) -> None:
+    """Reads the first header.
+
+    Args:
+        path: The tar, uncompressed.
+
+    Raises:
+        DataError: It is no tar.
+    """
+    next(scan(path), None)
+
+
 def _run(file: BinaryIO, at: int, length: int, path: Path) -> Generator[Found, None, int | None]:
     """Goes on until `tarfile` stops; returns where to begin again, or None at the end."""
     file.seek(at)

@@ -269,6 +269,7 @@ def test_what_is_no_tar(tmp_path: Path, content: bytes) -> None:
     with pytest.raises(DataError, match=r"empty|not a tar"):
         index_of(tmp_path / "t.tar")
     assert first_names(tmp_path / "t.tar", 5) == []
+    assert [path.name for path in tmp_path.iterdir()] == ["t.tar"]  # and nothing is left beside it
 
 
 @pytest.mark.parametrize("seed", range(25))
