@@ -216,8 +216,10 @@ export_options = _apply(
             group=_PARTS,
             help="Search among N distractors only, the same ones always.",
         ),
-        option("--allow-partial", is_flag=True, group=_PARTS, help="Go on with a network that the file does not fill."),
-        option("--skip-damaged", is_flag=True, group=_PARTS, help="Go on without images that cannot be decoded."),
+        option(
+            "--allow-partial", is_flag=True, group=_PARTS, help="Continue with a network that the file does not fill."
+        ),
+        option("--skip-damaged", is_flag=True, group=_PARTS, help="Continue without images that cannot be decoded."),
     ]
 )
 
@@ -263,4 +265,4 @@ control_option = option(
     group=_SEARCHING,
     help="Evaluate random weights beside it.",
 )
-dry_run_option = option("--dry-run", is_flag=True, group=_OUTPUT, help="Tell images, disk, memory and time, and stop.")
+dry_run_option = option("--dry-run", is_flag=True, group=_OUTPUT, help="Show images, disk, memory and time, and stop.")

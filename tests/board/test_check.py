@@ -230,7 +230,7 @@ def test_submit_and_check_as_commands(bench: Bench, official_run: Path, tmp_path
     assert not (tmp_path / "board").exists()
     made = bench(*words, "--paper-title", "T", "--paper-url", "https://example.org")
     assert made.code == 0, made.err
-    assert bench("leaderboard", "check", tmp_path / "board").out == "every row stands\n"
+    assert bench("leaderboard", "check", tmp_path / "board").out == "no fault found\n"
     assert bench(*words).code == 2
     path = tmp_path / "board" / "rows" / "mine.json"
     path.write_text(path.read_text().replace('"n": 1000', '"n": 1001'))

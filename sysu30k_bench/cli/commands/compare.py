@@ -61,7 +61,7 @@ def _print(found: Comparison) -> None:
     print_table(_COLUMNS, rows)
     for pair in found.pairs:
         console.print("\n" + "\n".join(_pair(pair, several=len(found.pairs) > 1)), markup=False, soft_wrap=True)
-    least = f"fewer than {found.least_of_n} that differ can never differ significantly from chance"
+    least = f"with fewer than {found.least_of_n} flipped queries no difference is significant"
     console.print(f"\n{count(found.n, 'query', 'queries')}; {least}", markup=False)
     shown = [(share, value) for share, value in found.resolution.items() if value is not None]
     parts = [f"{value * 100:.1f} where {float(share):.0%} differ" for share, value in shown]
@@ -73,7 +73,7 @@ def _print(found: Comparison) -> None:
 def _reachable(pair: Pair) -> str:
     differing = len(pair.only_first) + len(pair.only_second)
     if pair.least_difference > differing:
-        return "so few that differ cannot reach 0.05"
+        return "so few flipped queries cannot reach 0.05"
     return f"a net {pair.least_difference} would reach 0.05"
 
 
@@ -88,7 +88,7 @@ def _pair(pair: Pair, *, several: bool) -> list[str]:
     lines = [
         f"{pair.first} -> {pair.second}",
         f"  rank-1 {rank1}; AP {ap}",
-        f"  rank 1 in the first alone {len(pair.only_first)}, in the second alone {len(pair.only_second)}: "
+        f"  right at rank 1 in the first alone: {len(pair.only_first)}, in the second alone: {len(pair.only_second)}; "
         f"exact McNemar p = {pair.p:.3g}{holm}; {_reachable(pair)}",
     ]
     for name, one in pair.open_set.items():

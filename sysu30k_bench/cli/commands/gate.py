@@ -101,7 +101,7 @@ def gate_command(
     as_json: bool,
     **options: Any,  # noqa: ANN401
 ) -> None:
-    """Leave with 1 unless RUN is shown to be no worse than the baseline by more than --max-drop.
+    """Exit with 1 unless RUN is shown to be no worse than the baseline by more than --max-drop.
 
     Paired by query: one-sided bound at level --alpha, which is the chance of passing a run that is worse by just that
     much.

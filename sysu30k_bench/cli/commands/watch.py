@@ -65,7 +65,7 @@ class Flags(click.ParamType[tuple[str, ...]]):
     metavar="FLAGS",
     show_default=True,
     show_envvar=True,
-    help="Leave with 1 at the first of these: nan, collapse, drop, unreadable; or all.",
+    help="Exit with 1 at the first of these: nan, collapse, drop, unreadable; or all.",
 )
 @click.option(
     "--max-drop",

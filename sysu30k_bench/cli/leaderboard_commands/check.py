@@ -37,6 +37,6 @@ def check(board: Path, base: Path | None, maintainer: bool, as_json: bool) -> No
     else:
         for fault in faults:
             click.echo(fault)
-        click.echo(count(len(faults), "fault") if faults else "every row stands")
+        click.echo(count(len(faults), "fault") if faults else "no fault found")
     if faults:
         raise click.exceptions.Exit(1)
