@@ -70,6 +70,33 @@ class Evidence(BaseModel):
     tool: str = Field(max_length=100)
 
 
+class Cost(BaseModel):
+    """What a network took, and where that was measured.
+
+    Attributes:
+        parameters: Of the network that embeds.
+        images_per_second: Embedded, with reading and decoding.
+        embedded_on: The machine of that number: its processor or GPU.
+        search_seconds: For all queries among the whole gallery.
+        searched_on: The machine of that number.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    parameters: int | None = Field(None, ge=0, le=10**12, strict=True)
+    images_per_second: float | None = Field(None, gt=0, le=10**7, allow_inf_nan=False)
+    embedded_on: str | None = Field(None, max_length=200)
+    search_seconds: float | None = Field(None, ge=0, le=10**8, allow_inf_nan=False)
+    searched_on: str | None = Field(None, max_length=200)
+
+    @model_validator(mode="after")
+    def _names_its_machines(self) -> Cost:
+        timed = ((self.images_per_second, self.embedded_on), (self.search_seconds, self.searched_on))
+        if any(value is not None and not machine for value, machine in timed):
+            raise ValueError("a time needs the name of the machine that took it")
+        return self
+
+
 class Row(BaseModel):
     """One result on SYSU-30k.
 
@@ -90,6 +117,9 @@ class Row(BaseModel):
         weights: What is known of the weights behind it.
         notes: What else a reader should know.
         paper: The method's publication.
+        trained_on: Data sets and labels that the weights were trained with.
+        cost: Size and speed of the network.
+        corrects: Id of an earlier row that this one replaces; rows are never changed, a correction is a row of its own.
         evidence: What stands behind it; of every status but `reported`.
         practice: True of a row made of drawn people, which only a practice board takes; absent from every other.
     """
@@ -117,6 +147,9 @@ class Row(BaseModel):
     weights: str = Field(max_length=500)
     notes: str = Field("", max_length=1000)
     paper: Paper | None = None
+    trained_on: str | None = Field(None, max_length=200)
+    cost: Cost | None = None
+    corrects: str | None = Field(None, pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")
     evidence: Evidence | None = None
     practice: Literal[True] | None = None
 
@@ -129,6 +162,7 @@ class Row(BaseModel):
     @model_validator(mode="after")
     def _is_plain(self) -> Row:
         texts = [self.method, self.source, self.claimed_by, self.weights, self.notes]
+        texts += [self.trained_on or "", *((self.cost.embedded_on, self.cost.searched_on) if self.cost else ())]
         texts += [self.paper.title, self.paper.url] if self.paper else []
         texts += (
             [self.evidence.adapter, self.evidence.feature, self.evidence.flip, self.evidence.tool]
@@ -136,7 +170,7 @@ class Row(BaseModel):
             else []
         )
         for text in texts:
-            if fault := word_fault(text):
+            if text and (fault := word_fault(text)):
                 raise ValueError(f"{fault}: {ascii(text)[:60]}")
         if not name_key(self.method):
             raise ValueError("a method has a name that can be read")

@@ -10,8 +10,9 @@ import numpy as np
 from pydantic import ValidationError
 
 from sysu30k_bench.board.audit.merkle import merkle_root
+from sysu30k_bench.board.checks.foreign_text import word_fault
 from sysu30k_bench.board.practice import PracticeMark, reasons_against, require_board_for
-from sysu30k_bench.board.rows import OPEN_SET_SCORES, SCORES, Evidence, Row
+from sysu30k_bench.board.rows import OPEN_SET_SCORES, SCORES, Cost, Evidence, Row
 from sysu30k_bench.board.run_intact import require_what_was_searched
 from sysu30k_bench.data.split import ROLES
 from sysu30k_bench.embeddings.manifest import read_manifest
@@ -45,6 +46,8 @@ class Claim:
         paper_title: Of the method's publication.
         paper_url: Where it is.
         paper_year: When it was published.
+        trained_on: Data sets and labels that the weights were trained with.
+        corrects: Id of the row that this one replaces.
     """
 
     id: str
@@ -57,6 +60,8 @@ class Claim:
     paper_title: str = ""
     paper_url: str = ""
     paper_year: int | None = None
+    trained_on: str | None = None
+    corrects: str | None = None
 
 
 @dataclass(frozen=True)
@@ -139,6 +144,9 @@ def prepare(run: Path, claim: Claim, progress: Progress | None = None, *, practi
             weights=claim.weights,
             notes=claim.notes,
             paper=_paper(claim),
+            trained_on=claim.trained_on,
+            corrects=claim.corrects,
+            cost=cost_of(record),
             evidence=prepare_evidence(run, record),
             practice=True if practice else None,
             **{name: getattr(metrics, name).value for name in SCORES},
@@ -155,6 +163,25 @@ def open_set_scores(ranking: Ranking) -> dict[str, float]:
     searches = searches_of(ranking, per_query_metrics(ranking.query_keys, ranking.matched))
     rates = {name: contributions(searches, name) for name in OPEN_SET_SCORES}
     return {name: float(np.nanmean(values)) for name, values in rates.items() if not isinstance(values, str)}
+
+
+def cost_of(record: EvaluationRecord) -> Cost:
+    """Takes what a run cost; times of machines whose names a row cannot hold are omitted."""
+    cost, where = record.cost, record.environment
+    embedded_on, searched_on = (_machine(one.processor, one.device) for one in (where, where.search))
+    return Cost(
+        parameters=record.model.parameters,
+        images_per_second=float(f"{cost.images_per_second:.3g}") if cost.images_per_second and embedded_on else None,
+        embedded_on=embedded_on if cost.images_per_second else None,
+        search_seconds=round(cost.search_seconds, 1) if searched_on else None,
+        searched_on=searched_on,
+    )
+
+
+def _machine(processor: str, device: str) -> str | None:
+    name = processor if device in {"", "cpu"} else f"{device}, {processor}"
+    plain = "".join(letter for letter in name if letter.isalnum() or letter in " ,.-:_")[:200].strip()
+    return plain if plain and not word_fault(plain) else None
 
 
 def _paper(claim: Claim) -> Paper | None:

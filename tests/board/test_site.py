@@ -13,13 +13,14 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from sysu30k_bench.board.checks.check import check_board
 from sysu30k_bench.board.groups import Apart, significance
 from sysu30k_bench.board.render import Board, render, render_site, write_board
-from sysu30k_bench.board.rows import published_rows
+from sysu30k_bench.board.rows import Cost, published_rows
 from sysu30k_bench.board.site.plot import _short, _spread
 from sysu30k_bench.board.site.view import bucket_counts, pair_cells, squares
 from sysu30k_bench.results.ranked_run import read_run
-from tests.board.made import add_row, published_board, ranks_of
+from tests.board.made import PUBLISHED, add_row, published_board, ranks_of
 from tests.board.test_render import row
 from tests.results.test_compare import write_ranking
 
@@ -180,14 +181,14 @@ def test_the_table_of_pairs(tmp_path: Path) -> None:
     assert [len(line) for line in cells] == [0, 1, 2]
     near, far = cells[1][0], cells[2][0]
     assert (near.kind, far.kind, far.text) == ("same", "apart", "<.001")
-    assert near.caption.startswith("after Holm 0.")
+    assert near.caption.endswith("before Holm's correction")
     board = published_board(tmp_path / "board")
     runs = {name: read_run(board / "evidence" / f"{name}.csv") for name in ("alpha", "beta", "gamma")}
     made = [row(name, runs[name].hit.mean()) for name in runs]
     paired = significance(made, runs)
     assert all(test.paired for test in paired.values())
     marked = pair_cells(made, {**paired, ("beta", "alpha"): Apart(0.03, 0.09, paired=True)})[1][0]
-    assert (marked.kind, marked.text) == ("weak", ".030*")
+    assert (marked.kind, marked.text) == ("same", ".090*"), "one rule everywhere: after Holm's correction"
 
 
 def test_labels_of_the_plot_keep_their_order_and_distance() -> None:
@@ -196,6 +197,9 @@ def test_labels_of_the_plot_keep_their_order_and_distance() -> None:
     assert all(above - below >= 1.4 - 1e-9 for above, below in pairwise(placed))
     assert placed[0] == 36.0
     assert placed[-1] == 10.3
+    crowded = _spread([99.5, 99.4, 99.0, 98.9], 4.0)
+    assert all(above - below >= 4 - 1e-9 for above, below in pairwise(crowded))
+    assert max(crowded) <= 98, "no label leaves the plot"
     assert _spread([], 1.0) == []
 
 
@@ -207,9 +211,10 @@ def test_labels_of_the_plot_are_cut_at_blanks_or_anywhere() -> None:
 
 def test_the_plot_has_a_curve_for_every_ranking(made_site: Path) -> None:
     text = (made_site / "index.html").read_text()
-    assert 'aria-label="Rank-1 of every row against the size of the gallery"' in text
-    for label in ("Alpha 31.0", "Beta 30.0", "Gamma 16.0", "IICS 36.0", "DF 10.3"):
+    assert 'aria-label="Rank-1 of rows with rankings against the size of the gallery"' in text
+    for label in ("Alpha 31.0", "Beta 30.0", "Gamma 16.0"):
         assert f">{label}</text>" in text
+    assert ">IICS 36.0</text>" not in text, "its interval stands in the list of intervals"
     assert "currentColor" in text
     assert not re.search(r"#010203|#040506", text)
 
@@ -239,3 +244,48 @@ def test_pages_that_somebody_else_made_are_left_alone(tmp_path: Path) -> None:
     (site / "rows" / "mine.html").write_text("mine")
     write_board(tmp_path / "board", site)
     assert (site / "rows" / "mine.html").read_text() == "mine"
+
+
+def test_rows_without_rankings_are_intervals_best_first_and_no_plot(tmp_path: Path) -> None:
+    (tmp_path / "rows").mkdir()
+    for name in ("triplet", "dgl"):
+        (tmp_path / "rows" / f"{name}.json").write_bytes((PUBLISHED / f"{name}.json").read_bytes())
+    text = render_site(Board.open(tmp_path))["index.html"].decode()
+    assert 'id="scaling"' not in text
+    assert re.findall(r'class="bar" role="img" aria-label="([^"]*)"', text) == [
+        "26.9, 24.2 to 29.7",
+        "14.8, 12.7 to 17.1",
+    ]
+    assert "bytes an image" not in text, "no row says what it costs"
+
+
+def test_costs_stand_beside_the_machine_that_they_are_of(tmp_path: Path) -> None:
+    cost = Cost(parameters=25_557_032, images_per_second=412.5, embedded_on="NVIDIA H100")
+    add_row(tmp_path, "one", ranks_of(100, 3), cost=cost, trained_on="Market-1501")
+    pages = render_site(Board.open(tmp_path))
+    text = pages["index.html"].decode()
+    assert '<td class="n">25.6 M</td>' in text
+    assert '<td class="n" title="NVIDIA H100">412</td>' in text
+    assert "search, s" not in text
+    assert 'data-trained="Market-1501"' in text
+    assert "embedded on NVIDIA H100" in pages["rows/one.html"].decode()
+    with pytest.raises(ValueError, match="name of the machine"):
+        Cost(search_seconds=3.0)
+
+
+def test_a_correction_is_a_row_of_its_own_and_names_the_one_before_it(tmp_path: Path) -> None:
+    add_row(tmp_path, "one", ranks_of(100, 3), date="2026-01-01")
+    add_row(tmp_path, "two", ranks_of(90, 4), date="2026-02-01", corrects="one")
+    pages = render_site(Board.open(tmp_path))
+    assert "corrected by two" in pages["index.html"].decode()
+    assert '<dt>corrected by</dt><dd><a href="two.html">' in pages["rows/one.html"].decode()
+    for bad, said in (
+        ({"corrects": "gone"}, "no other row"),
+        ({"corrects": "two", "date": "2026-01-15"}, "not older"),
+        ({"corrects": "one", "date": "2026-03-01"}, "as two does"),
+        ({"corrects": "one", "date": "2026-03-01", "claimed_by": "a stranger"}, "somebody else claimed"),
+    ):
+        (tmp_path / "rows" / "z.json").unlink(missing_ok=True)
+        add_row(tmp_path, "z", ranks_of(80, 5), **bad)
+        faults = [fault for fault in check_board(tmp_path) if fault.startswith("rows/z.json: corrects")]
+        assert any(said in fault for fault in faults), faults

@@ -16,6 +16,7 @@ from sysu30k_bench.board.audit.confirmation import (
     read_confirmation,
 )
 from sysu30k_bench.board.checks.contradictions import score_faults
+from sysu30k_bench.board.checks.corrections import correction_faults
 from sysu30k_bench.board.checks.duplicates import duplicates
 from sysu30k_bench.board.checks.evidence import list_faults, read_backing
 from sysu30k_bench.board.practice import MARK_NAME, Rules, rules_of
@@ -69,7 +70,7 @@ def check_board(board: Path, before: Container[str] = ()) -> list[str]:
     faults += [f"{ROWS}/{name}.json: {printed(one)}" for name, one in said]
     faults += _confirmed(board, rows)
     known = list(rows.values())
-    between = [*list_faults(known, before, rankings), *duplicates(known, before, rankings)]
+    between = [*correction_faults(rows), *list_faults(known, before, rankings), *duplicates(known, before, rankings)]
     return faults + [f"{ROWS}/{name}.json: {one}" for name, one in between]
 
 

@@ -19,17 +19,26 @@ from sysu30k_bench.board.site.view import bucket_counts, pair_cells, pairs_table
 from sysu30k_bench.results.ranked_run import RankedRun
 from sysu30k_bench.results.titles import TITLES
 
+_COSTS = [
+    ("parameters", "parameters", True),
+    ("dimension", "dimension", True),
+    ("stored", "bytes an image", True),
+    ("rate", "images/s", True),
+    ("seconds", "search, s", True),
+]
 # name to sort by, title, and whether it is a number: None for numbers that stand for words
 _COLUMNS = [
     ("group", "group", True),
     ("method", "method", False),
-    ("supervision", "supervision", False),
     ("rank1", "rank-1", True),
     ("", "95 % interval", False),
+    ("supervision", "supervision", False),
+    ("trained", "trained on", False),
     ("ap_standard", "AP (standard)", True),
     ("ap_trapezoid", "AP (trapezoid)", True),
     ("rank5", "rank-5", True),
     ("rank10", "rank-10", True),
+    *_COSTS,
     ("trust", "status", None),
     ("date", "date", False),
     ("", "links", False),
@@ -75,6 +84,7 @@ def pages(
     views = [view(row, groups[row.id]) for row in rows]
     first = {number: next(one.row for one in views if one.group == number) for number in groups.values()}
     hard = difficulty({row.id: evidence[row.id] for row in rows if row.id in evidence}) if evidence else None
+    costed = {name for one in views for name, text, _ in one.costs if text}
     gallery = rules.galleries[len(rules.galleries) // 2]
     made = {
         "index.html": environment.get_template("index.html.j2").render(
@@ -82,11 +92,13 @@ def pages(
             backed=len(evidence),
             queries=rules.queries,
             gallery=gallery,
-            columns=_COLUMNS,
+            columns=[column for column in _COLUMNS if column not in _COSTS or column[0] in costed],
+            costed=costed,
+            corrected=_corrected(rows),
             most=_round_up(max((one.high for one in views), default=1.0)),
             supervisions=sorted({row.supervision for row in rows}),
             statuses=[status for status in _MEANINGS if any(row.status == status for row in rows)],
-            plot=scaling_plot(rows, evidence, gallery),
+            plot=scaling_plot(rows, evidence, gallery) if evidence else "",
             matrix=pair_cells(rows, tests),
             pairs=len(rows) * (len(rows) - 1) // 2,
             difficulty=hard,
@@ -99,6 +111,8 @@ def pages(
             view=one,
             meaning=_MEANINGS[row.status],
             scores=[(title, per_cent(getattr(row, name))) for name, title in TITLES.items()],
+            corrected=_corrected(rows),
+            costs=[(title, text) for (_, title, _), (_, text, _) in zip(_COSTS, one.costs, strict=True) if text],
             like="" if first[one.group] is row else first[one.group].method,
             cells=cells,
             buckets=bucket_counts(cells),
@@ -129,6 +143,11 @@ def _environment() -> Environment:
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     )
     return environment
+
+
+def _corrected(rows: list[Row]) -> dict[str, Row]:
+    """The row that corrects another, by the id of that one."""
+    return {row.corrects: row for row in rows if row.corrects}
 
 
 def _round_up(per_cents: float) -> float:

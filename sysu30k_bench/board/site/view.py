@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from sysu30k_bench.board.groups import LEVEL, Apart
+from sysu30k_bench.board.groups import Apart
 from sysu30k_bench.board.rows import STATUSES, Row
 from sysu30k_bench.metrics.intervals import wilson
 from sysu30k_bench.results.ranked_run import RankedRun
@@ -34,6 +34,26 @@ class RowView(NamedTuple):
     high: float
 
     @property
+    def interval(self) -> str:
+        """Rank-1's interval as text."""
+        return f"{self.low:.1f} to {self.high:.1f}"
+
+    @property
+    def costs(self) -> list[tuple[str, str, float | None]]:
+        """Names, texts and numbers of what the row's network takes; empty where it is not known."""
+        cost, evidence = self.row.cost, self.row.evidence
+        dimension = evidence.dimension if evidence else None
+        stored = dimension * (2 if evidence and evidence.storage == "float16" else 4) if dimension else None
+        found: list[tuple[str, str, float | None]] = [
+            ("parameters", _short_number(cost.parameters if cost else None), cost.parameters if cost else None),
+            ("dimension", f"{dimension:,}" if dimension else "", dimension),
+            ("stored", f"{stored:,}" if stored else "", stored),
+        ]
+        rate, seconds = (cost.images_per_second, cost.search_seconds) if cost else (None, None)
+        found.append(("rate", f"{rate:,.0f}" if rate else "", rate))
+        return [*found, ("seconds", f"{seconds:,.1f}" if seconds is not None else "", seconds)]
+
+    @property
     def cells(self) -> list[str]:
         """The other scores, empty where they are not known."""
         return [per_cent(getattr(self.row, name)) for name in SHOWN_SCORES]
@@ -42,6 +62,7 @@ class RowView(NamedTuple):
     def sortable(self) -> list[tuple[str, str]]:
         """Names and values that the table can be sorted by."""
         values = {name: getattr(self.row, name) for name in ("rank1", *SHOWN_SCORES)}
+        values |= {name: number for name, _, number in self.costs}
         return [(name, f"{value:.12g}") for name, value in values.items() if value is not None]
 
     @property
@@ -74,6 +95,11 @@ def view(row: Row, group: int) -> RowView:
     """Lays a row out."""
     interval = wilson(row.rank1 * row.n, row.n)
     return RowView(row, group, interval.low * 100, interval.high * 100)
+
+
+def _short_number(count: int | None) -> str:
+    """A number of parameters: 25.6 M."""
+    return "" if count is None else f"{count / 1e6:.1f} M" if count >= 10**5 else f"{count:,}"
 
 
 def per_cent(value: float | None) -> str:
@@ -120,6 +146,6 @@ def pairs_table(rows: list[Row], tests: Mapping[tuple[str, str], Apart]) -> pd.D
 
 
 def _cell(test: Apart) -> PairCell:
-    kind = "apart" if test.told else "weak" if test.p < LEVEL else "same"
-    text = "<.001" if test.p < 0.001 else f"{test.p:.3f}".removeprefix("0") if test.p < 0.9995 else "1"
-    return PairCell(kind, text + ("*" if test.paired else ""), f"after Holm {test.holm:.2g}")
+    kind, p = "apart" if test.told else "same", test.holm
+    text = "<.001" if p < 0.001 else f"{p:.3f}".removeprefix("0") if p < 0.9995 else "1"
+    return PairCell(kind, text + ("*" if test.paired else ""), f"p {test.p:.2g} before Holm's correction")

@@ -38,6 +38,8 @@ _SUPERVISION = (
 @click.option("--paper-title", default="", show_envvar=True)
 @click.option("--paper-url", default="", show_envvar=True)
 @click.option("--paper-year", type=click.IntRange(1900, 2100), show_envvar=True)
+@click.option("--trained-on", show_envvar=True, help="Data sets and labels that the weights were trained with.")
+@click.option("--corrects", show_envvar=True, help="Id of an earlier row that this one replaces; it stays, marked.")
 @board_option
 @click.option(
     "--practice",

@@ -1,0 +1,1 @@
+"""Rows and boards as other sites and tools read them."""
