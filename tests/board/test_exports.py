@@ -157,7 +157,7 @@ def test_croissant_describes_the_data_set_without_images(board: Board, tmp_path:
     assert not found.metadata.issues.errors
     assert not found.metadata.issues.warnings
     parts = {one["parts/part"]: one["parts/images"] for one in found.records("parts")}
-    assert (parts[b"query"], parts[b"all"]) == (1000, 29_606_918)
+    assert (parts["query"], parts["all"]) == (1000, 29_606_918)
     rows = list(found.records("leaderboard"))
     assert [row["leaderboard/id"] for row in rows] == [b"iics", b"made"]
     assert rows[0]["leaderboard/rank-1"] == pytest.approx(36.0)
