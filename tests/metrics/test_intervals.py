@@ -55,9 +55,7 @@ def test_the_bootstrap_covers_a_mean_of_average_precisions() -> None:
     assert 0.90 <= held / 200 <= 0.985
 
 
-@pytest.mark.parametrize(
-    ("n", "low", "high"), [(6, 1, 6), (10, 2, 9), (11, 2, 10), (20, 6, 15), (101, 41, 61)]
-)
+@pytest.mark.parametrize(("n", "low", "high"), [(6, 1, 6), (10, 2, 9), (11, 2, 10), (20, 6, 15), (101, 41, 61)])
 def test_the_ends_of_the_medians_interval_are_the_order_statistics_of_the_tables(n: int, low: int, high: int) -> None:
     """Conover's table A3 and its like: the 2nd and the 9th of ten; the interval is symmetric in ranks."""
     found = median(np.random.default_rng(n).permutation(np.arange(1.0, n + 1)))
