@@ -42,7 +42,15 @@ def commands(path: Path) -> list[str]:
 
 
 def test_there_are_workflows() -> None:
-    names = {"tests.yml", "docs.yml", "release.yml", "leaderboard.yml", "regression-gate.yml", "ssl-suite.yml", "sign-row.yml"}
+    names = {
+        "tests.yml",
+        "docs.yml",
+        "release.yml",
+        "leaderboard.yml",
+        "regression-gate.yml",
+        "ssl-suite.yml",
+        "sign-row.yml",
+    }
     assert {path.name for path in FILES} == names
 
 

@@ -47,6 +47,7 @@ def scaling(runs: Sequence[RankedRun]) -> str:
 
 def det(runs: Sequence[RankedRun]) -> str:
     """Draws misses against false alarms, both by the threshold; where fewer than ten searches alarm, dotted."""
+
     def fill(axis: Any) -> None:  # noqa: ANN401  matplotlib's axes
         least = 0.1
         for run, colour in zip(runs, COLOURS, strict=False):
