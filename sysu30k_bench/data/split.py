@@ -116,6 +116,12 @@ class TestSet:
     split_number: int | None = None
     whole_gallery: int | None = None
 
+    def __repr__(self) -> str:
+        part = "" if self.whole_gallery is None else f" of {self.whole_gallery:,}"
+        return (
+            f"<{self.dataset} at {self.root}: {len(self.query):,} queries, {len(self.gallery):,}{part} gallery images>"
+        )
+
     def split(self, role: Role) -> Split:
         """Returns the split of a role."""
         return self.query if role == "query" else self.gallery

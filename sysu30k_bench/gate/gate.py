@@ -99,6 +99,9 @@ class Verdict(BaseModel):
         """Whether the build may continue."""
         return self.outcome == "passed"
 
+    def __str__(self) -> str:
+        return f"{self.outcome}: {self.reason}"
+
 
 def gate(
     run: RankedRun, baseline: RankedRun, *, max_drop: float, alpha: float = 0.05, metric: str = "rank1"

@@ -94,6 +94,18 @@ class Comparison(_Strict):
     least_of_n: int
     resolution: dict[str, float | None] = {}
 
+    def __str__(self) -> str:
+        lines = [
+            f"{run.name}: rank-1 {run.rank1 * 100:.2f}, AP (standard) {run.ap_standard * 100:.2f}" for run in self.runs
+        ]
+        for pair in self.pairs:
+            low, value, high = (number * 100 for number in (pair.rank1.low, pair.rank1.value, pair.rank1.high))
+            lines.append(
+                f"{pair.second} less {pair.first}: rank-1 {value:+.2f} points ({low:+.2f} to {high:+.2f}), "
+                f"{len(pair.only_second)} queries won and {len(pair.only_first)} lost, p after Holm {pair.p_holm:.3g}"
+            )
+        return "\n".join(lines)
+
 
 def compare(runs: Sequence[RankedRun]) -> Comparison:
     """Compares runs pair by pair, over the same queries.

@@ -83,6 +83,11 @@ def test_runs_are_compared_whether_in_memory_or_on_the_disk(tmp_path: Path) -> N
     assert (pair.first, pair.second) == ("arrays", "bad")
     assert pair.rank1.value < 0
     assert pair.p < 0.05
+    first, second, said = str(sb.compare(good, folder)).splitlines()
+    assert first.startswith(f"arrays: rank-1 {good.rank1.value * 100:.2f}")
+    assert second.startswith(f"bad: rank-1 {bad.rank1.value * 100:.2f}")
+    assert said.startswith(f"bad less arrays: rank-1 {(bad.rank1.value - good.rank1.value) * 100:+.2f} points")
+    assert f"{len(pair.only_second)} queries won and {len(pair.only_first)} lost" in said
     assert [run.name for run in sb.compare(good, bad, scored(2)).runs] == ["arrays (1)", "arrays (2)", "arrays (3)"]
     with pytest.raises(sb.UsageError, match="needs two runs"):
         sb.compare(good)
@@ -94,6 +99,7 @@ def test_a_gate_passes_the_same_run_and_fails_a_worse_one() -> None:
     verdict = sb.gate(bad, good, max_drop=0.1)
     assert (verdict.passed, verdict.outcome) == (False, "worse")
     assert "more than the 10.00 points" in verdict.reason
+    assert str(verdict) == f"worse: {verdict.reason}"
     with pytest.raises(sb.UsageError, match="max_drop is '1pp'"):
         sb.gate(bad, good, max_drop="1pp")  # type: ignore[arg-type]
     with pytest.raises(sb.UsageError, match="no metric"):
