@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from lightning_fabric import Fabric
 
 from sysu30k_bench.data.synth.twin import TwinRequest, write_twin
 from sysu30k_bench.errors import DataError, IntegrityError, UsageError
@@ -61,20 +62,20 @@ def test_no_damaged_checkpoint_is_gone_on_from(run: Path) -> None:
     """Torch itself reads most of these without a word."""
     network = build_network("tiny", 10)
     optimizer = build_optimizer(network, recipe().optimizer)
-    path = run / "last.pt"
+    path, fabric = run / "last.pt", Fabric(accelerator="cpu", devices=1)
     whole, rng, silent = path.read_bytes(), np.random.default_rng(0), 0
     for trial in range(100):
         place = int(rng.integers(len(whole)))
         flipped = whole[:place] + bytes([whole[place] ^ (1 << int(rng.integers(8)))]) + whole[place + 1 :]
         path.write_bytes(whole[:place] if trial % 10 == 0 else flipped)
         with pytest.raises(IntegrityError, match="is not a checkpoint of this version's `train`"):
-            resume(path, network, optimizer, recipe(), "")
+            resume(path, network, optimizer, recipe(), "", fabric)
         with contextlib.suppress(Exception):  # whatever torch says
             silent += bool(torch.load(path, weights_only=True))
     assert silent > 50
     path.write_bytes(whole)
     with pytest.raises(UsageError, match="other images or bags"):
-        resume(path, network, optimizer, recipe(), "")
+        resume(path, network, optimizer, recipe(), "", fabric)
 
 
 def test_a_checkpoint_of_an_earlier_version_is_refused_and_told_so(run: Path, data: Path) -> None:
@@ -86,7 +87,7 @@ def test_a_checkpoint_of_an_earlier_version_is_refused_and_told_so(run: Path, da
 def test_a_checkpoint_is_still_what_torch_reads(run: Path) -> None:
     for mapped in (True, False):
         content = torch.load(run / "last.pt", weights_only=True, mmap=mapped)
-        assert set(content) == {"state_dict", "optimizer", "training"}
+        assert set(content) == {"state_dict", "optimizer", "training", "scaler"}
 
 
 @pytest.mark.parametrize("lost", ["row", "table", "curve", "board"])
