@@ -35,7 +35,7 @@ def test_readme_commands(bench: Bench, tmp_path: Path) -> None:
         assert program == "sysu30k-bench"
         outcome = bench(*words, cwd=tmp_path)
         assert outcome.code == 0, (line, outcome.err)
-        assert outcome.out
+        assert outcome.out, line
 
 
 def test_readme_table_is_the_demos(bench: Bench, tmp_path: Path) -> None:

@@ -24,13 +24,24 @@ pytestmark = pytest.mark.skipif(
 )
 
 
+def _heed_interrupts() -> None:
+    """A shell starts what runs in the background deaf to Ctrl-C, and the tests with it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @contextmanager
 def started(*words: object) -> Iterator[subprocess.Popen[str]]:
     """A command in a process group of its own."""
     command = [sys.executable, "-m", "sysu30k_bench", *map(str, words)]
     env = {**os.environ, "OMP_NUM_THREADS": "1"}
     with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True, env=env
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        env=env,
+        preexec_fn=_heed_interrupts,
     ) as process:
         try:
             yield process
