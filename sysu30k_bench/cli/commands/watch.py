@@ -12,6 +12,7 @@ from sysu30k_bench.cli.judge import judge
 from sysu30k_bench.cli.options import dataset_option, device_option, json_option
 from sysu30k_bench.cli.paths import TypedName, TypedPath
 from sysu30k_bench.interrupts import INTERRUPTS
+from sysu30k_bench.words import count
 
 _FLAGS = ("nan", "collapse", "drop", "unreadable")
 _EXAMPLES = (
@@ -121,8 +122,13 @@ def watch(
             watcher.once()
         else:
             watcher.forever()
+    rows = watcher.history.rows
     if as_json:
         click.echo(watcher.history.as_json())
+    else:
+        rank1 = rows[-1].figures.get("rank1") if rows else None
+        last = "" if rank1 is None else f", the last ({rows[-1].name}) with rank-1 {rank1 * 100:.2f}"
+        click.echo(f"{count(len(rows), 'checkpoint')} evaluated{last}: {request.output}")
     if watcher.failed is not None:
         click.echo(f"{watcher.failed.name}: {'; '.join(watcher.failed.reasons)}", err=True)
         raise click.exceptions.Exit(1)

@@ -16,7 +16,7 @@ from sysu30k_bench.training.suite.people import Pair, views_of
 from sysu30k_bench.training.suite.task import BATCH, Candidate, Factory, Reference, suite_recipe
 
 LOCKED = 10
-_NUDGE, _TIMES = 1e-7, 100.0
+_NUDGE, _TIMES = 1e-7, 30.0
 _SHARE, _OF_RANGE = 1e-3, 2e-3
 Curve = list[tuple[float, float]]
 
@@ -52,7 +52,7 @@ def lockstep(method: MethodName, factory: Factory, seed: int, heads: int = 0) ->
     """Runs a candidate and the reference side by side for ten steps, from the candidate's first weights.
 
     How far rounding drives two right implementations apart is measured: the reference runs once more from weights that
-    are nudged in their last bits, and a hundred times the gap that this opens is allowed, besides a
+    are nudged in their last bits, and thirty times the gap that this opens is allowed, besides a
     thousandth of each figure (of a loss at most 2e-3 of the range of the ten), for ReLUs on the brink amplify rounding
     by more than one nudge shows.
 
