@@ -42,7 +42,7 @@ def log_result(result: Result | SplitResults, to: Log, *, step: int | None = Non
         prefix: Before the metrics' names, but for the CSV.
 
     Raises:
-        UsageError: `to` is none of these, `result` is no result, or `step` is no whole number.
+        UsageError: `to` is of another kind, `result` is not a result, or `step` is not an integer.
         IntegrityError: The CSV has other columns.
         DataError: It cannot be written, or TensorBoard is not installed.
     """

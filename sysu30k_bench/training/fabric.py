@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from sysu30k_bench.errors import UsageError
 from sysu30k_bench.extras import missing_package
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
+LAST, BEFORE_FAULT = "last.pt", "before-fault.pt"
 Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
 """Of a network's arithmetic, in Fabric's words."""
 
@@ -23,7 +25,7 @@ class TrainRequest:
         folder: Where everything goes.
         accelerator: `auto`, `cpu` or `cuda`.
         workers: Decoding processes.
-        go_on: Go on from `last.pt`.
+        go_on: Resume from `last.pt`.
         stop_after: Batches (steps, in self-supervised training) to do now; None does all. The run can be resumed later.
         replay: Resume from before the step whose loss was not finite, and look into that step alone.
     """
@@ -34,6 +36,16 @@ class TrainRequest:
     go_on: bool = False
     stop_after: int | None = None
     replay: bool = False
+
+
+def require_free(request: TrainRequest) -> None:
+    """Refuses to begin a run in a folder that holds one.
+
+    Raises:
+        UsageError: The run folder holds a run, and resuming was not asked for.
+    """
+    if (request.folder / LAST).exists() and not request.go_on:
+        raise UsageError(f"{request.folder} holds a run", hint="resume it with --resume, or choose another --output")
 
 
 def make_fabric(request: TrainRequest, precision: Precision) -> Fabric:

@@ -5,14 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from sysu30k_bench.errors import UsageError
 from sysu30k_bench.progress import Progress
-from sysu30k_bench.training.fabric import TrainRequest, make_fabric
+from sysu30k_bench.training.fabric import LAST, TrainRequest, make_fabric, require_free
 from sysu30k_bench.training.logs import BOARD_NAME, CSV_NAME, CURVE_NAME
 from sysu30k_bench.training.recipe import Recipe
 from sysu30k_bench.training.state import export_net
 from sysu30k_bench.training.table import open_table
-from sysu30k_bench.training.trainer import BEST, LAST, Trainer
+from sysu30k_bench.training.trainer import BEST, Trainer
 
 
 def run_recipe(
@@ -36,9 +35,7 @@ def run_recipe(
         UsageError: The run folder holds a run, and resuming was not asked for.
         BenchError: Anything else that the user has to see to.
     """
-    last = request.folder / LAST
-    if last.exists() and not request.go_on:
-        raise UsageError(f"{request.folder} holds a run", hint="resume it with --resume, or choose another --output")
+    require_free(request)
     table = open_table(data, recipe, dataset, progress)
     fabric = make_fabric(request, recipe.run.precision)
     trainer = Trainer(recipe, table, request, fabric, progress)

@@ -12,7 +12,7 @@ from sysu30k_bench.errors import IntegrityError, UsageError
 from sysu30k_bench.files import remove_partials, remove_quietly
 from sysu30k_bench.progress import Progress
 from sysu30k_bench.training.agreement import matched_share
-from sysu30k_bench.training.fabric import TrainRequest
+from sysu30k_bench.training.fabric import BEFORE_FAULT, LAST, TrainRequest
 from sysu30k_bench.training.images import Loaded, Position, TrainingImages, load
 from sysu30k_bench.training.interruption import Interruption
 from sysu30k_bench.training.logs import Logs
@@ -29,7 +29,7 @@ from sysu30k_bench.training.weights import fill
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
-LAST, BEST, CANDIDATE, BEFORE_FAULT = "last.pt", "best.pt", "candidate.pt", "before-fault.pt"
+BEST, CANDIDATE = "best.pt", "candidate.pt"
 _SAVE_SECONDS = 300.0
 
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from sysu30k_bench.errors import UsageError
 from sysu30k_bench.progress import Progress
-from sysu30k_bench.training.fabric import TrainRequest, make_fabric
+from sysu30k_bench.training.fabric import LAST, TrainRequest, make_fabric, require_free
 from sysu30k_bench.training.logs import BOARD_NAME, CSV_NAME, CURVE_NAME
 from sysu30k_bench.training.ssl.recipe import SslRecipe
 from sysu30k_bench.training.ssl.state import export_backbone
 from sysu30k_bench.training.ssl.table import open_images
-from sysu30k_bench.training.ssl.trainer import LAST, SslTrainer
+from sysu30k_bench.training.ssl.trainer import SslTrainer
 
 BACKBONE = "backbone.pth"
 
@@ -44,8 +43,7 @@ def run_ssl_recipe(
         UsageError: The run folder holds a run, and resuming it was not asked for.
         BenchError: Anything else that the user has to see to.
     """
-    if (request.folder / LAST).exists() and not request.go_on:
-        raise UsageError(f"{request.folder} holds a run", hint="resume it with --resume, or choose another --output")
+    require_free(request)
     table = open_images(data, dataset, progress)
     fabric = make_fabric(request, recipe.run.precision)
     trainer = SslTrainer(recipe, table, request, fabric, progress)

@@ -13,7 +13,7 @@ import torch
 from sysu30k_bench.errors import IntegrityError
 from sysu30k_bench.files import remove_partials, write_atomically
 from sysu30k_bench.progress import Progress
-from sysu30k_bench.training.fabric import TrainRequest
+from sysu30k_bench.training.fabric import BEFORE_FAULT, LAST, TrainRequest
 from sysu30k_bench.training.interruption import Interruption
 from sysu30k_bench.training.logs import Logs
 from sysu30k_bench.training.replay import FaultFinder, weights_at_fault
@@ -30,7 +30,7 @@ from sysu30k_bench.training.ssl.table import ImageTable
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
-LAST, BEFORE_FAULT, MONITORS_NAME = "last.pt", "before-fault.pt", "monitors.csv"
+MONITORS_NAME = "monitors.csv"
 _SAVE_SECONDS = 300.0
 
 
