@@ -5,8 +5,9 @@ from __future__ import annotations
 import datetime as dt
 import json
 import re
+from collections.abc import Iterable
 from importlib import resources
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -14,13 +15,13 @@ from sysu30k_bench.board.checks.foreign_text import link_fault, word_fault
 from sysu30k_bench.board.checks.name_key import name_key
 from sysu30k_bench.metrics.catalogue import FROM_RANKS, METRICS, OPEN_SET
 from sysu30k_bench.models.card import Paper, Supervision
+from sysu30k_bench.results.embedding_facts import EmbeddingFacts, Sha256
 
 Status = Literal["reported", "self-reported", "re-scored", "audited", "reproduced"]
 STATUSES: tuple[Status, ...] = ("reported", "self-reported", "re-scored", "audited", "reproduced")
-"""From somebody's word to somebody else's repetition; each is worth more than the one before."""
+"""From an unverified claim to a repetition by another person; each status is worth more than the one before."""
 
 Fraction = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False, strict=True)]
-Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 _LINK = re.compile(r"https?://([^\s/?#(){}<>\\]+)[^\s(){}<>\\]*")
 _DEVICES = frozenset(
     {"con", "prn", "aux", "nul", *(f"{port}{number}" for port in ("com", "lpt") for number in range(10))}
@@ -30,8 +31,8 @@ OPEN_SET_SCORES = tuple(name for name in OPEN_SET if METRICS[name].main)
 """Error rates, less is better; rows of earlier versions have none."""
 
 
-class Evidence(BaseModel):
-    """What stands behind a row that is more than somebody's word.
+class Evidence(EmbeddingFacts):
+    """What stands behind a row that is more than an unverified claim: how its embeddings were made, and these digests.
 
     Attributes:
         ranking_sha256: Of `leaderboard/evidence/<id>.csv`, from which every number is computed.
@@ -39,19 +40,9 @@ class Evidence(BaseModel):
         gallery_fingerprint: Of the gallery list.
         shards_root: Merkle root over the digests of all embedding shards, which an audit holds them against.
         shards: How many there are.
-        weights_sha256: Of the checkpoint file.
-        card_sha256: Of the adapter card.
-        adapter: Its name.
-        feature: Which layer.
-        flip: How the mirrored view was used.
-        dimension: Of an embedding.
-        compute: Arithmetic of the network.
-        storage: How embeddings were stored.
         protocol_sha256: Of the rules of counting.
         tool: What computed it.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     ranking_sha256: Sha256
     query_fingerprint: Sha256
@@ -59,13 +50,7 @@ class Evidence(BaseModel):
     shards_root: Sha256
     shards: int = Field(ge=1, le=10**7)
     weights_sha256: Sha256
-    card_sha256: Sha256
-    adapter: str = Field(max_length=64)
-    feature: str = Field(max_length=64)
-    flip: str = Field(max_length=32)
-    dimension: int = Field(ge=1, le=10**6)
-    compute: Literal["fp32", "bf16"]
-    storage: Literal["float32", "float16"]
+    dimension: int = Field(ge=1, le=10**6, strict=True)
     protocol_sha256: Sha256
     tool: str = Field(max_length=100)
 
@@ -247,8 +232,31 @@ def published_rows() -> list[Row]:
     return in_order([parse_row(item.read_bytes()) for item in folder.iterdir() if item.name.endswith(".json")])
 
 
-def in_order(rows: list[Row]) -> list[Row]:
-    """Sorts rows: best rank-1 first, then by name."""
+class Standing(Protocol):
+    """What is ordered and compared by rank-1: a row, or a run."""
+
+    @property
+    def id(self) -> str:
+        """Its name among the others."""
+
+    @property
+    def method(self) -> str:
+        """The method's name."""
+
+    @property
+    def rank1(self) -> float:
+        """Rank-1, a fraction."""
+
+    @property
+    def n(self) -> int:
+        """Queries."""
+
+
+Stands = TypeVar("Stands", bound=Standing)
+
+
+def in_order(rows: Iterable[Stands]) -> list[Stands]:
+    """Sorts rows, or runs: best rank-1 first, then by name."""
     return sorted(rows, key=lambda row: (-row.rank1, row.method, row.id))
 
 

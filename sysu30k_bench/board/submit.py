@@ -209,21 +209,13 @@ def prepare_evidence(run: Path, record: EvaluationRecord) -> Evidence:
         if manifest is None or not manifest.complete:
             raise DataError(f"{run} holds no finished embeddings of the {role}", hint="run `sysu30k-bench eval` again")
         digests += [shard.content_sha256 for shard in manifest.shards]
-    model = record.model
     return Evidence(
         ranking_sha256=sha256_of_file(run / RANKING_NAME),
         query_fingerprint=record.data.query_fingerprint,
         gallery_fingerprint=record.data.gallery_fingerprint,
         shards_root=merkle_root(digests),
         shards=len(digests),
-        weights_sha256=model.weights_sha256,
-        card_sha256=model.card_sha256,
-        adapter=model.adapter,
-        feature=model.feature,
-        flip=model.flip,
-        dimension=model.dimension,
-        compute=model.compute,
-        storage=model.storage,
+        **record.model.facts,
         protocol_sha256=record.protocol.sha256,
         tool=record.environment.tool,
     )

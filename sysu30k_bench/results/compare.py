@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict
 from scipy import stats
 
 from sysu30k_bench.metrics.catalogue import METRICS, OPEN_SET
+from sysu30k_bench.metrics.holm import holm
 from sysu30k_bench.metrics.intervals import LEVEL, bootstrap_mean
 from sysu30k_bench.metrics.open_set.points import paired_spread
 from sysu30k_bench.metrics.resolution import DISCORDANCES, smallest_difference
@@ -116,12 +117,10 @@ def compare(runs: Sequence[RankedRun]) -> Comparison:
     Raises:
         UsageError: They are not of the same lists.
     """
-    from statsmodels.stats.multitest import multipletests
-
     runs = aligned(runs)
     pairs = list(combinations(runs, 2))
     tests = [mcnemar(first.hit, second.hit) for first, second in pairs]
-    corrected = multipletests(tests, method="holm")[1] if tests else []
+    corrected = holm(tests)
     return Comparison(
         n=len(runs[0].hit),
         runs=[

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from sysu30k_bench.errors import DataError, IntegrityError
+from sysu30k_bench.results.embedding_facts import EmbeddingFacts, Sha256
 from sysu30k_bench.sealed import SealedDocument, document_fault
 
 RESULT_NAME = "result.json"
@@ -18,7 +19,6 @@ Fraction = Annotated[float, Field(ge=0.0, le=1.0, allow_inf_nan=False, strict=Tr
 Count = Annotated[int, Field(ge=0, strict=True)]
 Positive = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
 Score = Annotated[float, Field(allow_inf_nan=False)]
-Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 class _Strict(BaseModel):
@@ -131,28 +131,20 @@ class Counts(_Strict):
     skipped_gallery: Count = 0
 
 
-class Model(_Strict):
+class Model(EmbeddingFacts):
     """The network and how much of it came from the checkpoint."""
 
-    adapter: str
     title: str
     supervision: str
     network: str
     checkpoint: str
-    weights_sha256: str
-    card_sha256: Sha256
     layout: str
-    feature: str
-    flip: str
-    dimension: Count
     input: str
-    compute: Literal["fp32", "bf16"]
     backend: str = "eager"
-    storage: Literal["float32", "float16"]
     parameters: Count
     tensors_loaded: Count
-    tensors_missing: list[str] = []
-    tensors_unused: list[str] = []
+    tensors_missing: list[str] = Field([])
+    tensors_unused: list[str] = Field([])
 
 
 class Protocol(_Strict):

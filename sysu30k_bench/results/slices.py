@@ -11,6 +11,7 @@ from scipy import stats
 
 from sysu30k_bench.errors import UsageError
 from sysu30k_bench.metrics.catalogue import METRICS
+from sysu30k_bench.metrics.holm import holm
 from sysu30k_bench.metrics.intervals import bootstrap_mean, wilson
 from sysu30k_bench.metrics.open_set.points import contributions
 from sysu30k_bench.results.ranked_run import RankedRun
@@ -104,10 +105,7 @@ def slices(run: RankedRun, parts: pd.Series, metric: str = "rank1") -> list[Slic
         p = _difference(mine, others, whole=whole) if len(others) else None
         change = float(mine.mean() - others.mean()) if len(others) else None
         found.append((str(label), len(mine), interval, change, p))
-    from statsmodels.stats.multitest import multipletests
-
-    tested = [p for *_, p in found if p is not None]
-    corrected = iter(multipletests(tested, method="holm")[1].tolist() if tested else [])
+    corrected = iter(holm([p for *_, p in found if p is not None]))
     return [
         Slice(
             label=label,

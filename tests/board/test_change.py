@@ -21,26 +21,33 @@ LEADERBOARD = Path(__file__).parents[2] / "leaderboard"
 SAID = "a submission adds a row, its evidence and what `leaderboard render` makes of them"
 
 
-@pytest.fixture
-def base(tmp_path: Path) -> Path:
-    """A board before a change, with a template."""
-    folder = tmp_path / "base"
+@pytest.fixture(scope="module")
+def boards(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A board before a change, with a template, and the same with a new row. Read only."""
+    parent = tmp_path_factory.mktemp("boards")
+    folder = parent / "base"
     shutil.copytree(LEADERBOARD / "rows", folder / "rows")
     write_board(folder)
     (folder / "template").mkdir()
     (folder / "template" / "board.js").write_text("let x;")
-    return folder
-
-
-@pytest.fixture
-def board(base: Path, tmp_path: Path) -> Path:
-    """The same with a new row: nothing is wrong with it."""
-    folder = Path(shutil.copytree(base, tmp_path / "board"))
+    folder = Path(shutil.copytree(folder, parent / "board"))
     row = parse_row((folder / "rows" / "dgl.json").read_bytes())
     changes = {"id": "new-method", "method": "New Method", "rank1": 0.3, "source": "https://example.org/new"}
     (folder / "rows" / "new-method.json").write_bytes(row_bytes(row.model_copy(update=changes)))
     write_board(folder)
-    return folder
+    return parent
+
+
+@pytest.fixture
+def base(boards: Path, tmp_path: Path) -> Path:
+    """A board before a change."""
+    return Path(shutil.copytree(boards / "base", tmp_path / "base"))
+
+
+@pytest.fixture
+def board(boards: Path, tmp_path: Path) -> Path:
+    """The same with a new row: nothing is wrong with it."""
+    return Path(shutil.copytree(boards / "board", tmp_path / "board"))
 
 
 def test_render_makes_the_names_that_a_change_may_bring_and_no_other(board: Path) -> None:

@@ -8,7 +8,6 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from sysu30k_bench.board.audit.merkle import merkle_root
@@ -19,53 +18,18 @@ from sysu30k_bench.board.rows import SCORES, Row, parse_row, published_rows
 from sysu30k_bench.board.submit import Claim, prepare, row_bytes
 from sysu30k_bench.errors import CheckFailedError, DataError, IntegrityError, UsageError
 from sysu30k_bench.files import sha256_of_text
-from sysu30k_bench.metrics.summary import summarise
 from sysu30k_bench.models.card import Paper
-from sysu30k_bench.results.build import metrics_of, ties_of
-from sysu30k_bench.results.record import EvaluationRecord
-from sysu30k_bench.search.ranking import read_ranking
 from tests.board.bad import BAD, put, put_evidence, rank
+from tests.board.conftest import CLAIM
 from tests.board.forged import EVIDENCE, ROWS
 from tests.board.made import add_row, ranks_of, write_evidence
 from tests.conftest import Outcome
 from tests.sealing import retell
 
 Bench = Callable[..., Outcome]
-CLAIM = Claim("new-method", "New Method", "self supervised", "https://example.org/code", "somebody", "epoch 800")
 
 
 CASES = [*BAD, *EVIDENCE]
-
-
-@pytest.fixture(scope="session")
-def official_run(bench: Bench, twin: Path, stripes_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A real run folder whose record says that it was on the published lists, with ranks as such a run would have."""
-    run = tmp_path_factory.mktemp("official") / "run"
-    assert bench("eval", stripes_checkpoint, "--data", twin, "--output", run).code == 0
-    ranks = np.random.default_rng(0).geometric(0.02, 1000).tolist()
-    write_evidence(run / "ranking.csv", [1] * 200 + ranks[200:])
-    retell(run)
-    record = EvaluationRecord.model_validate_json((run / "result.json").read_bytes())
-    summary = summarise(read_ranking(run / "ranking.csv"))
-    changes = {"official": True, "not_official_because": [], "metrics": metrics_of(summary), "ties": ties_of(summary)}
-    record.model_copy(update=changes).write(run)
-    return run
-
-
-@pytest.fixture
-def board(official_run: Path, tmp_path: Path) -> Path:
-    """The published rows and one submission."""
-    folder = tmp_path / "board"
-    shutil.copytree(Path(__file__).parents[2] / "leaderboard" / "rows", folder / "rows")
-    prepare(official_run, CLAIM).write(folder)
-    return folder
-
-
-@pytest.fixture
-def published(tmp_path: Path) -> Path:
-    """The published rows alone."""
-    shutil.copytree(Path(__file__).parents[2] / "leaderboard" / "rows", tmp_path / "published" / "rows")
-    return tmp_path / "published"
 
 
 def test_what_submit_writes_stands(board: Path) -> None:

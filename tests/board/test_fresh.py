@@ -13,7 +13,6 @@ from sysu30k_bench.embeddings.shard import read_shard
 from sysu30k_bench.errors import DataError, IntegrityError
 from sysu30k_bench.files import sha256_of_file
 from tests.board.forging import Bench, forge, mirror_one
-from tests.board.test_check import official_run  # noqa: F401  a fixture
 from tests.sealing import reseal
 
 CLAIM = Claim("mine", "Mine", "none", "https://example.org/code", "somebody", "epoch 800")
@@ -37,7 +36,7 @@ class Counted:
 
 
 @pytest.fixture
-def run(official_run: Path, tmp_path: Path) -> Path:  # noqa: F811
+def run(official_run: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(official_run, tmp_path / "run"))
 
 

@@ -10,12 +10,12 @@ import pytest
 
 from sysu30k_bench.board.checks.check import check_board
 from tests.board.forged import ROWS
-from tests.board.test_check import CASES, board, official_run, published  # noqa: F401  fixtures
+from tests.board.test_check import CASES
 
 GOLDEN = Path(__file__).with_name("check.golden")
 
 
-def test_every_word_of_the_check(board: Path, published: Path, tmp_path: Path) -> None:  # noqa: F811
+def test_every_word_of_the_check(board: Path, published: Path, tmp_path: Path) -> None:
     said = []
     cases = [(board, *case) for case in CASES] + [(published, *case) for case in ROWS]
     for number, (whole, name, change, _) in enumerate(cases):

@@ -18,14 +18,13 @@ from sysu30k_bench.board.rows import Row
 from sysu30k_bench.board.status import confirm, rescore
 from sysu30k_bench.errors import CheckFailedError, DataError, UsageError
 from tests.board.bad import put
-from tests.board.test_check import board, official_run  # noqa: F401  fixtures
 from tests.conftest import Outcome
 
 Bench = Callable[..., Outcome]
 NAME = "new-method"
 
 
-def row_in(board: Path) -> Row:  # noqa: F811
+def row_in(board: Path) -> Row:
     return Row.model_validate_json((board / "rows" / f"{NAME}.json").read_bytes())
 
 
@@ -43,7 +42,7 @@ def findings(**changes: Any) -> dict[str, Any]:
     return {**said, **changes}
 
 
-def audit_of(board: Path, found: dict[str, Any] | None = None, **changes: Any) -> Audit:  # noqa: F811
+def audit_of(board: Path, found: dict[str, Any] | None = None, **changes: Any) -> Audit:
     said: dict[str, Any] = {
         "row": NAME,
         "row_sha256": row_digest(row_in(board)),
@@ -57,7 +56,7 @@ def audit_of(board: Path, found: dict[str, Any] | None = None, **changes: Any) -
     return Audit(**{**said, **changes})
 
 
-def test_a_row_that_stands_is_rescored(bench: Bench, board: Path) -> None:  # noqa: F811
+def test_a_row_that_stands_is_rescored(bench: Bench, board: Path) -> None:
     done = bench("leaderboard", "rescore", NAME, "--board", board)
     assert (done.code, done.out) == (0, f"{NAME}: re-scored\n")
     assert row_in(board).status == "re-scored"
@@ -65,7 +64,7 @@ def test_a_row_that_stands_is_rescored(bench: Bench, board: Path) -> None:  # no
     assert rescore(board, NAME).status == "re-scored"
 
 
-def test_a_row_that_does_not_stand_is_not(board: Path) -> None:  # noqa: F811
+def test_a_row_that_does_not_stand_is_not(board: Path) -> None:
     put(rank1=0.5)(board)
     with pytest.raises(CheckFailedError, match="its status stays self-reported") as caught:
         rescore(board, NAME)
@@ -82,7 +81,7 @@ def test_a_row_that_does_not_stand_is_not(board: Path) -> None:  # noqa: F811
         rescore(board, "nobody")
 
 
-def test_an_audit_raises_the_status_and_shows_on_the_page(board: Path) -> None:  # noqa: F811
+def test_an_audit_raises_the_status_and_shows_on_the_page(board: Path) -> None:
     confirm(board, audit_of(board), "audited")
     assert row_in(board).status == "audited"
     assert check_board(board) == []
@@ -91,7 +90,7 @@ def test_an_audit_raises_the_status_and_shows_on_the_page(board: Path) -> None: 
     assert rescore(board, NAME).status == "audited"  # never back
 
 
-def test_confirmations_are_held_against_their_row(board: Path) -> None:  # noqa: F811
+def test_confirmations_are_held_against_their_row(board: Path) -> None:
     found = audit_of(board)
     confirm(board, found, "audited")
     put(weights="others")(board)
@@ -122,18 +121,18 @@ def test_confirmations_are_held_against_their_row(board: Path) -> None:  # noqa:
         {"row_sha256": "0"},
     ],
 )
-def test_what_confirms_nothing(board: Path, changes: dict[str, Any]) -> None:  # noqa: F811
+def test_what_confirms_nothing(board: Path, changes: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="validation error"):
         audit_of(board, **changes)
 
 
 @pytest.mark.parametrize("changes", [{"compute": "bf16"}, {"of_queries": 100}])
-def test_findings_of_another_kind_of_run_confirm_nothing(board: Path, changes: dict[str, Any]) -> None:  # noqa: F811
+def test_findings_of_another_kind_of_run_confirm_nothing(board: Path, changes: dict[str, Any]) -> None:
     with pytest.raises(CheckFailedError, match="does not confirm"):
         confirm(board, audit_of(board, changes), "audited")
 
 
-def test_only_maintainers_confirm(board: Path, tmp_path: Path) -> None:  # noqa: F811
+def test_only_maintainers_confirm(board: Path, tmp_path: Path) -> None:
     write_board(board)
     base = tmp_path / "base"
     shutil.copytree(board, base)
@@ -154,7 +153,7 @@ def test_only_maintainers_confirm(board: Path, tmp_path: Path) -> None:  # noqa:
         ]
 
 
-def test_one_form_at_a_time_on_stdout(bench: Bench, board: Path) -> None:  # noqa: F811
+def test_one_form_at_a_time_on_stdout(bench: Bench, board: Path) -> None:
     assert bench("leaderboard", "export", "csv", "--board", board).out.startswith("group,method,")
     assert "name: New Method" in bench("leaderboard", "export", "model-index", NAME, "--board", board).out
     assert json.loads(bench("leaderboard", "export", "schema", "--board", board).out)["title"] == "Row"

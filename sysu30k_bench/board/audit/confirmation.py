@@ -11,9 +11,10 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, 
 
 from sysu30k_bench.board.checks.foreign_text import word_fault
 from sysu30k_bench.board.checks.name_key import name_key
-from sysu30k_bench.board.rows import Fraction, Row, Sha256, Status, parse_strictly
+from sysu30k_bench.board.rows import Fraction, Row, Status, parse_strictly
 from sysu30k_bench.errors import UsageError
 from sysu30k_bench.files import sha256_of_text
+from sysu30k_bench.results.embedding_facts import Sha256
 from sysu30k_bench.words import count
 
 CONFIRMATIONS = "confirmations"
