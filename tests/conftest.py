@@ -6,9 +6,12 @@ import io
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +23,7 @@ from PIL import Image
 from sysu30k_bench.data.synth.twin import TwinRequest, write_twin
 from sysu30k_bench.models.networks.colour_stripes import ColourStripes
 from sysu30k_bench.progress import Silent
+from tests.zygote import without_power_failure
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -27,6 +31,8 @@ if TYPE_CHECKING:
 REAL = Path(__file__).parents[1] / "sysu30k_bench" / "demo"
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 _QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking", "--disable-sync"]
+
+os.fsync = without_power_failure
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -51,38 +57,103 @@ class Outcome:
         return json.loads(self.out)
 
 
+@dataclass
+class Zygote:
+    """Forks commands from the process that has imported everything."""
+
+    process: subprocess.Popen[str]
+    streams: Path
+
+    def ask(self, **order: Any) -> list[int]:
+        """Sends an order, and returns its answer."""
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.write(json.dumps(order) + "\n")
+        self.process.stdin.flush()
+        answer: list[int] = json.loads(self.process.stdout.readline())
+        return answer
+
+    def run(self, args: Sequence[object], cwd: Path | None, env: dict[str, str], processes: int) -> Outcome:
+        """Runs a command to its end."""
+        out, err = self.streams / "out", self.streams / "err"
+        words = [str(arg) for arg in args]
+        [code] = self.ask(
+            args=words, cwd=str(cwd or Path.cwd()), env=env, out=str(out), err=str(err), processes=processes
+        )
+        return Outcome(code, out.read_text(), err.read_text())
+
+    def begin(self, *args: object, env: dict[str, str] | None = None) -> Begun:
+        """Begins a command, in a process group of its own."""
+        folder = Path(tempfile.mkdtemp(dir=self.streams))
+        words, out, err = [str(arg) for arg in args], folder / "out", folder / "err"
+        environment = {**os.environ, **(env or {})}
+        order = {"args": words, "cwd": str(Path.cwd()), "env": environment, "out": str(out), "err": str(err)}
+        [pid] = self.ask(**order, background=True, own_group=True)
+        return Begun(self, pid, err)
+
+
+@dataclass
+class Begun:
+    """A command that runs.
+
+    Attributes:
+        zygote: Its parent.
+        pid: Its process, and its group.
+        stderr: Where its messages go.
+    """
+
+    zygote: Zygote
+    pid: int
+    stderr: Path
+
+    @property
+    def runs(self) -> bool:
+        """Whether it has not ended."""
+        return "\nState:\tZ" not in Path(f"/proc/{self.pid}/status").read_text("ascii")
+
+    def wait(self) -> tuple[int, str]:
+        """Waits for its end; returns its exit code and its messages."""
+        [code] = self.zygote.ask(wait=[self.pid])
+        return code, self.stderr.read_text()
+
+
 @pytest.fixture(scope="session")
-def zygote() -> Iterator[subprocess.Popen[str]]:
+def zygote(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Zygote]:
     """The process from which commands are forked (see `tests.zygote`)."""
     command = [sys.executable, "-m", "tests.zygote"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        yield process
+        yield Zygote(process, tmp_path_factory.mktemp("streams"))
         assert process.stdin is not None
         process.stdin.close()
 
 
 @pytest.fixture(scope="session")
-def bench(zygote: subprocess.Popen[str], tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Outcome]:
-    """Runs `sysu30k-bench` as a process, and never lets a traceback pass; `fresh` starts a new interpreter for it."""
-    streams = tmp_path_factory.mktemp("streams")
+def bench(zygote: Zygote) -> Callable[..., Outcome]:
+    """Runs `sysu30k-bench` as a process, and never lets a traceback pass.
 
-    def start(args: list[str], cwd: Path | None, env: dict[str, str]) -> Outcome:
-        command = [sys.executable, "-m", "sysu30k_bench", *args]
+    `fresh` starts a new interpreter for it; `processes` runs it as the processes of one job, without torchrun.
+    """
+
+    def start(args: Sequence[object], cwd: Path | None, env: dict[str, str]) -> Outcome:
+        command = [sys.executable, "-m", "sysu30k_bench", *map(str, args)]
         done = subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=env, timeout=600, check=False)
         return Outcome(done.returncode, done.stdout, done.stderr)
 
-    def fork(args: list[str], cwd: Path | None, env: dict[str, str]) -> Outcome:
-        out, err = streams / "out", streams / "err"
-        order = {"args": args, "cwd": str(cwd or Path.cwd()), "env": env, "out": str(out), "err": str(err)}
-        assert zygote.stdin is not None
-        assert zygote.stdout is not None
-        zygote.stdin.write(json.dumps(order) + "\n")
-        zygote.stdin.flush()
-        return Outcome(int(zygote.stdout.readline()), out.read_text(), err.read_text())
-
-    def run(*args: object, cwd: Path | None = None, env: dict[str, str] | None = None, fresh: bool = False) -> Outcome:
-        way = start if fresh or "PYTHONPATH" in (env or {}) else fork
-        outcome = way([str(arg) for arg in args], cwd, {**os.environ, **(env or {})})
+    def run(
+        *args: object,
+        cwd: Path | None = None,
+        env: dict[str, str] | None = None,
+        fresh: bool = False,
+        processes: int = 1,
+    ) -> Outcome:
+        environment = {**os.environ, **(env or {})}
+        if processes > 1:
+            with socket.create_server(("127.0.0.1", 0)) as free:
+                environment |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1])}
+        if fresh or "PYTHONPATH" in (env or {}):
+            outcome = start(args, cwd, environment)
+        else:
+            outcome = zygote.run(args, cwd, environment, processes)
         assert "Traceback" not in outcome.err, outcome.err
         return outcome
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -13,6 +14,9 @@ _SEED = 30_001
 _STEEPEST = 4.0
 _SMALLEST_PART = 64
 _FEWEST_MISSES = 10
+_FLAT = 1e-9
+_BLOCK = 1 << 19
+"""Numbers in a block of the bootstrap: 4 MiB."""
 
 
 class Extrapolation(NamedTuple):
@@ -74,10 +78,9 @@ def extrapolate_rank1(
     hindsight = float(_bent(mine[:, :2].mean(0), theirs[:, [0, 1, 3]].mean(0), len(rank)) - mine[:, 3].mean())
     value = float(_bent(mine[:, 2:].mean(0), theirs[:, 2:].mean(0), len(rank)))
     rng = np.random.default_rng(_SEED)
-    drawn = np.empty(_RESAMPLES)
-    for number in range(_RESAMPLES):
-        weights = np.bincount(rng.integers(0, len(rank), len(rank)), minlength=len(rank)) / len(rank)
-        drawn[number] = _bent(weights @ mine[:, 2:], weights @ theirs[:, 2:], len(rank))
+    drawn = np.concatenate(
+        [_bent(weights @ mine[:, 2:], weights @ theirs[:, 2:], len(rank)) for weights in _resamples(rng, len(rank))]
+    )
     low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2])
     most = float(mine[:, 3].mean())
     value = min(value, most)
@@ -91,21 +94,31 @@ def extrapolate_rank1(
 
 def _hits(rank: np.ndarray, ranked: int, sizes: np.ndarray) -> np.ndarray:
     """Probability that each query is a hit in smaller galleries, (Q, S)."""
-    return np.stack(
-        [
-            np.where(rank >= 1, stats.hypergeom.pmf(0, ranked - 1, np.clip(rank, 1, ranked) - 1, size - 1), 0.0)
-            for size in sizes.tolist()
-        ],
-        axis=1,
-    )
+    different, place = np.unique(rank, return_inverse=True)
+    hits = [
+        np.where(different >= 1, stats.hypergeom.pmf(0, ranked - 1, np.clip(different, 1, ranked) - 1, size - 1), 0.0)
+        for size in sizes.tolist()
+    ]
+    return np.stack(hits, axis=1)[place]
+
+
+def _resamples(rng: np.random.Generator, queries: int) -> Iterator[np.ndarray]:
+    """Yields the bootstrap's weights of queries, (B, Q) float64, a block of resamples after the other."""
+    rows = max(1, min(_RESAMPLES, _BLOCK // queries))
+    for start in range(0, _RESAMPLES, rows):
+        count = min(rows, _RESAMPLES - start)
+        drawn = rng.integers(0, queries, (count, queries)) + queries * np.arange(count)[:, np.newaxis]
+        times = np.bincount(drawn.ravel(), minlength=count * queries)
+        yield times.reshape(count, queries) / queries
 
 
 def _bent(mine: np.ndarray, theirs: np.ndarray, queries: int) -> np.ndarray:
-    """Goes on from `mine` (two sizes) as `theirs` does (the same two and the next), in log odds."""
+    """Continues `mine`, (..., 2) for two sizes, as `theirs` continues, (..., 3) for these and the next, in log odds."""
     near = 0.5 / queries
-    first, last = special.logit(np.clip(mine, near, 1 - near))
-    known_first, known_last, known_next = special.logit(np.clip(theirs, near, 1 - near))
+    first, last = np.moveaxis(special.logit(np.clip(mine, near, 1 - near)), -1, 0)
+    known_first, known_last, known_next = np.moveaxis(special.logit(np.clip(theirs, near, 1 - near)), -1, 0)
     slope = known_first - known_last
-    steepness = np.clip((first - last) / slope, 0.0, _STEEPEST) if slope > 1e-9 else 1.0
+    flat = slope <= _FLAT
+    steepness = np.where(flat, 1.0, np.clip((first - last) / np.where(flat, 1.0, slope), 0.0, _STEEPEST))
     ahead: np.ndarray = special.expit(last - steepness * (known_last - known_next))
     return ahead

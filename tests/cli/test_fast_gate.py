@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -155,12 +151,9 @@ def test_what_fast_cannot_do(
 
 
 def test_processes_that_share_a_gate_say_its_verdict_once(
-    data: Path, stripes_checkpoint: Path, baseline: Path, tmp_path: Path
+    bench: Bench, data: Path, stripes_checkpoint: Path, baseline: Path, tmp_path: Path
 ) -> None:
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m"]
-    command += ["sysu30k_bench", "gate", str(stripes_checkpoint), "--fast", "--data", str(data), "--distractors", "90"]
-    command += ["--baseline", str(baseline), "--max-drop", "10pp", "--device", "cpu", "--json"]
-    env = {**os.environ, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=env, timeout=300, check=False)
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["outcome"] == "passed"
+    words = ["gate", stripes_checkpoint, "--fast", "--data", data, "--distractors", "90", "--baseline", baseline]
+    done = bench(*words, "--max-drop", "10pp", "--device", "cpu", "--json", cwd=tmp_path, processes=2)
+    assert done.code == 0, done.err
+    assert done.json["outcome"] == "passed"

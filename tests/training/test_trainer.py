@@ -162,16 +162,13 @@ def test_bags_as_published_train(trained_twin: Path, tmp_path: Path) -> None:
         go(trained_twin, tmp_path / "v", recipe(bags__kind="published", run__validation_identities="3"))
 
 
-def test_two_processes_have_the_losses_of_one(trained_twin: Path, tmp_path: Path) -> None:
+def test_two_processes_have_the_losses_of_one(bench: Any, trained_twin: Path, tmp_path: Path) -> None:
     settings = {**SHORT, "network.norm": "group", "optimizer.name": "sgd", "optimizer.lr": "0.01", "input.padding": "0"}
     sets = [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
     arguments = ["train", "tiny", "--data", str(trained_twin), "--accelerator", "cpu", *sets]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    torchrun = ["-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "29613"]
-    for name, start in (("one", []), ("two", torchrun)):
-        command = [sys.executable, *start, "-m", "sysu30k_bench", *arguments, "--output", str(tmp_path / name)]
-        done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
-        assert done.returncode == 0, done.stderr
+    for name, processes in (("one", 1), ("two", 2)):
+        done = bench(*arguments, "--output", tmp_path / name, processes=processes)
+        assert done.code == 0, done.err
     one, two = (pd.read_csv(tmp_path / name / "epochs.csv") for name in ("one", "two"))
     for column in ("loss", "unary", "pairwise", "triplet"):
         np.testing.assert_allclose(one[column], two[column], rtol=2e-4, atol=1e-6)

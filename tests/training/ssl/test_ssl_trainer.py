@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -139,18 +136,14 @@ def test_weights_of_any_card_begin_a_training(people: Path, tmp_path: Path) -> N
            network__weights=str(tmp_path / "first" / "last.pt")))  # fmt: skip
 
 
-def test_two_processes_train(people: Path, tmp_path: Path) -> None:
+def test_two_processes_train(bench: Any, people: Path, tmp_path: Path) -> None:
     """Eight images each, as two batches of one process: BYOL's loss looks at no other image but by batch norms."""
     changes = SHORT | {"run.epochs": "2", "run.batch": "8", "run.images_per_step": "16"}
     arguments = ["train", "byol_tiny", "--data", str(people), "--accelerator", "cpu"]
     arguments += [f"--set={key}={value}" for key, value in changes.items()]
-    torchrun = ["-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "29617"]
-    for name, start in (("one", []), ("two", torchrun)):
-        command = [sys.executable, *start, "-m", "sysu30k_bench", *arguments, "--output", str(tmp_path / name)]
-        done = subprocess.run(
-            command, capture_output=True, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"}, check=False
-        )
-        assert done.returncode == 0, done.stderr
+    for name, processes in (("one", 1), ("two", 2)):
+        done = bench(*arguments, "--output", tmp_path / name, processes=processes)
+        assert done.code == 0, done.err
     one, two = (pd.read_csv(tmp_path / name / "epochs.csv") for name in ("one", "two"))
     np.testing.assert_allclose(one["loss"], two["loss"], rtol=1e-3)
     assert one["lr"].tolist() == two["lr"].tolist()
