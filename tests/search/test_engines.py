@@ -13,7 +13,7 @@ from sysu30k_bench.search.engines import faiss_engine as engine_faiss
 from sysu30k_bench.search.engines.choose import choose_device, choose_engine
 from sysu30k_bench.search.engines.engine import float32_error
 from sysu30k_bench.search.engines.faiss_engine import FaissEngine
-from sysu30k_bench.search.engines.precision import refuse_reduced_precision, refuse_short_sums, refuse_wrong_int8
+from sysu30k_bench.search.engines.precision import once, refuse_reduced_precision, refuse_short_sums, refuse_wrong_int8
 from sysu30k_bench.search.engines.torch_engine import TorchEngine
 from sysu30k_bench.search.exact import compiled
 from sysu30k_bench.search.exact.block import Rows, at_least, at_most
@@ -247,3 +247,18 @@ def test_a_numba_that_does_not_fit_is_as_none(monkeypatch: pytest.MonkeyPatch) -
         assert filters.available(CPU) == ["float32"]
     finally:
         compiled.is_compiled.cache_clear()
+
+
+def test_a_self_test_runs_once_unless_it_fails() -> None:
+    runs: list[bool] = []
+
+    def test() -> None:
+        runs.append(True)
+        if len(runs) == 1:
+            raise DataError("wrong at first")
+
+    with pytest.raises(DataError):
+        once("a product of this test", test)
+    once("a product of this test", test)
+    once("a product of this test", test)
+    assert len(runs) == 2

@@ -10,7 +10,7 @@ import torch
 from sysu30k_bench.errors import DataError
 from sysu30k_bench.extras import missing_package
 from sysu30k_bench.search.engines.engine import Approximate, float32_bound
-from sysu30k_bench.search.engines.precision import refuse_reduced_precision
+from sysu30k_bench.search.engines.precision import once, refuse_reduced_precision
 from sysu30k_bench.search.score import column_slices
 
 _EVERY_PAIR = -1
@@ -48,7 +48,10 @@ class FaissEngine:
         )
         self._queries: list[np.ndarray | torch.Tensor] = []
         self._norms = np.empty(0)
-        refuse_reduced_precision(self._product, self.description)
+        if gpu is None:
+            once("faiss", lambda: refuse_reduced_precision(self._product, self.description))
+        else:
+            refuse_reduced_precision(self._product, self.description)
 
     def load_queries(self, queries: np.ndarray, norms: np.ndarray) -> None:
         """See `Engine`."""

@@ -5,6 +5,7 @@ Each returns its products with a bound of their error; `docs/performance.md` der
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
@@ -13,7 +14,7 @@ import torch
 from sysu30k_bench.arithmetic import full_float32
 from sysu30k_bench.errors import DataError
 from sysu30k_bench.search.engines.engine import FLOAT32_UNIT, Approximate, float32_bound, underflow_error
-from sysu30k_bench.search.engines.precision import refuse_reduced_precision, refuse_short_sums, refuse_wrong_int8
+from sysu30k_bench.search.engines.precision import once, refuse_reduced_precision, refuse_short_sums, refuse_wrong_int8
 from sysu30k_bench.search.exact import compiled
 from sysu30k_bench.search.score import column_slices, gamma, product_error
 
@@ -63,6 +64,13 @@ def make(name: str, device: torch.device) -> Filter:
     return BFloat16Filter(device) if name == "bf16" else Int8Filter()
 
 
+def _test(name: str, device: torch.device, test: Callable[[], None]) -> None:
+    if device.type == "cpu":
+        once(f"torch {name}", test)
+    else:
+        test()
+
+
 class Float32Filter:
     """float32 products, with reduced-precision shortcuts (TF32, bf16) switched off.
 
@@ -80,7 +88,7 @@ class Float32Filter:
         self._on_device: list[torch.Tensor] = []
         self._norms = np.empty(0)
         self._scores = _Buffer(torch.float32)
-        refuse_reduced_precision(self._host_product, f"torch on {device}")
+        _test(self.name, device, lambda: refuse_reduced_precision(self._host_product, f"torch on {device}"))
 
     def load_queries(self, queries: np.ndarray, norms: np.ndarray) -> None:
         """See `Engine`."""
@@ -131,7 +139,7 @@ class BFloat16Filter:
         self._queries: list[torch.Tensor] = []
         self._norms = self._residuals = np.empty(0)
         self._scores = _Buffer(torch.float32)
-        refuse_short_sums(self._host_product, f"torch on {device}")
+        _test(self.name, device, lambda: refuse_short_sums(self._host_product, f"torch on {device}"))
 
     def load_queries(self, queries: np.ndarray, norms: np.ndarray) -> None:
         """See `Engine`."""
@@ -173,7 +181,7 @@ class Int8Filter:
         self._products, self._scores = _Buffer(torch.int32), _Buffer(torch.float32)
         nothing = np.empty((0, 0), np.int8)
         self._encoded: tuple[np.ndarray, tuple[np.ndarray, np.ndarray, np.ndarray]] = (nothing, (nothing,) * 3)
-        refuse_wrong_int8(_int8_product)
+        _test(self.name, torch.device("cpu"), lambda: refuse_wrong_int8(_int8_product))
 
     def load_queries(self, queries: np.ndarray, norms: np.ndarray) -> None:
         """See `Engine`; raises DataError where sums of that many products do not fit 32 bits."""
