@@ -73,19 +73,17 @@ class Zygote:
         answer: list[int] = json.loads(self.process.stdout.readline())
         return answer
 
-    def run(self, args: Sequence[object], cwd: Path | None, env: dict[str, str], processes: int) -> Outcome:
+    def run(self, args: Sequence[object], cwd: Path | None, env: dict[str, str], **order: Any) -> Outcome:
         """Runs a command to its end."""
         out, err = self.streams / "out", self.streams / "err"
         words = [str(arg) for arg in args]
-        [code] = self.ask(
-            args=words, cwd=str(cwd or Path.cwd()), env=env, out=str(out), err=str(err), processes=processes
-        )
+        [code] = self.ask(args=words, cwd=str(cwd or Path.cwd()), env=env, out=str(out), err=str(err), **order)
         return Outcome(code, out.read_text(), err.read_text())
 
-    def begin(self, *args: object, env: dict[str, str] | None = None) -> Begun:
-        """Begins a command, in a process group of its own."""
+    def begin(self, *args: object, env: dict[str, str] | None = None, stdout: str | None = None) -> Begun:
+        """Begins a command, in a process group of its own; its output goes to a file, or a terminal's path."""
         folder = Path(tempfile.mkdtemp(dir=self.streams))
-        words, out, err = [str(arg) for arg in args], folder / "out", folder / "err"
+        words, out, err = [str(arg) for arg in args], stdout or folder / "out", folder / "err"
         environment = {**os.environ, **(env or {})}
         order = {"args": words, "cwd": str(Path.cwd()), "env": environment, "out": str(out), "err": str(err)}
         [pid] = self.ask(**order, background=True, own_group=True)
@@ -123,15 +121,15 @@ def zygote(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Zygote]:
     command = [sys.executable, "-m", "tests.zygote"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         yield Zygote(process, tmp_path_factory.mktemp("streams"))
-        assert process.stdin is not None
-        process.stdin.close()
+        process.kill()
 
 
 @pytest.fixture(scope="session")
 def bench(zygote: Zygote) -> Callable[..., Outcome]:
     """Runs `sysu30k-bench` as a process, and never lets a traceback pass.
 
-    `fresh` starts a new interpreter for it; `processes` runs it as the processes of one job, without torchrun.
+    `fresh` starts a new interpreter for it; `processes` runs it as the processes of one job, without torchrun;
+    `before` is Python to run in the process before the command.
     """
 
     def start(args: Sequence[object], cwd: Path | None, env: dict[str, str]) -> Outcome:
@@ -145,6 +143,7 @@ def bench(zygote: Zygote) -> Callable[..., Outcome]:
         env: dict[str, str] | None = None,
         fresh: bool = False,
         processes: int = 1,
+        before: str = "",
     ) -> Outcome:
         environment = {**os.environ, **(env or {})}
         if processes > 1:
@@ -153,7 +152,7 @@ def bench(zygote: Zygote) -> Callable[..., Outcome]:
         if fresh or "PYTHONPATH" in (env or {}):
             outcome = start(args, cwd, environment)
         else:
-            outcome = zygote.run(args, cwd, environment, processes)
+            outcome = zygote.run(args, cwd, environment, processes=processes, before=before)
         assert "Traceback" not in outcome.err, outcome.err
         return outcome
 

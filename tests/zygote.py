@@ -7,7 +7,8 @@ started.
 
 Reads one JSON object a line, and answers each with the exit code of the command it asked for. An order with `processes`
 starts several with the variables by which torchrun tells them of each other, without torchrun's own start; one with
-`background` is answered with the process's number, and `wait` then asks for its exit code.
+`background` is answered with the process's number, and `wait` then asks for its exit code; `before` is Python to run in
+the process before the command.
 """
 
 from __future__ import annotations
@@ -56,6 +57,7 @@ def run(order: dict[str, Any]) -> int:
     sys.stdin, sys.stdout, sys.stderr = (open(number, mode, closefd=False) for number, mode in enumerate("rww"))  # noqa: SIM115
     sys.argv = ["sysu30k-bench", *order["args"]]
     try:
+        exec(order.get("before", ""), {})  # noqa: S102  a test's own words
         main()
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else int(end.code is not None)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -56,15 +54,15 @@ def test_gate(bench: Bench, tmp_path: Path) -> None:
     assert bench("gate", worse, "--baseline", tmp_path / "nowhere").code == 3
 
 
-def test_the_fixture_fails_a_projects_test(tmp_path: Path) -> None:
+def test_the_fixture_fails_a_projects_test(bench: Bench, tmp_path: Path) -> None:
     write_ranking(tmp_path / "base", [1] * 300 + [2] * 700)
     write_ranking(tmp_path / "worse", [1] * 250 + [2] * 750)
     (tmp_path / "test_project.py").write_text(
         "def test_same(sysu30k_gate):\n    sysu30k_gate('base', 'base')\n\n"
         "def test_worse(sysu30k_gate):\n    sysu30k_gate('worse', 'base', max_drop=0.01)\n"
     )
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_project.py"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert done.returncode == 1, done.stdout
-    assert "1 failed, 1 passed" in done.stdout
-    assert "worse: rank1 changed by -5.00 points" in done.stdout
+    suite = "import pytest, sys; sys.exit(pytest.main(['-q', '-p', 'no:cacheprovider', 'test_project.py']))"
+    done = bench(cwd=tmp_path, before=suite)
+    assert done.code == 1, done.out
+    assert "1 failed, 1 passed" in done.out
+    assert "worse: rank1 changed by -5.00 points" in done.out

@@ -7,8 +7,6 @@ import os
 import pty
 import re
 import struct
-import subprocess
-import sys
 import termios
 from collections.abc import Callable
 from pathlib import Path
@@ -19,7 +17,7 @@ from hypothesis import strategies as st
 
 from sysu30k_bench.cli.console import Room
 from sysu30k_bench.cli.tables import Column, table_lines
-from tests.conftest import Outcome
+from tests.conftest import Outcome, Zygote
 from tests.results.test_compare import write_ranking
 
 Bench = Callable[..., Outcome]
@@ -113,35 +111,26 @@ def test_commands_at_40_columns(bench: Bench, words: tuple[str, ...]) -> None:
     assert "..." not in narrow.partition("(no room for")[0]
 
 
-def on_a_terminal(columns: int, *words: object) -> str:
+def on_a_terminal(zygote: Zygote, columns: int, *words: object) -> str:
     """Runs a command with a terminal of so many columns for its stdout."""
     master, slave = pty.openpty()
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
-    env = {name: value for name, value in os.environ.items() if name != "COLUMNS"} | {"NO_COLOR": "1", "TERM": "xterm"}
-    command = [sys.executable, "-m", "sysu30k_bench", *map(str, words)]
-    with subprocess.Popen(command, stdin=slave, stdout=slave, stderr=subprocess.DEVNULL, env=env) as process:
-        os.close(slave)
-        out = b""
-        while True:
-            try:
-                part = os.read(master, 65536)
-            except OSError:
-                break
-            if not part:
-                break
-            out += part
-        assert process.wait(120) == 0
+    process = zygote.begin(*words, env={"COLUMNS": "", "NO_COLOR": "1", "TERM": "xterm"}, stdout=os.ttyname(slave))
+    code, said = process.wait()
+    assert code == 0, said
+    out = os.read(master, 65536)
+    os.close(slave)
     os.close(master)
     return re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", out.decode().replace("\r", ""))
 
 
-def test_a_result_on_a_terminal_of_40_columns(tmp_path: Path) -> None:
+def test_a_result_on_a_terminal_of_40_columns(zygote: Zygote, tmp_path: Path) -> None:
     run = write_ranking(tmp_path / "run", [1] * 300 + [2] * 700)
-    shown = on_a_terminal(40, "score", run)
+    shown = on_a_terminal(zygote, 40, "score", run)
     for text in ("rank-1           30.00", "AP (standard)    65.00", "27.24 to 32.91"):
         assert text in shown
     assert all(len(line) <= 40 for line in shown.splitlines())
-    least = on_a_terminal(30, "score", run)
+    least = on_a_terminal(zygote, 30, "score", run)
     assert "rank-1           30.00" in least
     assert "27.24" not in least
     assert "(no room for: 95 % interval)" in least
