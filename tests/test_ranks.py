@@ -2,38 +2,29 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
-import socket
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
 from sysu30k_bench.errors import UsageError
 from sysu30k_bench.processes import Ranks
+from tests.conftest import Outcome
 
 SOON = timedelta(seconds=3)
 
 
-def start(work: Callable[[Path], None], folder: Path) -> list[str]:
+def start(bench: Callable[..., Outcome], work: Callable[[Path], None], folder: Path) -> list[str]:
     """Runs a function as both of two processes; returns what they left in `said-RANK`."""
-    with socket.socket() as free:
-        free.bind(("localhost", 0))
-        port = free.getsockname()[1]
-    context = multiprocessing.get_context("spawn")
-    running = [context.Process(target=one, args=(work, folder, rank, port)) for rank in range(2)]
-    for process in running:
-        process.start()
-    for process in running:
-        process.join(120)
-        assert process.exitcode == 0
+    code = (
+        "import os, pathlib, sys\n"
+        f"from {work.__module__} import {work.__name__} as work\n"
+        f"work(pathlib.Path({str(folder)!r}) / ('said-' + os.environ['RANK']))\n"
+        "sys.exit(0)"
+    )
+    done = bench(processes=2, before=code)
+    assert done.code == 0, done.err
     return [(folder / f"said-{rank}").read_text() for rank in range(2)]
-
-
-def one(work: Callable[[Path], None], folder: Path, rank: int, port: int) -> None:
-    os.environ |= {"RANK": str(rank), "WORLD_SIZE": "2", "LOCAL_RANK": "0"}
-    os.environ |= {"MASTER_ADDR": "localhost", "MASTER_PORT": str(port)}
-    work(folder / f"said-{rank}")
 
 
 def first_alone(said: Path) -> None:
@@ -55,8 +46,10 @@ def first_alone(said: Path) -> None:
     distributed.destroy_process_group()
 
 
-def test_one_process_alone_is_told_and_leaves_the_programs_group_alone(tmp_path: Path) -> None:
-    first, second = start(first_alone, tmp_path)
+def test_one_process_alone_is_told_and_leaves_the_programs_group_alone(
+    bench: Callable[..., Outcome], tmp_path: Path
+) -> None:
+    first, second = start(bench, first_alone, tmp_path)
     assert first.startswith("of 2 processes of torchrun, 1 did not come within 0:00:03")
     assert "ranks=Ranks()" in first
     assert first.endswith("; [0, 1]; [3, 3]")
@@ -73,7 +66,7 @@ def no_group_of_its_own(said: Path) -> None:
         said.write_text(str(error))
 
 
-def test_a_program_without_a_group_does_not_wait_for_days(tmp_path: Path) -> None:
-    first, second = start(no_group_of_its_own, tmp_path)
+def test_a_program_without_a_group_does_not_wait_for_days(bench: Callable[..., Outcome], tmp_path: Path) -> None:
+    first, second = start(bench, no_group_of_its_own, tmp_path)
     assert "the processes cannot be joined" in first
     assert second == "trains"

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
 from torch import nn
 
 import sysu30k_bench as sb
+from tests.conftest import Outcome
 from tests.test_ranks import start
 
 
@@ -43,9 +45,11 @@ def together(said: Path) -> None:
     distributed.destroy_process_group()
 
 
-def test_two_processes_share_a_network_and_get_one_result(own_twin: Path, tmp_path: Path) -> None:
+def test_two_processes_share_a_network_and_get_one_result(
+    bench: Callable[..., Outcome], own_twin: Path, tmp_path: Path
+) -> None:
     assert own_twin == tmp_path / "own-twin"
-    first, second = (json.loads(said) for said in start(together, tmp_path))
+    first, second = (json.loads(said) for said in start(bench, together, tmp_path))
     assert first == second
     metrics, same, fault, rank1, queries, gallery = first
     assert metrics["rank1"] > 0
