@@ -47,7 +47,7 @@ def test_an_honest_run_is_audited_by_the_command(
     again = bench(*words)
     assert "mine: audited. Audited by the auditor" in again.out
     assert "nonce a later commit" in again.out
-    assert "would be missed with a chance of 5 %" in again.out
+    assert "would remain undetected with a probability of 5 %" in again.out
 
 
 def test_words_are_refused_before_any_work(
@@ -187,6 +187,8 @@ def test_a_forger_of_one_query_may_be_lucky(bench: Bench, run: Path, ask: Callab
             outcomes.add(done(replace(request, nonce=f"nonce {number:04}")).queries)
         except CheckFailedError:
             outcomes.add("found")
+        if len(outcomes) == 2:
+            break
     assert outcomes == {5, "found"}
 
 
