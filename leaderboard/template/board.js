@@ -1,10 +1,11 @@
 "use strict";
-// Sorting and filtering of the table; the state is in the address, so that every view has a link.
+// Sorting and filtering of the tables; the state is in the address, so that every view has a link.
 (() => {
-  const table = document.getElementById("board");
-  if (!table) return;
-  const body = table.tBodies[0], rows = [...body.rows], form = document.getElementById("filters");
-  const heads = [...table.tHead.rows[0].cells], said = document.getElementById("shown");
+  const tables = [...document.querySelectorAll("table.board")], form = document.getElementById("filters");
+  if (!tables.length || !form) return;
+  const parts = tables.map((table) => ({ body: table.tBodies[0], rows: [...table.tBodies[0].rows], heads: [...table.tHead.rows[0].cells], whole: table.closest("[data-whole]") }));
+  const rows = parts.flatMap((part) => part.rows), said = document.getElementById("shown");
+  const names = [...form.elements].map((field) => field.name).filter(Boolean), usual = form.dataset.sort || "-rank1";
   form.hidden = false;
   form.addEventListener("submit", (event) => event.preventDefault());
   const value = (row, name) => row.dataset[name] ?? "";
@@ -13,32 +14,31 @@
     if (a === "" || b === "") return (a === "") - (b === "");
     return (numeric ? a - b : a.localeCompare(b)) * (down ? -1 : 1);
   };
-  const show = (state) => {
-    const head = heads.find((one) => one.dataset.sort === state.get("sort").replace("-", ""));
-    const down = state.get("sort").startsWith("-");
+  const sorted = ({ body, rows, heads }, name, down) => {
     for (const one of heads) one.removeAttribute("aria-sort");
-    if (head) {
-      head.setAttribute("aria-sort", down ? "descending" : "ascending");
-      const order = [...rows].sort(compare(head.dataset.sort, "numeric" in head.dataset, down));
-      order.forEach((row) => body.append(row));
-    }
+    const head = heads.find((one) => one.dataset.sort === name);
+    if (!head) return;
+    head.setAttribute("aria-sort", down ? "descending" : "ascending");
+    [...rows].sort(compare(name, "numeric" in head.dataset, down)).forEach((row) => body.append(row));
+  };
+  const show = (state) => {
+    const order = state.get("sort");
+    for (const part of parts) sorted(part, order.replace("-", ""), order.startsWith("-"));
     const words = state.get("q").toLowerCase().split(/\s+/);
-    let count = 0;
     for (const row of rows) {
-      const fits = words.every((word) => value(row, "text").toLowerCase().includes(word)) &&
-        ["supervision", "status"].every((name) => !state.get(name) || value(row, name) === state.get(name));
-      row.hidden = !fits;
-      count += fits;
+      row.hidden = !(words.every((word) => value(row, "text").toLowerCase().includes(word)) &&
+        names.every((name) => name === "q" || !state.get(name) || value(row, name) === state.get(name)));
     }
-    said.textContent = `${count} of ${rows.length} rows`;
+    for (const { rows, whole } of parts) if (whole) whole.hidden = rows.every((row) => row.hidden);
+    said.textContent = `${rows.filter((row) => !row.hidden).length} of ${rows.length} ${said.dataset.what || "rows"}`;
   };
   let held = "";  // the last fragment that was a state: others lead to places in the page
   const read = () => {
     const hash = location.hash.slice(1);
     if (!hash || hash.includes("=")) held = hash;
     const state = new URLSearchParams(held);
-    if (!/^-?[a-z0-9_]+$/.test(state.get("sort") ?? "")) state.set("sort", "-rank1");
-    for (const name of ["q", "supervision", "status"]) {
+    if (!/^-?[a-z0-9_]+$/.test(state.get("sort") ?? "")) state.set("sort", usual);
+    for (const name of names) {
       const asked = state.get(name) ?? "", options = form.elements[name].options;
       state.set(name, !options || [...options].some((option) => option.value === asked) ? asked : "");
     }
@@ -47,24 +47,25 @@
   const write = (changes) => {
     const state = read();
     for (const [name, to] of Object.entries(changes)) state.set(name, to);
-    const kept = [...state].filter(([name, to]) => to && !(name === "sort" && to === "-rank1"));
+    const kept = [...state].filter(([name, to]) => to && !(name === "sort" && to === usual));
     held = new URLSearchParams(kept).toString();
     history.replaceState(null, "", "#" + held);
     show(state);
   };
-  for (const head of heads) {
+  for (const head of parts.flatMap((part) => part.heads)) {
     head.querySelector("button")?.addEventListener("click", () => {
-      const now = read().get("sort"), name = head.dataset.sort, first = "numeric" in head.dataset ? "-" : "";
+      const now = read().get("sort"), name = head.dataset.sort;
+      const first = "numeric" in head.dataset && !("lower" in head.dataset) ? "-" : "";
       write({ sort: now === first + name ? (first ? name : "-" + name) : first + name });
     });
   }
   for (const field of form.elements) {
     if (field.name) field.addEventListener("input", () => write({ [field.name]: field.value }));
   }
-  form.addEventListener("reset", () => write({ q: "", supervision: "", status: "", sort: "-rank1" }));
+  form.addEventListener("reset", () => write({ ...Object.fromEntries(names.map((name) => [name, ""])), sort: usual }));
   const load = () => {
     const state = read();
-    for (const name of ["q", "supervision", "status"]) form.elements[name].value = state.get(name);
+    for (const name of names) form.elements[name].value = state.get(name);
     show(state);
   };
   addEventListener("hashchange", load);

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from itertools import combinations
 from pathlib import Path
 from typing import NamedTuple
 
-from sysu30k_bench.board.rows import Row, in_order
+from sysu30k_bench.board.rows import Row, Standing, in_order
 from sysu30k_bench.board.submit import EVIDENCE
 from sysu30k_bench.errors import UsageError
+from sysu30k_bench.metrics.holm import holm
 from sysu30k_bench.results.compare import mcnemar
 from sysu30k_bench.results.ranked_run import RankedRun, aligned, read_run
 
@@ -22,21 +23,21 @@ def read_evidence(board: Path, rows: list[Row]) -> dict[str, RankedRun]:
     return {row.id: read_run(board / EVIDENCE / f"{row.id}.csv") for row in rows if row.evidence is not None}
 
 
-def tie_groups(rows: list[Row], tests: Mapping[tuple[str, str], Apart]) -> dict[str, int]:
+def tie_groups(rows: Sequence[Standing], tests: Mapping[tuple[str, str], Apart]) -> dict[str, int]:
     """Puts rows into groups, best first, whose first row does not differ significantly from any other of the group.
 
     The rule is that of the table of pairs: two rows differ significantly where p is below 0.05 after Holm's
     correction over all pairs. A group says where order may be chance, not where it is none.
 
     Args:
-        rows: The rows.
+        rows: The rows, or runs.
         tests: What `significance` found of them.
 
     Returns:
         The number of each row's group, from 1, by id.
     """
     groups: dict[str, int] = {}
-    first: Row | None = None
+    first: Standing | None = None
     for row in in_order(rows):
         if first is None or tests[first.id, row.id].told:
             first = row
@@ -57,7 +58,7 @@ class Test(NamedTuple):
     paired: bool
 
 
-def p_value(one: Row, other: Row, evidence: Mapping[str, RankedRun]) -> Test:
+def p_value(one: Standing, other: Standing, evidence: Mapping[str, RankedRun]) -> Test:
     """Tests whether two rows differ in rank-1, two-sided.
 
     Args:
@@ -94,22 +95,25 @@ class Apart(NamedTuple):
         return self.holm < LEVEL
 
 
-def significance(rows: list[Row], evidence: Mapping[str, RankedRun]) -> dict[tuple[str, str], Apart]:
+def significance(
+    rows: Sequence[Standing],
+    evidence: Mapping[str, RankedRun],
+    test: Callable[[Standing, Standing, Mapping[str, RankedRun]], Test] = p_value,
+) -> dict[tuple[str, str], Apart]:
     """Tests every pair of rows.
 
     Args:
-        rows: The rows.
+        rows: The rows, or runs.
         evidence: Rankings by id.
+        test: Of one pair.
 
     Returns:
         By both ids, in either order.
     """
-    from statsmodels.stats.multitest import multipletests
-
     pairs = list(combinations(rows, 2))
-    tests = [p_value(one, other, evidence) for one, other in pairs]
-    corrected = multipletests([test.p for test in tests], method="holm")[1] if tests else []
-    found = {}
-    for (one, other), test, holm in zip(pairs, tests, corrected, strict=True):
-        found[one.id, other.id] = found[other.id, one.id] = Apart(test.p, float(holm), test.paired)
-    return found
+    tests = [test(one, other, evidence) for one, other in pairs]
+    corrected = holm([found.p for found in tests])
+    apart = {}
+    for (one, other), found, level in zip(pairs, tests, corrected, strict=True):
+        apart[one.id, other.id] = apart[other.id, one.id] = Apart(found.p, level, found.paired)
+    return apart

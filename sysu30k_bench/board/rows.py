@@ -78,7 +78,7 @@ class Cost(BaseModel):
     def _names_its_machines(self) -> Cost:
         timed = ((self.images_per_second, self.embedded_on), (self.search_seconds, self.searched_on))
         if any(value is not None and not machine for value, machine in timed):
-            raise ValueError("a time needs the name of the machine that took it")
+            raise ValueError("a time needs the name of the machine on which it was measured")
         return self
 
 
@@ -158,7 +158,7 @@ class Row(BaseModel):
             if text and (fault := word_fault(text)):
                 raise ValueError(f"{fault}: {ascii(text)[:60]}")
         if not name_key(self.method):
-            raise ValueError("a method has a name that can be read")
+            raise ValueError("a method needs a readable name")
         if self.paper and self.paper.url:
             found = _LINK.fullmatch(self.paper.url)
             if found is None or not self.paper.url.isascii():
@@ -175,7 +175,7 @@ class Row(BaseModel):
             except ValueError as error:
                 raise ValueError(f"{self.date} is no date") from error
         if self.paper and self.paper.year is not None and not 1900 <= self.paper.year <= 2100:
-            raise ValueError("a paper's year lies between 1900 and 2100")
+            raise ValueError("a paper's year is between 1900 and 2100")
         return self
 
     @field_validator("id")
@@ -218,7 +218,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     keys = [key for key, _ in pairs]
     twice = {key for key in keys if keys.count(key) > 1}
     if twice:
-        raise ValueError(f"keys stand twice: {', '.join(sorted(twice))}")
+        raise ValueError(f"keys occur twice: {', '.join(sorted(twice))}")
     return dict(pairs)
 
 

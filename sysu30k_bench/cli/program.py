@@ -20,6 +20,7 @@ _COMMANDS = {
     "gate": "sysu30k_bench.cli.commands.gate:gate_command",
     "leaderboard": "sysu30k_bench.cli.commands.leaderboard:leaderboard",
     "report": "sysu30k_bench.cli.commands.report:report",
+    "runs": "sysu30k_bench.cli.commands.runs:runs_command",
     "score": "sysu30k_bench.cli.commands.score:score",
     "search": "sysu30k_bench.cli.commands.search:search_command",
     "ssl-suite": "sysu30k_bench.cli.commands.ssl_suite:ssl_suite",

@@ -7,6 +7,8 @@ from functools import lru_cache
 import numpy as np
 from scipy import optimize, stats
 
+from sysu30k_bench.words import count
+
 POWER = 0.8
 DISCORDANCES = (0.02, 0.05, 0.1, 0.2, 0.4)
 
@@ -55,12 +57,14 @@ def smallest_difference(n: int, discordance: float, power: float = POWER, alpha:
 
 def said(n: int, discordances: tuple[float, ...] = DISCORDANCES) -> str:
     """The smallest differences of rank-1 in a sentence, by how many queries differ."""
-    parts = []
-    for share in discordances:
-        found = smallest_difference(n, share)
-        least = "none" if found is None else f"{found * 100:.1f} points"
-        parts.append(f"{least} where {share:.0%} of the queries differ")
-    return f"{n:,} queries: the paired test finds, with 80 % power, differences of rank-1 from {'; '.join(parts)}"
+    least = {share: smallest_difference(n, share) for share in discordances}
+    found = [
+        f"{value * 100:.1f} points where {share:.0%} of the queries differ" for share, value in least.items() if value
+    ]
+    never = " or ".join(f"{share:.0%}" for share, value in least.items() if not value)
+    parts = [f"differences of rank-1 from {'; '.join(found)}"] if found else []
+    parts += [f"none where {never} of the queries differ"] if never else []
+    return f"{count(n, 'query', 'queries')}: the paired test finds, with 80 % power, {'; '.join(parts)}"
 
 
 def _critical(differing: np.ndarray, alpha: float) -> np.ndarray:

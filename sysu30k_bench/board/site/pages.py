@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Mapping
-from importlib import resources
 from typing import Any
-
-from jinja2 import Environment, FunctionLoader, StrictUndefined
 
 from sysu30k_bench.board.difficulty import CHANCE, Difficulty, difficulty
 from sysu30k_bench.board.groups import Apart
 from sysu30k_bench.board.practice import SENTENCE, Rules
 from sysu30k_bench.board.rows import Row
 from sysu30k_bench.board.site.plot import scaling_plot
+from sysu30k_bench.board.site.template import page_environment
 from sysu30k_bench.board.site.view import bucket_counts, pair_cells, pairs_table, per_cent, squares, view
 from sysu30k_bench.results.ranked_run import RankedRun
 from sysu30k_bench.results.titles import TITLES
@@ -79,7 +75,7 @@ def pages(
     Raises:
         DataError: matplotlib is not installed.
     """
-    environment = _environment()
+    environment = page_environment()
     environment.globals["practice"] = SENTENCE if rules.practice else ""
     views = [view(row, groups[row.id]) for row in rows]
     first = {number: next(one.row for one in views if one.group == number) for number in groups.values()}
@@ -127,22 +123,6 @@ def pages(
         made["queries.html"] = environment.get_template("queries.html.j2").render(found=hard, lists=_lists(hard))
     made["data/pairs.csv"] = pairs_table(rows, tests).to_csv(index=False, lineterminator="\n")
     return {name: text.encode() for name, text in made.items()}
-
-
-def _environment() -> Environment:
-    folder = resources.files("sysu30k_bench.leaderboard").joinpath("template")
-
-    def read(name: str) -> str:
-        return folder.joinpath(name).read_text("utf-8")
-
-    script = read("board.js")
-    environment = Environment(autoescape=True, undefined=StrictUndefined, loader=FunctionLoader(read))
-    environment.globals.update(
-        style=read("board.css"),
-        script=script,
-        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
-    )
-    return environment
 
 
 def _corrected(rows: list[Row]) -> dict[str, Row]:
