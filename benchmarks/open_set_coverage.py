@@ -76,7 +76,7 @@ def main() -> None:
     given = parser.parse_args()
     repetitions = given.repetitions
     started = time.monotonic()
-    print("| queries | FPIR | true FNIR | others' scores | correlation | coverage | too high | too low | mean width |")
+    print("| queries | FPIR | true FNIR | impostor score | correlation | coverage | too high | too low | mean width |")
     print("| ---: | ---: | ---: | --- | ---: | ---: | ---: | ---: | ---: |")
     held = []
     for (queries, rate), truth, (shape, correlation) in product(SETTINGS, RATES, SHAPES):

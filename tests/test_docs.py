@@ -23,10 +23,10 @@ def blocks(document: str, language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", (ROOT / document).read_text("utf-8"), re.MULTILINE | re.DOTALL)
 
 
-def test_readme_commands(bench: Bench, tmp_path: Path) -> None:
+def test_commands_of_the_documents_run(bench: Bench, tmp_path: Path) -> None:
     assert bench("demo", "--identities", 12, "--distractors", 20, cwd=tmp_path).code == 0
-    named = ("data", "training", "regression", "submitting", "ssl")
-    documents = ["README.md", *(f"docs/{name}.md" for name in named)]
+    named = ("quickstart", "data", "training", "regression", "submitting", "ssl")
+    documents = [f"docs/{name}.md" for name in named]
     shown = [block for document in documents for block in blocks(document, "console")]
     typed = [line.removeprefix("$ ") for block in shown for line in block.splitlines()]
     assert len(typed) >= 20
