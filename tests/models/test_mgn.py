@@ -32,7 +32,7 @@ def test_mgn_shape_parameters_and_names() -> None:
         "reduction_7.1.weight",
     } <= names
     with torch.inference_mode():
-        assert network(torch.rand(1, 3, 384, 128)).shape == (1, 2048)
+        assert network(torch.rand(1, 3, 192, 64)).shape == (1, 2048)
     assert parameters(network) - parameters(MGN(shared_reduction=True)) == 7 * (2048 * 256 + 512)
     with pytest.raises(ValueError, match="avg or max"):
         MGN("median")  # type: ignore[arg-type]
@@ -109,7 +109,7 @@ def test_the_four_public_layouts_of_mgn(kind: str) -> None:
         built = build()
     embedder, coverage = found_by(card, write(lively(built)))
     assert coverage.complete
-    pixels = torch.randint(0, 256, (1, 3, 384, 128), dtype=torch.uint8)
+    pixels = torch.randint(0, 256, (1, 3, 192, 64), dtype=torch.uint8)
     images = pixels.float() / (1 if embedder.input.scale == "byte" else 255)
     images = (images - embedder.mean) / embedder.std
     built.eval()
