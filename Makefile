@@ -6,7 +6,7 @@ USER_STAMP := $(VENV)/.installed
 DOCS_STAMP := $(VENV)/.installed-docs
 DEMO ?= demo
 
-.PHONY: demo docs picture test test-all lint types schema board bench bench-export bench-search bench-search-full bench-search-growth bench-training-list bench-archives experiment-dgl experiment-ssl-gate experiment-ssl experiment-ssl-power bench-ssl-monitors bench-train clean
+.PHONY: demo docs picture test test-all lint types schema board bench simulation bench-export bench-search bench-search-full bench-search-growth bench-training-list bench-archives experiment-dgl experiment-ssl-gate experiment-ssl experiment-ssl-power bench-ssl-monitors bench-train clean
 
 $(STAMP): setup.cfg pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -61,6 +61,9 @@ schema: $(STAMP)  ## write the published JSON Schemas anew
 
 bench: $(STAMP)  ## the ratios to look at before a release, in one table; BENCH="--small --against FILE" checks them
 	$(BIN)/python -m benchmarks.ratios $(BENCH)
+
+simulation: $(STAMP)  ## time and memory beyond one machine, by rates that are measured here
+	$(BIN)/python -m benchmarks.simulation --measure
 
 bench-export: $(STAMP)  ## images per second of export, beside the bare network and the authors' loop
 	$(BIN)/python -m benchmarks.export

@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +12,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tests.conftest import Outcome
+from tests.conftest import Outcome, Zygote
 from tests.data.test_benchmarks import ALL, cuhk03_mat, cuhk03_np, viper
 from tests.data.trees.archives import tar_of, tar_with, zip_of
 from tests.data.weak.sets import write_training_set
@@ -73,18 +71,18 @@ def test_a_tar_cut_short_is_never_official_and_verify_says_where(
         assert evaluated.code == 3
 
 
-def test_index_is_made_once_and_survives_a_kill(bench: Bench, tmp_path: Path) -> None:
+def test_index_is_made_once_and_survives_a_kill(bench: Bench, zygote: Zygote, tmp_path: Path) -> None:
     folder = tmp_path / "tars"
     folder.mkdir()
     tar_with(folder / "big.tar", *((f"g/{number:06d}.jpg", b"x" * 10) for number in range(60_000)))
-    command = [sys.executable, "-m", "sysu30k_bench", "data", "index", str(folder)]
-    with subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as process:
-        partial = folder / ".big.tar.index.sqlite.partial"
-        for _ in range(600):
-            if partial.exists() and partial.stat().st_size > 400_000:
-                break
-            time.sleep(0.05)
-        process.send_signal(signal.SIGKILL)
+    process = zygote.begin("data", "index", folder)
+    partial = folder / ".big.tar.index.sqlite.partial"
+    for _ in range(3000):
+        if partial.exists() and partial.stat().st_size > 400_000:
+            break
+        time.sleep(0.01)
+    os.kill(process.pid, signal.SIGKILL)
+    assert process.wait()[0] == -signal.SIGKILL
     outcome = bench("data", "index", folder, "--json")
     assert outcome.code == 0
     assert [report["members"] for report in outcome.json] == [60_000]

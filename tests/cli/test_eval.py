@@ -260,41 +260,15 @@ def test_storage_and_compute_are_recorded(bench: Bench, twin: Path, stripes_chec
     assert (outcome.json["model"]["storage"], outcome.json["model"]["compute"]) == ("float16", "bf16")
 
 
-def test_two_processes_under_torchrun_make_the_same_bytes(
-    finished: tuple[Path, Outcome], twin: Path, stripes_checkpoint: Path, tmp_path: Path
+def test_two_processes_make_the_same_bytes(
+    bench: Bench, finished: tuple[Path, Outcome], twin: Path, stripes_checkpoint: Path, tmp_path: Path
 ) -> None:
-    import os
-    import subprocess
-    import sys
-
+    """torchrun itself starts them in tests/test_cluster.py."""
     run = tmp_path / "run"
-    launch = [
-        sys.executable,
-        "-m",
-        "torch.distributed.run",
-        "--standalone",
-        "--nproc-per-node",
-        "2",
-        "-m",
-        "sysu30k_bench",
-    ]
-    command = [
-        *launch,
-        "eval",
-        str(stripes_checkpoint),
-        "--data",
-        str(twin),
-        "--output",
-        str(run),
-        "--shard-rows",
-        "16",
-        "--json",
-    ]
-    done = subprocess.run(
-        command, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"}, timeout=300, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    result = json.loads(done.stdout)
+    words = ["eval", stripes_checkpoint, "--data", twin, "--output", run, "--shard-rows", "16", "--json"]
+    done = bench(*words, processes=2)
+    assert done.code == 0, done.err
+    result = done.json
     assert result["environment"]["processes"] == 2
     assert result["cost"]["images_embedded"] == 140
     assert (run / "ranking.csv").read_bytes() == (finished[0] / "ranking.csv").read_bytes()
