@@ -36,12 +36,12 @@ class _Rows:
 class RetrievalMetric:
     """Collects embeddings during a loop, and scores them at its end.
 
-    It behaves as torchmetrics's metrics do (`update`, `compute`, `reset`) and needs no torchmetrics. Embeddings are
-    moved to the CPU at once, in float32.
+    It has the interface of torchmetrics' metrics (`update`, `compute`, `reset`) but does not need torchmetrics.
+    Embeddings are moved to the CPU immediately, in float32.
 
     Args:
-        distributed: Join what all processes have collected; each of them must then call `compute`. Images that a
-            sampler gave to several processes are counted once where `names` are given.
+        distributed: Merge the images of all processes; each of them must then call `compute`. Images that a
+            sampler gave to several processes are counted once if `names` are given.
         options: For `score`, such as `distractor_ids=0`, `same_camera="match"`, `top_k=50`.
 
     Example:
@@ -68,7 +68,7 @@ class RetrievalMetric:
         role: Role,
         names: Sequence[str | os.PathLike[str]] | None = None,
     ) -> None:
-        """Adds a batch.
+        """Adds a batch; an empty one changes nothing.
 
         Args:
             embeddings: (n, D) floating point, on any device.
@@ -83,6 +83,8 @@ class RetrievalMetric:
         if role not in _ROLES:
             raise UsageError(f"role is {role!r}", hint="query or gallery")
         rows = self._rows[role]
+        if tuple(getattr(embeddings, "shape", ()))[:1] == (0,) and len(ids) == 0:
+            return  # the last batch of a loader whose images belong to other processes
         new = np.array(matrix("embeddings", embeddings), np.float32)  # a copy: the caller may use its memory again
         people = whole_numbers("ids", ids, len(new), "embeddings")
         cameras = whole_numbers("cams", cams, len(new), "embeddings") if cams is not None else None
@@ -117,11 +119,11 @@ class RetrievalMetric:
         return score(**{"name": "metric", **self._options, **arguments})
 
     def reset(self) -> None:
-        """Forgets everything that was added."""
+        """Removes all images that were added."""
         self._rows = {role: _Rows() for role in _ROLES}
 
     def to(self, device: torch.device | str) -> RetrievalMetric:  # noqa: ARG002  as torchmetrics's metrics have it
-        """Returns itself: everything is kept on the CPU."""
+        """Returns itself: all embeddings stay on the CPU."""
         return self
 
     def __len__(self) -> int:

@@ -67,3 +67,16 @@ def test_options_are_those_of_score() -> None:
     metric.update(torch.eye(2), [1, 0], role="gallery")
     assert metric.compute()["rank1"] == 0.5
     assert len(metric.result().top) == 2
+
+
+def test_an_empty_batch_changes_nothing() -> None:
+    metric = sb.RetrievalMetric()
+    nobody = np.zeros(0, int)
+    metric.update(torch.empty(0, 3), nobody, nobody, role="query", names=[])
+    for role in ("query", "gallery"):
+        metric.update(np.eye(3, dtype=np.float32), [1, 2, 3], role=role)  # type: ignore[arg-type]
+    metric.update(np.empty((0, 3), np.float32), nobody, role="gallery")
+    assert len(metric) == 6
+    assert metric.compute()["rank1"] == 1
+    with pytest.raises(sb.UsageError):
+        metric.update(torch.empty(0, 3), [1], role="query")

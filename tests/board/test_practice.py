@@ -204,3 +204,13 @@ def test_submit_practises_by_command(bench: Bench, honest_run: Path, tmp_path: P
     assert (tmp_path / "practice-board" / "rows" / "mine.json").is_file()
     assert bench("leaderboard", "check", "practice-board", cwd=tmp_path).code == 0
     assert bench("submit", honest_run, *words, cwd=tmp_path).code == 1
+
+
+def test_show_prints_the_rows_of_a_board(bench: Callable[..., Outcome], board: Path, tmp_path: Path) -> None:
+    [row] = bench("leaderboard", "show", board, "--json").json
+    assert (row["id"], row["practice"]) == ("mine", True)
+    said = bench("leaderboard", "show", board).out
+    assert row["method"] in said
+    assert "IICS" not in said
+    assert "unverified" not in said
+    assert bench("leaderboard", "show", tmp_path / "nowhere").code == 3

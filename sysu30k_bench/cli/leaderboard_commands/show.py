@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from sysu30k_bench.cli.console import stdout_console
 from sysu30k_bench.cli.options import json_option
+from sysu30k_bench.cli.paths import TypedPath
 from sysu30k_bench.cli.tables import Column, print_table
+
+if TYPE_CHECKING:
+    from sysu30k_bench.board.rows import Row
 
 _COLUMNS = (
     Column("method", "name"),
@@ -21,14 +27,15 @@ _COLUMNS = (
 
 
 @click.command("show")
+@click.argument("board", type=TypedPath(), required=False)
 @json_option
-def show(as_json: bool) -> None:
-    """Show every row with its interval, its status and its source."""
+def show(board: Path | None, as_json: bool) -> None:
+    """Show every row with its interval, its status and its source: those of the package, or those of BOARD."""
     from sysu30k_bench.board.rows import published_rows
     from sysu30k_bench.metrics.intervals import wilson
     from sysu30k_bench.metrics.resolution import said
 
-    rows = published_rows()
+    rows = published_rows() if board is None else _rows_of(board)
     if as_json:
         click.echo(json.dumps([row.model_dump(mode="json") for row in rows], indent=1))
         return
@@ -41,7 +48,15 @@ def show(as_json: bool) -> None:
     console = stdout_console()
     for n in sorted({row.n for row in rows}):
         console.print(f"{said(n, (0.05, 0.1, 0.2))}.", markup=False, soft_wrap=True)
-    console.print("Status `reported`: somebody's word, with no ranking behind it. Sources:", markup=False)
+    if any(row.status == "reported" for row in rows):
+        console.print("Status `reported`: an unverified claim without a ranking.", markup=False)
+    console.print("Sources:", markup=False)
     for source in dict.fromkeys(row.source for row in rows):
         methods = ", ".join(row.method for row in rows if row.source == source)
         console.print(f"  {methods}: {source}", markup=False, soft_wrap=True)
+
+
+def _rows_of(board: Path) -> list[Row]:
+    from sysu30k_bench.board.render import Board
+
+    return Board.open(board).rows
