@@ -24,4 +24,4 @@ def holm(p_values: Sequence[float]) -> list[float]:
     stepped = given[order] * np.arange(len(given), 0, -1)
     corrected = np.empty_like(given)
     corrected[order] = np.minimum(np.maximum.accumulate(stepped), 1.0)
-    return corrected.tolist()
+    return [float(value) for value in corrected]
