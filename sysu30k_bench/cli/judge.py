@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +68,29 @@ def judge_checkpoint(path: Path) -> None:
         raise IntegrityError(f"{path} is empty", hint="download or save it again")
 
 
+def judge_several(paths: Sequence[Path], *, dry_run: bool) -> None:
+    """Judges the paths of several checkpoints; what is wrong inside one file is its own matter, and stops no other.
+
+    Args:
+        paths: As typed.
+        dry_run: Whether an estimate was asked for.
+
+    Raises:
+        UsageError: One is named twice, or an estimate was asked for.
+        DataError: One does not exist, or is a folder of images.
+    """
+    if dry_run:
+        raise UsageError("--dry-run estimates one checkpoint", hint="name one")
+    twice = [path for place, path in enumerate(paths) if path in paths[:place]]
+    if twice:
+        raise UsageError(f"{twice[0]} is named twice", hint="name each checkpoint once")
+    for path in paths:
+        try:
+            judge_checkpoint(path)
+        except IntegrityError:
+            continue
+
+
 def judge_data(root: Path) -> None:
     """Judges the path of a data set.
 
@@ -92,7 +115,7 @@ def judge_output(folder: Path) -> None:
     hint = "choose an --output that is a folder, or does not exist yet"
     if not there.is_dir():
         which = "it" if there == folder.absolute() else there
-        raise DataError(f"cannot write {folder}: {which} is a file, and a run needs a folder", hint=hint)
+        raise DataError(f"cannot write {folder}: {which} is a file, but a run needs a folder", hint=hint)
     if not os.access(there, os.W_OK | os.X_OK):
         raise DataError(
             f"cannot write {folder}: Permission denied in {there}", hint="choose an --output that this user may write"
@@ -110,9 +133,7 @@ def judge_device(name: str) -> None:
         raise UsageError(f"--device {name} is not auto, cpu, cuda or cuda:N")
     if name.startswith("cuda") and not _may_have_gpu():
         number = name.partition(":")[2] or "0"
-        raise DataError(
-            f"there is no device cuda:{number}: this machine has no driver of a GPU", hint="use --device cpu"
-        )
+        raise DataError(f"there is no device cuda:{number}: this machine has no GPU driver", hint="use --device cpu")
 
 
 def judge_run(path: Path, made_by: str = "eval", *, folder: bool = False) -> None:
@@ -129,7 +150,7 @@ def judge_run(path: Path, made_by: str = "eval", *, folder: bool = False) -> Non
     what, hint = "run folder" if folder else "run folder or ranking", f"make it with `sysu30k-bench {made_by}`"
     _require(path, what, hint)
     if folder and not path.is_dir():
-        raise DataError(f"{path} is a file, and no run folder", hint=hint)
+        raise DataError(f"{path} is a file, not a run folder", hint=hint)
 
 
 def _require(path: Path, what: str, hint: str) -> None:

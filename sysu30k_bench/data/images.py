@@ -69,8 +69,23 @@ def decode(content: bytes, height: int, width: int, interpolation: str) -> np.nd
         DamagedImageError: The bytes are no image, are cut off, decode to over 64 million pixels, or to floats or
             integers whose range the file does not tell.
     """
-    resized = _decoded(content)[0].resize((width, height), _FILTERS[interpolation])
-    return np.ascontiguousarray(np.asarray(resized).transpose(2, 0, 1))
+    return resized(_decoded(content)[0], height, width, interpolation)
+
+
+def resized(image: Image.Image, height: int, width: int, interpolation: str) -> np.ndarray:
+    """Resizes what `decode_whole` gave: both together are `decode`.
+
+    Args:
+        image: An RGB image.
+        height: Rows wanted.
+        width: Columns wanted.
+        interpolation: As for `decode`.
+
+    Returns:
+        (3, height, width) uint8, RGB.
+    """
+    small = image.resize((width, height), _FILTERS[interpolation])
+    return np.ascontiguousarray(np.asarray(small).transpose(2, 0, 1))
 
 
 def decode_whole(content: bytes) -> Image.Image:

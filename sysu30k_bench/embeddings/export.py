@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -103,31 +104,75 @@ def export_split(
         IntegrityError: Some embeddings are zero, NaN or infinite; the images are named.
         DataError: The folder cannot be written.
     """
-    manifest = _plan(split, embedder, folder, identity, settings)
-    started = time.perf_counter()
-    mine = range(settings.ranks.rank, manifest.shard_count, settings.ranks.world)
-    kept = {
-        index: entry
-        for index in mine
-        if (entry := _reusable(index, manifest, folder, split, source, embedder, progress))
-    }
-    pending = sorted(index for part in settings.ranks.gather([i for i in mine if i not in kept]) for index in part)
-    run = _Run(split, source, embedder, folder, manifest, settings, progress)
-    made = run.make(pending[settings.ranks.rank :: settings.ranks.world])
-    entries = sorted(
-        (entry for part in settings.ranks.gather([*kept.values(), *made]) for entry in part),
-        key=lambda pair: pair[0].first,
-    )
-    images = sum(sum(entry.rows for entry, _ in part) for part in settings.ranks.gather(made))
-    if settings.ranks.first:
-        manifest.model_copy(update={"complete": True, "shards": [entry for entry, _ in entries]}).write(folder)
-    settings.ranks.gather(None)
-    damaged = {key: reason for _, per_shard in entries for key, reason in per_shard.items()}
-    reused = len(entries) - sum(settings.ranks.gather(len(made)))
-    return ExportReport(images, time.perf_counter() - started, reused, damaged)
+    return drained(SplitExport(split, source, embedder, folder, identity, settings, progress).steps())
+
+
+class SplitExport:
+    """One split embedded by one network, planned and then made batch by batch; see `export_split`."""
+
+    def __init__(
+        self,
+        split: Split,
+        source: ImageSource,
+        embedder: Embedder,
+        folder: Path,
+        identity: StoreIdentity,
+        settings: ExportSettings,
+        progress: Progress,
+    ) -> None:
+        self._folder = folder
+        self._ranks = settings.ranks
+        self._manifest = _plan(split, embedder, folder, identity, settings)
+        self._started = time.perf_counter()
+        mine = range(settings.ranks.rank, self._manifest.shard_count, settings.ranks.world)
+        self._kept = {
+            index: entry
+            for index in mine
+            if (entry := _reusable(index, self._manifest, folder, split, source, embedder, progress))
+        }
+        missing = [index for index in mine if index not in self._kept]
+        pending = sorted(index for part in self._ranks.gather(missing) for index in part)
+        self._indices = pending[self._ranks.rank :: self._ranks.world]
+        self._run = _Run(split, source, embedder, folder, self._manifest, settings, progress)
+
+    @property
+    def batches(self) -> list[range]:
+        """Positions of every batch that has to be made, in order."""
+        return self._run.batches(self._indices)
+
+    def steps(self, stream: Iterator[Batch] | None = None) -> Generator[None, None, ExportReport]:
+        """Makes what is missing; stops after each batch, and returns the report.
+
+        Args:
+            stream: The decoded images of `batches`; decoded here where None.
+        """
+        made = yield from self._run.steps(self._indices, stream)
+        entries = sorted(
+            (entry for part in self._ranks.gather([*self._kept.values(), *made]) for entry in part),
+            key=lambda pair: pair[0].first,
+        )
+        images = sum(sum(entry.rows for entry, _ in part) for part in self._ranks.gather(made))
+        if self._ranks.first:
+            whole = {"complete": True, "shards": [entry for entry, _ in entries]}
+            self._manifest.model_copy(update=whole).write(self._folder)
+        self._ranks.gather(None)
+        damaged = {key: reason for _, per_shard in entries for key, reason in per_shard.items()}
+        reused = len(entries) - sum(self._ranks.gather(len(made)))
+        return ExportReport(images, time.perf_counter() - self._started, reused, damaged)
+
+
+def drained(steps: Generator[None, None, Returned]) -> Returned:
+    """Runs steps to their end, and returns what they return."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            returned: Returned = end.value
+            return returned
 
 
 Made = tuple[ShardEntry, dict[str, str]]
+Returned = TypeVar("Returned")
 
 
 def _plan(
@@ -171,13 +216,13 @@ def _reusable(
     try:
         shard = read_shard(path, identity=manifest.identity.digest)
     except IntegrityError as error:
-        progress.say(f"{error.message}; the shard is made anew")
+        progress.say(f"{error.message}; the shard is computed again")
         return None
     if (shard.first, shard.span, shard.embedding.shape[1]) != (first, span, manifest.dimension):
-        progress.say(f"{path} does not fit the plan; the shard is made anew")
+        progress.say(f"{path} does not fit the plan; the shard is computed again")
         return None
     if shard.images != images_digest(source, split.keys[first : first + span]):
-        progress.say(f"the images of {path} are others than they were; the shard is made anew")
+        progress.say(f"the images of {path} were changed; the shard is computed again")
         return None
     if any(not _still_damaged(source, key, embedder) for key in shard.damaged):
         return None
@@ -226,13 +271,16 @@ class _Run:
         self._settings = settings
         self._progress = progress
 
-    def make(self, indices: Sequence[int]) -> list[Made]:
+    def batches(self, indices: Sequence[int]) -> list[range]:
+        return [batch for index in indices for batch in _cut(self._span(index), self._settings.batch_size)]
+
+    def steps(self, indices: Sequence[int], stream: Iterator[Batch] | None) -> Generator[None, None, list[Made]]:
         spans = [self._span(index) for index in indices]
-        batches = [batch for span in spans for batch in _cut(span, self._settings.batch_size)]
-        gpu = self._settings.device.type == "cuda"
-        stream = load_batches(
-            self._source, self._keys, batches, self._embedder.input, workers=self._settings.workers, gpu=gpu
-        )
+        if stream is None:
+            gpu = self._settings.device.type == "cuda"
+            workers, wanted = self._settings.workers, self._embedder.input
+            batches = self.batches(indices)
+            stream = load_batches(self._source, self._keys, batches, wanted, workers=workers, gpu=gpu)
         flights = in_flight(stream, self._launch)
         self._expect(spans[0] if spans else range(0))
         self._progress.begin(self._manifest.identity.role, sum(len(span) for span in spans), "images")
@@ -249,6 +297,7 @@ class _Run:
                     kept += batch.positions
                     damaged |= batch.damaged
                     self._progress.advance(len(batch.positions) + len(batch.damaged))
+                    yield
                 writing.do(partial(self._write, index, span, buffer[: len(kept)], kept, damaged))
             made = writing.results()
         self._progress.end()
@@ -278,7 +327,7 @@ class _Run:
             raise IntegrityError(
                 f"{said} zero, NaN or infinite",
                 details=bad,
-                hint="look at these images and at the network; with bf16, try fp32. Finished shards are kept",
+                hint="check these images and the network; with bf16, try fp32. Finished shards are kept",
             )
 
     def _write(self, index: int, span: range, vectors: np.ndarray, kept: list[int], damaged: dict[int, str]) -> Made:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from sysu30k_bench.errors import DataError
 from sysu30k_bench.interrupts import end_with_parent, put_off
 from sysu30k_bench.models.card import Input
 
+Item = TypeVar("Item")
 _WORTH_WORKERS = 512
 _MAX_WORKERS = 8
 _MAX_GPU_WORKERS = 16
@@ -96,11 +98,19 @@ def load_batches(
         gpu: The batches go to a GPU: they come in pinned memory.
     """
     processes = workers_for(sum(len(span) for span in spans), workers, gpu=gpu)
-    batches = _Batches(source, keys, spans, image_input)
+    yield from in_workers(_Batches(source, keys, spans, image_input), processes, gpu=gpu)
+
+
+def in_workers(items: Dataset[Item], processes: int, *, gpu: bool) -> Iterator[Item]:
+    """Makes the items of a data set in order, in processes where there are any.
+
+    Raises:
+        DataError: A process died.
+    """
     try:
         with put_off():
             loader = DataLoader(
-                batches, batch_size=None, num_workers=processes, worker_init_fn=end_with_parent, pin_memory=gpu
+                items, batch_size=None, num_workers=processes, worker_init_fn=end_with_parent, pin_memory=gpu
             )
             decoded = iter(loader)
         yield from decoded

@@ -64,7 +64,7 @@ def evaluate_in_full(request: EvalRequest, progress: Progress | None = None, ran
     prepared = prepare(request.export, ranks, progress)
     if ranks.first:
         progress.say(prepared.summary)
-    return _run_prepared(request, prepared, progress)
+    return run_prepared(request, prepared, progress)
 
 
 def prepare(request: ExportRequest, ranks: Ranks, progress: Progress | None = None) -> PreparedExport | PreparedImport:
@@ -74,9 +74,22 @@ def prepare(request: ExportRequest, ranks: Ranks, progress: Progress | None = No
     return prepare_export(request, ranks, progress)
 
 
-def _run_prepared(request: EvalRequest, prepared: PreparedExport | PreparedImport, progress: Progress) -> Evaluated:
+def run_prepared(
+    request: EvalRequest,
+    prepared: PreparedExport | PreparedImport,
+    progress: Progress,
+    exported: Exported | None = None,
+) -> Evaluated:
+    """Exports what `prepare` has checked, where that is not done, and searches and scores it.
+
+    Args:
+        request: What to do.
+        prepared: What `prepare` made of it.
+        progress: Told of the work done.
+        exported: What the export left; it is run here where None.
+    """
     folder, ranks = prepared.folder, prepared.ranks
-    exported = first_step(prepared, progress)
+    exported = exported or first_step(prepared, progress)
     beside = _control(request, prepared) if request.control else None
     random = export_step(beside, progress) if beside is not None else None
     control = None

@@ -107,7 +107,7 @@ def prepare_export(request: ExportRequest, ranks: Ranks, progress: Progress | No
     # the folder's name must not depend on what `auto` finds, or an interrupted run would not be found again
     named = "eager" if request.backend == "auto" else request.backend
     gallery = model.identity(test_set.gallery, test_set.dataset, request, named)
-    folder = request.output or default_run_folder(request.checkpoint, gallery.digest)
+    folder = request.output or default_run_folder(request.checkpoint, gallery.digest, request.above)
     batch = request.batch_size or default_batch(model.embedder, test_set, device)
     backend = settle_backend(request.backend, model.embedder, test_set, batch, folder, ranks, tell)
     identities = {role: model.identity(test_set.split(role), test_set.dataset, request, backend.name) for role in ROLES}
@@ -141,22 +141,36 @@ def export_step(prepared: PreparedExport, progress: Progress) -> Exported:
             )
             for role in ROLES
         }
-        damaged = {key: reason for report in reports.values() for key, reason in report.damaged.items()}
-        if damaged and not prepared.request.skip_damaged:
-            raise IntegrityError(
-                f"{count(len(damaged), 'image')} cannot be decoded; all others are embedded",
-                details=[f"{key}: {reason}" for key, reason in damaged.items()],
-                hint="restore them and run the same command again, or continue without them by --skip-damaged, "
-                "which is never official",
-            )
-        now = written = _notes(prepared, reports)
-        if prepared.ranks.first:
-            remove_partials(folder.path)
-            path = folder.path / EXPORT_NOTES
-            written = with_first_cost(now, path)
-            write_notes(path, written)
-        # none continues to write into the folder while the first one still tidies it
-        prepared.ranks.gather(None)
+        return finished_export(prepared, reports)
+
+
+def finished_export(prepared: PreparedExport, reports: dict[Role, ExportReport]) -> Exported:
+    """Leaves `export.json` beside stores that are made; the folder is locked by the caller.
+
+    Args:
+        prepared: What `prepare_export` made.
+        reports: Of each role.
+
+    Raises:
+        IntegrityError: Some images are damaged and `skip_damaged` was not asked for.
+    """
+    folder = prepared.folder
+    damaged = {key: reason for report in reports.values() for key, reason in report.damaged.items()}
+    if damaged and not prepared.request.skip_damaged:
+        raise IntegrityError(
+            f"{count(len(damaged), 'image')} cannot be decoded; all others are embedded",
+            details=[f"{key}: {reason}" for key, reason in damaged.items()],
+            hint="restore them and run the same command again, or continue without them by --skip-damaged, "
+            "which is never official",
+        )
+    now = written = _notes(prepared, reports)
+    if prepared.ranks.first:
+        remove_partials(folder.path)
+        path = folder.path / EXPORT_NOTES
+        written = with_first_cost(now, path)
+        write_notes(path, written)
+    # none continues to write into the folder while the first one still tidies it
+    prepared.ranks.gather(None)
     return Exported(written, now)
 
 
@@ -197,7 +211,7 @@ def _require_cameras(model: ReadyModel, test_set: TestSet) -> None:
         raise UsageError(
             f"the network of adapter {model.card.name!r} takes the camera of each image and knows "
             f"{known or 'its own'} cameras; the data set has camera {strange[0]}",
-            hint="name one camera of its training set for all images with --camera N; the result then says so",
+            hint="name one camera of its training set for all images with --camera N; the result records it",
         )
 
 

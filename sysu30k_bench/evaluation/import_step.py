@@ -65,7 +65,7 @@ class PreparedImport:
     def summary(self) -> str:
         """What the user is told before the work starts."""
         width = count(self.embedding["gallery"].shape[1], "dimension")
-        return f"adapter {self.card.name}, embeddings made elsewhere, {width}"
+        return f"adapter {self.card.name}, external embeddings, {width}"
 
 
 def prepare_import(request: ExportRequest, ranks: Ranks, progress: Progress | None = None) -> PreparedImport:
@@ -99,7 +99,7 @@ def prepare_import(request: ExportRequest, ranks: Ranks, progress: Progress | No
         )
         for role in ROLES
     }
-    folder = request.output or default_run_folder(request.checkpoint, identities["gallery"].digest)
+    folder = request.output or default_run_folder(request.checkpoint, identities["gallery"].digest, request.above)
     return PreparedImport(request, test_set, card, embedding, rows, identities, RunFolder(folder), ranks)
 
 
@@ -145,7 +145,7 @@ def _matched(
     request: ExportRequest, features: Features, progress: Progress | None
 ) -> tuple[TestSet, dict[Role, np.ndarray | Stored], dict[Role, np.ndarray]]:
     if request.data is None:
-        raise UsageError("--data is missing: the lists tell who is in which image")
+        raise UsageError("--data is missing: its lists contain the person in each image")
     test_set = open_test_set(request.data, request.dataset, request.split, progress)
     test_set = part_of(test_set, request.limit, request.distractors)
     found = {role: match_to_split(request.checkpoint, features, test_set.split(role).keys) for role in ROLES}
@@ -154,7 +154,7 @@ def _matched(
         raise IntegrityError(
             f"{request.checkpoint} lacks {count(len(missing), 'image')} of the lists",
             details=missing,
-            hint="embed them too, or continue without them by --skip-damaged, which is never official",
+            hint="also embed these, or continue without them by --skip-damaged, which is never official",
         )
     if missing:
         lacking = count(len(missing), "image has", "images have")
@@ -171,11 +171,11 @@ def _own_lists(
 ) -> tuple[TestSet, dict[Role, np.ndarray | Stored], dict[Role, np.ndarray]]:
     if request.data is not None:
         raise UsageError(
-            f"{request.checkpoint} has labels and no keys, so that its rows cannot be matched to images",
+            f"{request.checkpoint} has labels but no keys, so its rows cannot be matched to images",
             hint="omit --data to score it by its own labels, or write a file with keys (docs/adapters.md)",
         )
     if request.limit is not None or request.distractors is not None:
-        raise UsageError("--limit and --distractors choose among keys, and this file has none", hint="omit them")
+        raise UsageError("--limit and --distractors select by key, but this file has no keys", hint="omit them")
     splits = {}
     for role in ROLES:
         own = features.labels[role]

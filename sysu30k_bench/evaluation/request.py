@@ -31,6 +31,7 @@ class ExportRequest:
         adapter: Name of a card or path of a `.toml`; found from the file where None.
         model: `SOURCE:NAME` of a network, in place of a card.
         output: The run folder; named after checkpoint and identity, below `runs/`, where None.
+        above: The folder above the run folder, where `output` is None.
         feature: Layer to take in place of the card's.
         flip: Treatment of the mirrored view in place of the card's.
         input: Keys of the card's `[input]` to replace: height, width, interpolation, channels, scale, mean, std.
@@ -61,6 +62,7 @@ class ExportRequest:
     adapter: str | None = None
     model: str | None = None
     output: Path | None = None
+    above: Path = Path("runs")
     feature: FeatureKind | None = None
     flip: Flip | None = None
     input: Mapping[str, JsonValue] = field(default_factory=dict)

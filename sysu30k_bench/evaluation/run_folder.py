@@ -52,7 +52,7 @@ class RunFolder:
             lock.acquire()
         except Timeout as error:
             raise DataError(
-                f"another run is at work in {self.path}", hint="wait for it, or choose another --output"
+                f"another run is using {self.path}", hint="wait for it, or choose another --output"
             ) from error
         except OSError as error:
             raise unwritable(self.path, error) from error
@@ -62,12 +62,13 @@ class RunFolder:
             lock.release()
 
 
-def default_run_folder(checkpoint: Path, digest: str) -> Path:
+def default_run_folder(checkpoint: Path, digest: str, above: Path = Path("runs")) -> Path:
     """Names a run folder after the checkpoint and what makes its embeddings: the same command finds it again.
 
     Args:
         checkpoint: The weights file.
         digest: Digest of the gallery store's identity.
+        above: The folder above it.
     """
     stem = re.sub(r"[^A-Za-z0-9_.-]+", "-", checkpoint.stem).strip("-.")[:60] or "model"
-    return Path("runs") / f"{stem}-{digest[:8]}"
+    return above / f"{stem}-{digest[:8]}"

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from sysu30k_bench.cli.command import Command
 from sysu30k_bench.cli.console import loading, terminal_progress
-from sysu30k_bench.cli.judge import judge
+from sysu30k_bench.cli.judge import judge, judge_several
 from sysu30k_bench.cli.options import (
     all_splits_option,
     control_option,
@@ -18,6 +19,7 @@ from sysu30k_bench.cli.options import (
     json_option,
     search_options,
 )
+from sysu30k_bench.cli.paths import TypedPath
 from sysu30k_bench.cli.values import ALL_SPLITS
 
 if TYPE_CHECKING:
@@ -30,12 +32,14 @@ _EXAMPLES = (
     ("a card of your own, on one GPU", "eval model.pth --data ROOT --adapter mine.toml --device cuda:0"),
     ("a network without a card", "eval model.pth --data ROOT --model torchvision:resnet50"),
     ("a quick look, never official", "eval model.pth --data ROOT --limit 100"),
+    ("several checkpoints in one pass", "eval epoch_1.pth epoch_2.pth epoch_3.pth --data ROOT"),
     ("embeddings that were made elsewhere", "eval features.h5 --data ROOT"),
 )
 
 
 @click.command("eval", cls=Command, examples=_EXAMPLES, grouped=True)
 @export_options
+@click.argument("others", nargs=-1, metavar="[CHECKPOINT]...", type=TypedPath())
 @all_splits_option
 @search_options
 @control_option
@@ -46,13 +50,20 @@ def evaluate_command(
     dry_run: bool,
     as_json: bool,
     split: int | str | None,
+    others: tuple[Path, ...],
     **options: Any,  # noqa: ANN401
 ) -> None:
-    """Evaluate CHECKPOINT on the test set below --data: embed, search exactly, print a row that can be trusted.
+    """Evaluate CHECKPOINT on the test set below --data: embed, search exactly, print and record the metrics.
 
-    Running the same command again resumes where it stopped.
+    The same command resumes an interrupted run. Several checkpoints are evaluated in one pass: each image is decoded
+    once for all of them, and each has its own run folder (below --output if given).
     """
-    judge(options)
+    checkpoints = (options["checkpoint"], *others)
+    if others:
+        judge_several(checkpoints, dry_run=dry_run)
+        judge({**options, "checkpoint": None})
+    else:
+        judge(options)
     with loading():
         from sysu30k_bench.cli.panel import print_result, print_splits
         from sysu30k_bench.cli.requests import eval_request
@@ -63,6 +74,11 @@ def evaluate_command(
     every_split = split == ALL_SPLITS
     options["split"] = None if every_split else split
     request = replace(eval_request(options, control=control == "random"), every_split=every_split)
+    if others:
+        from sysu30k_bench.cli.one_pass import evaluate_several
+
+        evaluate_several(request, checkpoints, as_json=as_json)
+        return
     ranks = Ranks.from_environment()
     if dry_run:
         _estimate(request, ranks, as_json=as_json)
