@@ -6,7 +6,7 @@ USER_STAMP := $(VENV)/.installed
 DOCS_STAMP := $(VENV)/.installed-docs
 DEMO ?= demo
 
-.PHONY: demo docs picture test test-all lint types schema board bench simulation bench-export bench-search bench-search-full bench-search-growth bench-training-list bench-archives experiment-dgl experiment-ssl-gate experiment-ssl experiment-ssl-power bench-ssl-monitors bench-train clean
+.PHONY: demo docs picture test test-all lint types schema board bench simulation bench-export bench-one-pass bench-search bench-search-full bench-search-growth bench-training-list bench-archives experiment-dgl experiment-ssl-gate experiment-ssl experiment-ssl-power bench-ssl-monitors bench-train clean
 
 $(STAMP): setup.cfg pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -67,6 +67,9 @@ simulation: $(STAMP)  ## time and memory beyond one machine, by rates that are m
 
 bench-export: $(STAMP)  ## images per second of export, beside the bare network and the authors' loop
 	$(BIN)/python -m benchmarks.export
+
+bench-one-pass: $(STAMP)  ## three checkpoints in one pass against three passes
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.one_pass
 
 bench-search: $(STAMP)  ## exact search beside its peers, at a quarter of the gallery
 	$(BIN)/python -m pip install --quiet usearch

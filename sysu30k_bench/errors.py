@@ -1,4 +1,4 @@
-"""Errors that a person reads, each with the exit code that the command line returns for it."""
+"""Errors for the user, each with the exit code of the command line."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ class BenchError(Exception):
     """A failure that the user can act on.
 
     Args:
-        message: What was wrong, and where.
-        hint: What to do about it.
-        details: Names concerned (files, keys, tensors), one a line; the first 20 are shown and the rest counted.
+        message: The fault and its place.
+        hint: The remedy.
+        details: Names concerned (files, keys, tensors), one per line; the first 20 are shown and the rest counted.
     """
 
     exit_code: ClassVar[int] = 3
@@ -36,13 +36,13 @@ class BenchError(Exception):
 
 
 class CheckFailedError(BenchError):
-    """A gate or a check said no."""
+    """A gate or a check failed."""
 
     exit_code = 1
 
 
 class UsageError(BenchError):
-    """The command was asked for something that it cannot mean."""
+    """The arguments are invalid or contradict each other."""
 
     exit_code = 2
 
@@ -54,6 +54,6 @@ class DataError(BenchError):
 
 
 class IntegrityError(BenchError):
-    """Something exists and is not what it claims to be: damaged, truncated, hostile or of another run."""
+    """A file is not what it claims to be: it is damaged, truncated, hostile or of another run."""
 
     exit_code = 4

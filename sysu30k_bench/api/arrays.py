@@ -74,7 +74,7 @@ def unit_rows(name: str, array: np.ndarray) -> np.ndarray:
         raise DataError(
             f"{name}: {count(len(rows), 'row is', 'rows are')} zero, NaN or infinite",
             details=[f"{name}[{row}]" for row in rows.tolist()],
-            hint="a diverged network gives such embeddings; omit these images, or mend them",
+            hint="a diverged network gives such embeddings; omit these images, or repair them",
         )
     return unit
 

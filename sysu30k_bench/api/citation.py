@@ -1,4 +1,4 @@
-"""What a paper that uses the tool cites."""
+"""Citation of the tool and of the benchmark."""
 
 from __future__ import annotations
 

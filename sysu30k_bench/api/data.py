@@ -1,4 +1,4 @@
-"""Opening the lists of a data set once, for many evaluations."""
+"""Opens the lists of a data set once, for many evaluations."""
 
 from __future__ import annotations
 
@@ -18,21 +18,22 @@ def open_data(
     limit: int | None = None,
     distractors: int | None = None,
 ) -> TestSet:
-    """Reads the lists of a data set, in a folder or in archives as they are; no image is decoded.
+    """Reads the lists of a data set, in a folder or in archives; no image is decoded.
 
     Args:
         path: The folder or archive.
         dataset: The benchmark's name; found from the layout if omitted.
-        split: Which of the standard splits, from 1; the first if omitted.
-        limit: Images to keep of each role, for a quick look.
-        distractors: Distractors to keep, always the same part of them.
+        split: Number of a standard split, from 1; the first if omitted.
+        limit: Number of images of each role to keep, for a quick test.
+        distractors: Number of distractors to keep, always the same ones.
 
     Returns:
-        What `evaluate` takes as `data`: `.query` and `.gallery`, each with `.table` (pandas: key, person, camera).
+        An object for the argument `data` of `evaluate`, with `.query` and `.gallery`, each with `.table` (pandas: key,
+        person, camera).
 
     Raises:
-        DataError: Nothing is there, or nothing of a known layout.
-        UsageError: More than one layout fits, or there is no such split, or the part would be the whole.
+        DataError: The path does not exist, or its layout is unknown.
+        UsageError: More than one layout fits, the split does not exist, or `distractors` is not below their number.
     """
     numbers = {"split": split, "limit": limit, "distractors": distractors}
     for name, value in numbers.items():

@@ -54,7 +54,7 @@ def embed_split(
         split: The rows.
         source: Where the images' bytes are.
         settings: How to.
-        progress: Told of images done.
+        progress: Receives the number of finished images.
 
     Returns:
         (n, D) float32 of unit length, in the order of the split, and their labels.

@@ -75,24 +75,24 @@ def evaluate(
 ) -> Result | SplitResults:
     """Evaluates a checkpoint or a network in memory.
 
-    A **checkpoint** (or a features file) is evaluated as `sysu30k-bench eval` does: the same run folder with the same
-    bytes, resumed where it exists. The result can be official.
+    A **checkpoint** (or a features file) is evaluated as by `sysu30k-bench eval`: the same run folder with the same
+    bytes; an existing run folder is resumed. The result can be official.
 
     A **network in memory**, a module or any function from images (N, 3, H, W) to embeddings (N, D), is embedded on its
     own device, in evaluation mode and without gradients, and nothing is written. Afterwards every module's mode and
-    the random number generators of torch, numpy and Python are as before. The result is never official.
+    the states of the random number generators of torch, numpy and Python are restored. The result is never official.
 
     Args:
         checkpoint_or_network: Path of a checkpoint or features file, or a network.
-        data: The data set's folder or archive; or what `open_data` returned, which reads the lists once for many calls.
-        transform: For a network in memory, how images are prepared: the name of a card, whose input and mirrored view
-            are taken; or a function from a PIL image to a float tensor (3, H, W). If omitted, `height`, `width`,
-            `mean`, `std`, `interpolation`, `scale` and `channels` describe it.
+        data: The data set's folder or archive; or the result of `open_data`, which reads the lists once for many calls.
+        transform: For a network in memory, the preparation of the images: the name of a card, whose input and mirrored
+            view are used; or a function from a PIL image to a float tensor (3, H, W). If omitted, `height`, `width`,
+            `mean`, `std`, `interpolation`, `scale` and `channels` define it.
         split: Number of a standard split; `all` evaluates each and averages. The first if omitted.
-        distributed: Share the images among the processes of `torch.distributed` or `torchrun`; all of them must call
+        distributed: Divide the images among the processes of `torch.distributed` or `torchrun`; all of them must call
             this, and all get the result. If False, this process works alone and waits for no other.
-        progress: Whether to tell of the work on stderr; or an object of your own (`sysu30k_bench.progress.Progress`).
-        name: What comparisons call the result.
+        progress: Whether to report progress on stderr; or your own object (`sysu30k_bench.progress.Progress`).
+        name: Name of the result in comparisons.
         options: As `sysu30k-bench eval --help` names and explains them, such as `limit=100`, `distractors=20_000`,
             `batch_size=128`, `device="cuda:1"`, `output="runs/mine"`; see `EvalOptions`.
 
@@ -100,7 +100,7 @@ def evaluate(
         The result; for `split="all"` those of all splits and their mean.
 
     Raises:
-        UsageError: An argument makes no sense, or no card fits the checkpoint.
+        UsageError: An argument is invalid, or no card fits the checkpoint.
         DataError: Files, a device or an optional package are missing.
         IntegrityError: Files are damaged, images cannot be decoded, or embeddings are zero, NaN or infinite.
     """
@@ -119,7 +119,7 @@ def evaluate(
             request = _with_lists(request, data)
         return _of_files(evaluate_request(request, tell, ranks), ranks, name)
     if not callable(subject):
-        raise UsageError(f"{with_article(type(subject).__name__)} is no network, and no path of a checkpoint")
+        raise UsageError(f"{with_article(type(subject).__name__)} is neither a network nor a path of a checkpoint")
     check_in_memory(checked)
     if data is None:
         raise UsageError("data is missing: name the folder of the data set")

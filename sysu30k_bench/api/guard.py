@@ -28,8 +28,8 @@ def unwrapped(network: Network) -> Network:
         return unwrapped(network.module)
     if any("FSDP" in kind.__name__ or "FullyShardedDataParallel" in kind.__name__ for kind in type(network).__mro__):
         raise UsageError(
-            "the network's weights are spread over processes (FSDP)",
-            hint="gather its state dict in one process, and evaluate a network that holds it",
+            "the network's weights are sharded over processes (FSDP)",
+            hint="gather its state dict in one process, and evaluate a network with these weights",
         )
     return network
 

@@ -36,7 +36,7 @@ from sysu30k_bench.search.gallery import ArrayGallery
 from sysu30k_bench.words import count
 
 _NO_DIGEST = "the network was evaluated in memory: no digest of a weights file identifies it"
-_NO_MODULE = "no module was found in the function that embeds: what it uses stayed in its mode, training or evaluation"
+_NO_MODULE = "no module was found in the embedding function: its modules kept their mode, training or evaluation"
 _CPU_BATCH, _GPU_BATCH = 32, 256
 
 
@@ -59,7 +59,7 @@ def evaluate_network(
         asked: Everything else that `eval` can be asked for and that means something here.
         search: How to search.
         ranks: This process among those that share the images.
-        progress: Told of the work done.
+        progress: Receives progress.
         name: What comparisons call the result.
 
     Raises:

@@ -33,9 +33,9 @@ _Callback: Any = object if TYPE_CHECKING else _callback_class()
 
 
 class RetrievalCallback(_Callback):  # type: ignore[misc]
-    """Evaluates the network after validation epochs, and logs `retrieval/rank1` and the others.
+    """Evaluates the network after validation epochs, and logs `retrieval/rank1` and the other metrics.
 
-    Under several processes all of them share the images and get the result, so that checkpoints and early stopping
+    Several processes divide the images, and all of them get the result, so that checkpoints and early stopping
     can monitor it.
 
     Args:
@@ -44,7 +44,7 @@ class RetrievalCallback(_Callback):  # type: ignore[misc]
         every_n_epochs: Evaluate after every n-th epoch.
         embed: The function of the network that embeds (N, 3, H, W): a method's name, or a function of the module and
             the images; the module's own call if omitted.
-        prefix: Before the metrics' names.
+        prefix: Prefix of the metrics' names.
         log_to: Further places for the results, as in `log_result`; the first process writes.
         options: As in `evaluate`, such as `limit=200` or `batch_size=64`.
 

@@ -21,7 +21,7 @@ from sysu30k_bench.words import with_article
 
 @runtime_checkable
 class ScalarWriter(Protocol):
-    """TensorBoard's `SummaryWriter`, and whatever looks like it."""
+    """TensorBoard's `SummaryWriter`, or an object with the same method."""
 
     def add_scalar(self, tag: str, scalar_value: float, global_step: int | None = None) -> object:
         """Writes a number."""
@@ -39,7 +39,7 @@ def log_result(result: Result | SplitResults, to: Log, *, step: int | None = Non
         to: A path that ends in `.csv`, to which a row is added; any other path, a folder for TensorBoard; a
             `SummaryWriter`; or a function that is called with a dictionary of metrics and the step.
         step: Number of the epoch or step.
-        prefix: Before the metrics' names, but for the CSV.
+        prefix: Prefix of the metrics' names, except in a CSV.
 
     Raises:
         UsageError: `to` is of another kind, `result` is not a result, or `step` is not an integer.
@@ -47,7 +47,7 @@ def log_result(result: Result | SplitResults, to: Log, *, step: int | None = Non
         DataError: It cannot be written, or TensorBoard is not installed.
     """
     if not isinstance(result, Result | SplitResults):
-        raise UsageError(f"result is {with_article(type(result).__name__)}; it is what evaluate() and score() return")
+        raise UsageError(f"result is {with_article(type(result).__name__)}; give a result of evaluate() or score()")
     if step is not None and (isinstance(step, bool) or not isinstance(step, int | np.integer)):
         raise UsageError(f"step is {step!r}; it is a whole number")
     metrics = result.metrics

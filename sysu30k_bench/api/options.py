@@ -51,7 +51,7 @@ Triple = Annotated[float | tuple[float, float, float], BeforeValidator(_three)]
 
 
 class EvalOptions(TypedDict, total=False):
-    """Options of `eval`; what each does stands in `sysu30k-bench eval --help`.
+    """Options of `eval`; `sysu30k-bench eval --help` explains each.
 
     Each may be None, which is the same as omitting it.
     """
@@ -99,7 +99,7 @@ def check_options(options: Mapping[str, Any]) -> dict[str, Any]:
     """Checks options, and omits those that are None.
 
     Raises:
-        UsageError: There is no such option, or its value is none that it can have.
+        UsageError: The option does not exist, or its value is invalid.
     """
     given = {name: value for name, value in options.items() if value is not None}
     unknown = [name for name in given if name not in EvalOptions.__annotations__]

@@ -87,7 +87,7 @@ class Result:
 
     @property
     def ap_trapezoid(self) -> Metric:
-        """Mean average precision by the trapezoid rule, as Market-1501's script and its heirs compute it."""
+        """Mean average precision by the trapezoid rule, as in Market-1501's script and its descendants."""
         return self._metrics.ap_trapezoid
 
     @property
@@ -97,7 +97,7 @@ class Result:
 
     @property
     def median_rank(self) -> MedianRank | None:
-        """Median rank of the first match; None where its interval reaches queries without a match."""
+        """Median rank of the first match; None if its interval includes queries without a match."""
         return self._metrics.median_rank
 
     @property
@@ -167,7 +167,7 @@ class Result:
         """
         path = path_of("folder", folder)
         if (path / "embeddings").exists() or (not overwrite and any((path / name).exists() for name in _FILES)):
-            raise UsageError(f"{path} holds a run already", hint="choose another folder, or overwrite=True")
+            raise UsageError(f"{path} already contains a run", hint="choose another folder, or overwrite=True")
         with RunFolder(path).locked():
             for name in _FILES:
                 (path / name).unlink(missing_ok=True)

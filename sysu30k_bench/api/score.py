@@ -183,7 +183,7 @@ def _labels(name: str, value: int | Iterable[int]) -> list[int]:
 
 
 def _people(ids: np.ndarray, nobody: Sequence[int], junk: Sequence[int]) -> np.ndarray:
-    """Writes the caller's labels as the protocol has them: junk is -1, and nobody is any other number below 0."""
+    """Converts the caller's labels to the protocol's: junk is -1, and distractors are any other number below 0."""
     people = np.where((ids == JUNK) | np.isin(ids, nobody), _NOBODY, ids)
     return np.where(np.isin(ids, junk), JUNK, people)
 

@@ -43,9 +43,9 @@ def search(
 ) -> Neighbours:
     """Finds the k nearest gallery rows of every query, exactly.
 
-    A fast engine filters with a proven error bound; what the bound leaves open is scored in float64. The result does
-    not depend on engine, device or block size. Scores within one cell of a grid of 1e-12 are in the order of the
-    gallery.
+    A fast engine filters with a proven error bound; pairs that the bound cannot decide are scored in float64. The
+    result does not depend on engine, device or block size. Scores within one cell of a grid of 1e-12 are in the order
+    of the gallery.
 
     Args:
         query: (Q, D) embeddings, an array or a tensor of any floating-point type on any device.

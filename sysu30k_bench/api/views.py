@@ -48,13 +48,13 @@ def view_of(transform: str | ImageTransform | None, settings: Mapping[str, Any],
     """
     if transform is None and not settings:
         raise UsageError(
-            "transform is missing: how are images to be prepared for this network?",
+            "transform is missing: it prepares the images for this network",
             hint="name a card (transform='resnet50'), give height=, width=, mean=, std=, or pass a function from a PIL "
             "image to a tensor",
         )
     if callable(transform):
         if settings:
-            raise UsageError(f"{', '.join(settings)}: transform is a function, which prepares images by itself")
+            raise UsageError(f"{', '.join(settings)}: transform is a function, which alone prepares the images")
         feature = Feature(flip=flip or "none")
         return View(_card(_AS_GIVEN, feature, title), transform, f"as {_name(transform)} gives it")
     if transform is not None and not isinstance(transform, str):

@@ -74,7 +74,7 @@ def difficulty(runs: Mapping[str, RankedRun]) -> Difficulty:
         DataError: There is no ranking.
     """
     if not runs:
-        raise DataError("no row has a ranking", hint="rows that are only reported say nothing about single queries")
+        raise DataError("no row has a ranking", hint="rows that are only reported have no ranks of single queries")
     kept = _of_one_list(runs)
     queries = runs[kept[0]].per_query.index
     ranks = np.stack([runs[name].per_query["pessimistic"].loc[queries].to_numpy(float) for name in kept])

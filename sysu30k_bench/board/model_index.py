@@ -10,7 +10,7 @@ def model_index(row: Row) -> bytes:
     """Writes a row as the `model-index` of a model card, to be put between its `---` lines.
 
     Scores are in per cent. The lists that were searched stand as the data set's revision, where they are known; the
-    row's status stands in every metric's arguments, so that somebody's word is not taken for more.
+    row's status is in every metric's arguments, so that an unverified claim is not mistaken for a verified one.
 
     Args:
         row: The row.

@@ -87,7 +87,8 @@ def read_mark(board: Path) -> PracticeMark | None:
         return PracticeMark.model_validate(json.loads(path.read_bytes()))
     except (ValueError, RecursionError) as error:
         raise IntegrityError(
-            f"{path} does not mark a practice board", hint="remove it, or make the board again with `submit --practice`"
+            f"{path} does not mark a practice board",
+            hint="remove it, or create the board again with `submit --practice`",
         ) from error
 
 

@@ -32,13 +32,13 @@ OPEN_SET_SCORES = tuple(name for name in OPEN_SET if METRICS[name].main)
 
 
 class Evidence(EmbeddingFacts):
-    """What stands behind a row that is more than an unverified claim: how its embeddings were made, and these digests.
+    """The evidence of a row that is more than an unverified claim: how its embeddings were made, and these digests.
 
     Attributes:
         ranking_sha256: Of `leaderboard/evidence/<id>.csv`, from which every number is computed.
         query_fingerprint: Of the query list.
         gallery_fingerprint: Of the gallery list.
-        shards_root: Merkle root over the digests of all embedding shards, which an audit holds them against.
+        shards_root: Merkle root over the digests of all embedding shards, which an audit verifies.
         shards: How many there are.
         protocol_sha256: Of the rules of counting.
         tool: What computed it.
@@ -94,19 +94,19 @@ class Row(BaseModel):
             better.
         fnir_at_fpir10: The same at 10 %.
         n: Queries.
-        date: When the number was stated, as far as it is known: a year, a month or a day (ISO 8601); of a submission,
+        date: When the number was stated, if known: a year, a month or a day (ISO 8601); of a submission,
             when the run was scored.
-        status: How far the number can be trusted; `reported` is somebody's word.
-        source: Where the number stands.
-        claimed_by: Whose word it is.
-        weights: What is known of the weights behind it.
-        notes: What else a reader should know.
+        status: How far the number can be trusted; `reported` is an unverified claim.
+        source: Where the number is published.
+        claimed_by: Who claims the number.
+        weights: The weights, as far as known.
+        notes: Other remarks for readers.
         paper: The method's publication.
         trained_on: Data sets and labels that the weights were trained with.
         cost: Size and speed of the network.
-        corrects: Id of an earlier row that this one replaces; rows are never changed, a correction is a row of its own.
-        evidence: What stands behind it; of every status but `reported`.
-        practice: True of a row made of drawn people, which only a practice board takes; absent from every other.
+        corrects: Id of an earlier row that this one replaces; rows are never changed, a correction is a separate row.
+        evidence: Digests and settings of the run; of every status except `reported`.
+        practice: True for a row on drawn people, which only a practice board accepts; absent from all other rows.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

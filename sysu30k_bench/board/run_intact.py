@@ -78,7 +78,7 @@ def _require_the_records(stores: Mapping[Role, Store], record: EvaluationRecord)
         )
         if found != wanted:
             raise IntegrityError(
-                f"{store.folder} holds embeddings of another list, checkpoint or card than {RESULT_NAME} tells of",
+                f"{store.folder} holds embeddings of another list, checkpoint or card than {RESULT_NAME} records",
                 hint="run `sysu30k-bench eval` again, into another --output",
             )
 
@@ -91,7 +91,7 @@ def _require_every_shard(run: Path, stores: Mapping[Role, Store], progress: Prog
         raise DataError(
             f"{lost} not there",
             details=missing,
-            hint="a row commits to all of them: put them back, or run `sysu30k-bench eval` again",
+            hint="a row commits to all of them: restore them, or run `sysu30k-bench eval` again",
         )
     progress.begin("read the embeddings", len(entries), "shards")
     for store in stores.values():

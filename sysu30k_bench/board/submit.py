@@ -42,7 +42,7 @@ class Claim:
         source: Where code or weights are.
         claimed_by: Who submits.
         weights: What the weights are.
-        notes: What else a reader should know.
+        notes: Other remarks for readers.
         paper_title: Of the method's publication.
         paper_url: Where it is.
         paper_year: When it was published.

@@ -43,25 +43,25 @@ dataset_option = option(
     type=click.Choice(DATASETS),
     metavar="NAME",
     group=_DATA,
-    help=f"Found from the layout where unambiguous. {', '.join(DATASETS)}.",
+    help=f"Detected from the layout if unambiguous. {', '.join(DATASETS)}.",
 )
 
 id_offset_option = option(
     "--id-offset",
     type=click.IntRange(0, 1),
-    help="Folder number less label of a bag; found from the folders that exist where not given.",
+    help="Folder number minus bag label; detected from the existing folders if not given.",
 )
 split_option = option(
     "--split",
     type=click.IntRange(1),
     group=_DATA,
-    help="Which of the standard splits, where there are several.",
+    help="Standard split, if there are several.",
 )
 all_splits_option = option(
     "--split",
     type=SplitChoice(),
     group=_DATA,
-    help="Which of the standard splits, where there are several; `all` evaluates each and averages.",
+    help="Standard split, if there are several; `all` evaluates each and averages.",
 )
 
 board_option = option(
@@ -69,7 +69,7 @@ board_option = option(
     type=TypedPath(),
     default=Path("leaderboard"),
     show_default=True,
-    help="Folder that holds rows/ and evidence/.",
+    help="Folder that contains rows/ and evidence/.",
 )
 
 _CARD = [
@@ -78,7 +78,7 @@ _CARD = [
         type=TypedName(),
         metavar="NAME|FILE.toml",
         group=_MODEL,
-        help="Adapter card; found from the checkpoint where unambiguous.",
+        help="Adapter card; detected from the checkpoint if unambiguous.",
     ),
     option("--model", metavar="SOURCE:NAME", group=_MODEL, help="Network without a card: torchvision:NAME, timm:NAME."),
     option(
@@ -86,7 +86,7 @@ _CARD = [
         metavar="WHICH",
         group=_MODEL,
         help="Which of several copies in the file: raw, ema, teacher, student, online, target, or a prefix of its "
-        "keys; the one that its project reports where not given.",
+        "keys; the one that its project reports if not given.",
     ),
 ]
 _CHANGES = [
@@ -101,8 +101,7 @@ _CHANGES = [
         "--camera",
         type=click.IntRange(1, 10_000),
         group=_NETWORK,
-        help="Camera, counted from 1, that every image gets where the network takes one; the data set's own where not "
-        "given.",
+        help="Camera, counted from 1, for every image, if the network takes one; the data set's own if not given.",
     ),
     option(
         "--network-option",
@@ -117,7 +116,7 @@ _CHANGES = [
         "--full-logits",
         is_flag=True,
         group=_NETWORK,
-        help="Store logits in full length, not in the shorter form of equal geometry.",
+        help="Store all logits, not the shorter form with the same cosines.",
     ),
     option("--height", type=click.IntRange(16, 4096), group=_INPUT, help="Rows."),
     option("--width", type=click.IntRange(16, 4096), group=_INPUT, help="Columns."),
@@ -148,16 +147,16 @@ _SPEED = [
         "--batch-size",
         type=click.IntRange(1),
         group=_RUNNING,
-        help="Images a forward pass; 32 on a CPU; on a GPU 256, or what a trial finds for a large run.",
+        help="Images per forward pass; 32 on a CPU; 256 on a GPU, or found by a trial in large runs.",
     ),
     option(
         "--workers",
         type=click.IntRange(0),
         group=_RUNNING,
-        help="Decoding processes; chosen by cores where not given.",
+        help="Decoding processes; chosen by the number of cores if not given.",
     ),
 ]
-_ROOT = option("--data", type=TypedPath(), group=_DATA, help="Folder of the data set, or its archive as it is.")
+_ROOT = option("--data", type=TypedPath(), group=_DATA, help="Folder of the data set, or its archive.")
 
 model_options = _apply(
     [
@@ -176,7 +175,7 @@ export_options = _apply(
         _ROOT,
         dataset_option,
         *_CARD,
-        option("--output", type=TypedPath(), group=_OUTPUT, help="Run folder; below runs/ where not given."),
+        option("--output", type=TypedPath(), group=_OUTPUT, help="Run folder; below runs/ if not given."),
         *_CHANGES,
         *_SPEED,
         option(
@@ -193,7 +192,7 @@ export_options = _apply(
             default="auto",
             show_default=True,
             group=_RUNNING,
-            help="What runs the network; auto tries what is installed where that pays, and says what it takes.",
+            help="Library that runs the network; auto tries the installed ones in long runs, and reports its choice.",
         ),
         option(
             "--storage",
@@ -207,17 +206,20 @@ export_options = _apply(
             "--shard-rows",
             type=click.IntRange(1),
             group=_STORING,
-            help="Rows of a new shard; about 64 MiB where not given.",
+            help="Rows of a new shard; about 64 MiB if not given.",
         ),
         option("--limit", type=click.IntRange(1), group=_PARTS, help="Evaluate N images of each role only."),
         option(
             "--distractors",
             type=click.IntRange(1),
             group=_PARTS,
-            help="Search among N distractors only, the same ones always.",
+            help="Search among N distractors only, always the same ones.",
         ),
         option(
-            "--allow-partial", is_flag=True, group=_PARTS, help="Continue with a network that the file does not fill."
+            "--allow-partial",
+            is_flag=True,
+            group=_PARTS,
+            help="Continue with a network that the file fills only partly.",
         ),
         option("--skip-damaged", is_flag=True, group=_PARTS, help="Continue without images that cannot be decoded."),
     ]
@@ -263,6 +265,8 @@ control_option = option(
     "--control",
     type=click.Choice(["random"]),
     group=_SEARCHING,
-    help="Evaluate random weights beside it.",
+    help="Also evaluate random weights.",
 )
-dry_run_option = option("--dry-run", is_flag=True, group=_OUTPUT, help="Show images, disk, memory and time, and stop.")
+dry_run_option = option(
+    "--dry-run", is_flag=True, group=_OUTPUT, help="Print the number of images, disk, memory and time, and stop."
+)

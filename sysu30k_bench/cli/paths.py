@@ -27,10 +27,10 @@ def typed_path(text: str, what: str) -> Path:
         raise UsageError(f"{what} is empty", hint="is a variable of the shell unset?")
     if _ADDRESS.match(text):
         if text.lower().startswith("file://"):
-            raise UsageError(f"{what}: {text} is an address, not a path", hint="give the path behind file:// alone")
+            raise UsageError(f"{what}: {text} is an address, not a path", hint="give only the path after file://")
         raise UsageError(
             f"{what}: {text} is an address, not a path; nothing is downloaded here",
-            hint="download it first, and give the path of what was downloaded",
+            hint="download it first, and give the path of the downloaded file",
         )
     if text.startswith("~") and not Path(Path(text).parts[0]).exists():
         return Path(os.path.expanduser(text))  # noqa: PTH111  an unknown user's home stays as it is typed

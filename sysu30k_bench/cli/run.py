@@ -62,8 +62,8 @@ def _failed(error: BaseException) -> int:
     if not isinstance(error, Exception) or os.environ.get("SYSU30K_BENCH_TRACEBACK"):
         raise error
     print_error(
-        f"this is a bug: {type(error).__name__}: {error}\n"
-        "What to do: run it again with SYSU30K_BENCH_TRACEBACK=1 and report what it says; finished work is kept"
+        f"internal error: {type(error).__name__}: {error}\n"
+        "What to do: run it again with SYSU30K_BENCH_TRACEBACK=1 and report the output; finished work is kept"
     )
     return BUG
 

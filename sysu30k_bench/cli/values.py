@@ -99,5 +99,5 @@ class Size(click.ParamType[int]):
         except (ValidationError, OverflowError):
             self.fail(f"{value!r} is not a size; write 2GB or 512MB", param, ctx)
         if size < 10**7:
-            self.fail(f"{value!r} is too little; at least 10MB", param, ctx)
+            self.fail(f"{value!r} is too small; at least 10MB", param, ctx)
         return size

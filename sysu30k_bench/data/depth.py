@@ -33,7 +33,7 @@ def eight_bits(image: Image.Image) -> Image.Image:
         ValueError: The pixels' range is not known, or is not that of their type.
     """
     if image.mode == "F":
-        raise ValueError(f"floating-point pixels, whose range the file does not tell: {_REMEDY}")
+        raise ValueError(f"floating-point pixels, whose range the file does not state: {_REMEDY}")
     if not image.mode.startswith("I"):
         return image
     values = np.asarray(image)
@@ -41,7 +41,7 @@ def eight_bits(image: Image.Image) -> Image.Image:
     tags = image.getexif() if image.format == "TIFF" else {}
     bits = 12 if tags.get(_BITS) == 12 else 16
     if image.mode == "I" and (image.format not in _SIXTEEN_BITS or low < 0 or high >= 1 << bits):
-        raise ValueError(f"signed or 32-bit pixels, whose range the file does not tell: {_REMEDY}")
+        raise ValueError(f"signed or 32-bit pixels, whose range the file does not state: {_REMEDY}")
     if 0 < high < (1 << bits) // _DARK:
         raise ValueError(f"{bits}-bit pixels of at most {high}, which would be black: {_REMEDY}")
     narrow = (values.astype(np.uint32) >> (bits - 8)).astype(np.uint8)

@@ -152,5 +152,7 @@ def _remedy(root: Path, tree: Tree, dataset: str | None) -> str:
                 for benchmark, _ in _fitting(open_folder(folder), None):
                     return f"--data {folder} looks like {benchmark.name}"
         if archives_in(root):
-            return "the archives there hold something else; `sysu30k-bench data verify` says what is wrong with them"
-    return "point --data at the folder above query/ and gallery/, or at the archive; nothing need be unpacked"
+            return (
+                "the archives there contain something else; `sysu30k-bench data verify` shows what is wrong with them"
+            )
+    return "point --data at the folder above query/ and gallery/, or at the archive; unpacking is not needed"

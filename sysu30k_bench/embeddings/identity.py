@@ -101,7 +101,7 @@ def in_words(words: Mapping[str, str]) -> dict[str, str]:
 
 
 def _shown(value: object) -> str:
-    """Shortens a digest, which says to nobody more than that it is another one."""
+    """Shortens a digest: readers only need to see that two digests differ."""
     text = str(value)
     if re.fullmatch(r"[0-9a-f]{64}", text):
         return f"{text[:8]}..."

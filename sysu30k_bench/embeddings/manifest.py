@@ -28,7 +28,7 @@ class ShardEntry(BaseModel):
 
 
 class Manifest(SealedDocument):
-    """A store's description; it stands from the start and lists the shards once all exist.
+    """A store's description; it exists from the start and lists the shards once all exist.
 
     Attributes:
         format_version: Version of the store's format.
@@ -71,7 +71,7 @@ def refuse_other(folder: Path, existing: Manifest | None, identity: StoreIdentit
     """
     if existing is not None and existing.identity != identity:
         raise UsageError(
-            f"{folder} holds embeddings of something else; they are left as they are",
+            f"{folder} holds embeddings of another model or data set; they are not changed",
             details=identity.differences(existing.identity),
             hint="choose another --output, or delete that folder",
         )

@@ -184,7 +184,7 @@ def _opened(path: Path) -> Iterator[h5py.File]:
         raise IntegrityError(f"{path} is damaged or no shard: {error}", hint=_REMEDY) from error
 
 
-_REMEDY = "run `eval` or `export` again: only this shard is made anew"
+_REMEDY = "run `eval` or `export` again: only this shard is computed again"
 
 
 def _read_checked(file: h5py.File, path: Path, identity: str | None, into: np.ndarray | None) -> Shard:

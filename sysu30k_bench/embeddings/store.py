@@ -14,7 +14,7 @@ from sysu30k_bench.embeddings.manifest import Manifest, ShardEntry, read_manifes
 from sysu30k_bench.embeddings.shard import Labels, Shard, read_labels, read_shard
 from sysu30k_bench.errors import DataError, IntegrityError
 
-_AGAIN = "run the export again: only what is missing or damaged is made"
+_AGAIN = "run the export again: it writes only missing and damaged shards"
 
 
 class Store:

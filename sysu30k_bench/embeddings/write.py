@@ -82,7 +82,7 @@ def _shard(
         raise IntegrityError(
             f"{count(int(bad.sum()), 'embedding is', 'embeddings are')} zero, NaN or infinite",
             details=[key for key, wrong in zip(keys, bad.tolist(), strict=True) if wrong],
-            hint="make the features file again",
+            hint="create the features file again",
         )
     return Shard(
         first=span.start,

@@ -126,7 +126,7 @@ def _take(
     distance = reference.distance(embedder)
     if not distance <= reference.limit:
         raise UsageError(
-            f"--backend {name} gives other embeddings than the network itself: cosine distance {distance:.0e} on "
+            f"--backend {name} gives embeddings different from the network's own: cosine distance {distance:.0e} on "
             f"{len(images)} images, over {reference.limit:.0e}",
             hint="omit --backend, or use --backend eager",
         )
@@ -152,7 +152,7 @@ def _tried(
         return Chosen()
     decoded = trial_images(test_set, embedder.input, _TRIAL_BATCHES * batch).images
     budget = min(MOST_SECONDS, SHARE * predicted)
-    progress.say(f"trying what runs the network fastest, for about {budget:,.0f} s")
+    progress.say(f"trying which backend is fastest, for about {budget:,.0f} s")
     images = filled_up(decoded, _TRIAL_BATCHES * batch).to(embedder.mean.device)
     choice = choose_backend(embedder, images, batch, budget, backends=backends)
     return Chosen(known(choice.name), choice.said)

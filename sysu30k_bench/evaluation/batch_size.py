@@ -1,4 +1,4 @@
-"""How many images go through the network at once, where nobody said."""
+"""The number of images in a forward pass, if the user did not set it."""
 
 from __future__ import annotations
 

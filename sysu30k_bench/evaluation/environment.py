@@ -1,4 +1,4 @@
-"""Where and with what a run was made, and what it took."""
+"""Environment and cost of a run."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ def evaluate(
     every process has to call it; one that evaluates alone passes `Ranks()`.
 
     Args:
-        request: What to do.
+        request: The request.
         progress: Told what the model was taken for, and of the work done.
         ranks: This process among those of `torchrun`; found from the environment where None.
 
@@ -83,9 +83,9 @@ def run_prepared(
     """Exports what `prepare` has checked, where that is not done, and searches and scores it.
 
     Args:
-        request: What to do.
+        request: The request.
         prepared: What `prepare` made of it.
-        progress: Told of the work done.
+        progress: Receives progress.
         exported: What the export left; it is run here where None.
     """
     folder, ranks = prepared.folder, prepared.ranks

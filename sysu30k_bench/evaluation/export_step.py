@@ -42,7 +42,7 @@ class PreparedExport:
     """Everything that an export needs, before it starts.
 
     Attributes:
-        request: What was asked.
+        request: The request.
         test_set: The lists.
         model: The network.
         device: Where it runs.
@@ -65,7 +65,7 @@ class PreparedExport:
 
     @property
     def summary(self) -> str:
-        """What the user is told before the work starts."""
+        """Returns the lines that are printed before the work starts."""
         model, feature = self.model, self.model.card.feature
         whole = model.coverage.layout == WHOLE_MODEL
         held = f"layout {model.coverage.layout}: {count(model.coverage.loaded, 'tensor')} loaded"
@@ -115,11 +115,11 @@ def prepare_export(request: ExportRequest, ranks: Ranks, progress: Progress | No
 
 
 def export_step(prepared: PreparedExport, progress: Progress) -> Exported:
-    """Embeds query and gallery, and leaves `export.json`.
+    """Embeds query and gallery, and writes `export.json`.
 
     Args:
-        prepared: What `prepare_export` made.
-        progress: Told of images done.
+        prepared: The result of `prepare_export`.
+        progress: Receives the number of finished images.
 
     Raises:
         IntegrityError: Some images are damaged and `skip_damaged` was not asked for; all are named, and what could be
@@ -148,7 +148,7 @@ def finished_export(prepared: PreparedExport, reports: dict[Role, ExportReport])
     """Leaves `export.json` beside stores that are made; the folder is locked by the caller.
 
     Args:
-        prepared: What `prepare_export` made.
+        prepared: The result of `prepare_export`.
         reports: Of each role.
 
     Raises:

@@ -42,7 +42,7 @@ class PreparedImport:
     """A features file, matched to the lists.
 
     Attributes:
-        request: What was asked.
+        request: The request.
         test_set: The lists.
         card: The method, as named.
         embedding: (M, D) by role, in memory or left in the file.
@@ -63,7 +63,7 @@ class PreparedImport:
 
     @property
     def summary(self) -> str:
-        """What the user is told before the work starts."""
+        """Returns the lines that are printed before the work starts."""
         width = count(self.embedding["gallery"].shape[1], "dimension")
         return f"adapter {self.card.name}, external embeddings, {width}"
 

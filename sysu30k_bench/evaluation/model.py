@@ -35,7 +35,7 @@ from sysu30k_bench.models.sources import generic_card
 from sysu30k_bench.words import count, with_article
 
 TAKEN_FOR_GRANTED = (
-    "nothing in the model says which input and which treatment of the mirror image it wants, so the ones above are a "
+    "nothing in the model determines its input and its treatment of the mirror image, so the ones above are a "
     "guess: set --height, --width, --interpolation, --mean, --std, --scale, --channels, --flip, or write a card"
 )
 
@@ -171,14 +171,14 @@ def _naming_what_fits(
         return refusal
     try:
         found = detect_card(checkpoint, weights=request.weights).card
-        hint = f"omit --adapter and --model: adapter {found.name!r} ({found.title}) takes this file whole"
+        hint = f"omit --adapter and --model: adapter {found.name!r} ({found.title}) reads this file completely"
         if found.name == card.name:
             return refusal
     except UsageError as several:
         fitting = [detail for detail in several.details if detail.startswith("--adapter ")]
         if not fitting:
             return refusal
-        hint = f"these take this file whole: {'; '.join(fitting)}"
+        hint = f"these read this file completely: {'; '.join(fitting)}"
     return IntegrityError(refusal.message, details=refusal.details, hint=hint)
 
 
@@ -187,18 +187,18 @@ def _said_of_copies(fit: Fit, request: ExportRequest) -> str:
         return ""
     taken = (fit.prefix + fit.layout.take).strip(".") or "the file's own level"
     others = ", ".join(copy.strip(".") or "the file's own level" for copy in fit.copies)
-    return f"the file holds several sets of weights: {taken} is taken; --weights chooses another ({others})"
+    return f"the file holds several sets of weights: {taken} is used; --weights chooses another ({others})"
 
 
 def _ready_exported(request: ExportRequest, kind: str, device: torch.device) -> ReadyModel:
     if request.random_weights:
-        raise UsageError("the weights of a whole model cannot be made random", hint="omit --control")
+        raise UsageError("a whole model cannot get random weights", hint="omit --control")
     network = load_exported(request.checkpoint, kind, device, bf16=request.compute == "bf16")
     found_by = "named" if request.adapter else f"made for {with_article(TITLES[kind])} model"
     card = find_card(request.adapter) if request.adapter else exported_card(request.checkpoint, kind, network)
     if card.network.source != SOURCES[kind] or request.model is not None:
         raise UsageError(
-            f"{request.checkpoint} is {with_article(TITLES[kind])} model and holds its own network",
+            f"{request.checkpoint} is {with_article(TITLES[kind])} model, which contains its own network",
             hint=f'omit --model; a card for it has source = "{SOURCES[kind]}"',
         )
     card = _with_input(_with_changes(card, request), request)

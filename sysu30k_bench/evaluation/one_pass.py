@@ -51,7 +51,7 @@ def evaluate_together(request: EvalRequest, checkpoints: Sequence[Path], progres
     Args:
         request: What to do with each; its checkpoint is ignored, and its output is the folder above the run folders.
         checkpoints: The files.
-        progress: Told of the work done.
+        progress: Receives progress.
 
     Returns:
         What became of each, in order.

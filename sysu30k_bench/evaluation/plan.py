@@ -1,4 +1,4 @@
-"""What a run would take, told before it starts."""
+"""Estimate of a run's cost before it starts."""
 
 from __future__ import annotations
 

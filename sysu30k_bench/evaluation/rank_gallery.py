@@ -38,7 +38,7 @@ class RankedGallery:
         health: Signs of collapse and leakage.
         device: Where it ran.
         engine: The engine's own description.
-        engine_reason: Why it was taken.
+        engine_reason: Why it was chosen.
         gallery: Gallery images searched.
         top_k: Rows listed for each query.
         seconds: Time that it took.
@@ -124,7 +124,7 @@ def rank_gallery(
     engine, reason = choose_engine(request.engine, device, request.filter, work)
     relevant = relevance(ours.person_id, ours.camera_id, theirs.person_id, theirs.camera_id)
     if not len(relevant.match_query):
-        raise DataError("no query has a match in the gallery", hint="look for damaged images, or export again")
+        raise DataError("no query has a match in the gallery", hint="check for damaged images, or export again")
     reach = request.top_k + int(relevant.match_counts.max()) + 1
     result = search(
         queries,

@@ -22,7 +22,7 @@ RERANKED = "reranked"
 
 
 class RerankNotes(SealedDocument):
-    """What lies beside a ranking that was made anew.
+    """The notes beside a re-ranking.
 
     Attributes:
         k1: As in `RerankSettings`.
@@ -40,13 +40,13 @@ class RerankNotes(SealedDocument):
 
 
 def rerank_step(folder: RunFolder, request: SearchRequest, settings: RerankSettings, progress: Progress) -> Path:
-    """Ranks the gallery anew, and leaves `reranked/ranking.csv`, which `score` reads, and notes of how.
+    """Re-ranks the gallery, and writes `reranked/ranking.csv`, which `score` reads, and notes of the settings.
 
     Args:
         folder: The run folder, exported.
         request: How to search for neighbours.
         settings: Of the re-ranking.
-        progress: Told of rows whose neighbours are known.
+        progress: Receives the number of rows whose neighbours are known.
 
     Raises:
         DataError: A store is missing or unfinished.

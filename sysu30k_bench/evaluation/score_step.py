@@ -41,7 +41,9 @@ def score_step(folder: RunFolder, control: Control | None = None) -> EvaluationR
     top = None
     if ranking.unmatched and (folder.path / TOP_NAME).is_file():
         if searched.top_sha256 not in {None, sha256_of_file(folder.path / TOP_NAME)}:
-            raise IntegrityError(f"{folder.path / TOP_NAME} is not what the search wrote", hint="run the search again")
+            raise IntegrityError(
+                f"{folder.path / TOP_NAME} is not the list that the search wrote", hint="run the search again"
+            )
         top = read_top(folder.path, told=False)
     return score_searched(folder, exported, Searched(searched, ranking, top), control)
 
@@ -62,7 +64,7 @@ def score_searched(
     """
     if exported.stores != searched.notes.stores:
         raise IntegrityError(
-            f"{folder.path / RANKING_NAME} ranks other embeddings than those that {EXPORT_NOTES} tells of",
+            f"{folder.path / RANKING_NAME} ranks other embeddings than those that {EXPORT_NOTES} records",
             hint="run the search again",
         )
     doubts: list[str] = []
@@ -74,7 +76,7 @@ def score_searched(
 
 
 def _control(folder: RunFolder, exported: ExportNotes) -> tuple[Control | None, list[str]]:
-    """Recomputes the random control that lies beside a run, if it is of the same card on the same lists.
+    """Recomputes the random control in a run's folder, if it has the same card and lists.
 
     Returns:
         The control, or None where the run stands without one; and what its reader has to know.

@@ -77,11 +77,11 @@ class EvaluatedSplits:
 def evaluate_request(
     request: EvalRequest, progress: Progress | None = None, ranks: Ranks | None = None
 ) -> Evaluated | EvaluatedSplits:
-    """Does what `eval` does: one evaluation, or one of every standard split.
+    """Runs the work of `eval`: one evaluation, or one per standard split.
 
     Args:
-        request: What to do.
-        progress: Told of the work done.
+        request: The request.
+        progress: Receives progress.
         ranks: This process among those of `torchrun`; found from the environment where None.
 
     Raises:
@@ -97,7 +97,7 @@ def evaluate_splits(request: EvalRequest, progress: Progress, ranks: Ranks) -> E
 
     Args:
         request: What to do; its output is the folder above, its split is ignored.
-        progress: Told of the work done.
+        progress: Receives progress.
         ranks: This process among those of `torchrun`.
 
     Raises:
@@ -124,7 +124,7 @@ def evaluate_splits(request: EvalRequest, progress: Progress, ranks: Ranks) -> E
 
 
 def require_several(benchmark: Benchmark) -> None:
-    """Refuses a benchmark with one split, where all were asked for.
+    """Refuses a benchmark with one split if all splits were requested.
 
     Raises:
         UsageError: It has one.

@@ -18,7 +18,7 @@ _MAX_BYTES = 64 << 20
 
 
 class ExportNotes(SealedDocument):
-    """What the export knows.
+    """Facts that the export passes to the next steps.
 
     Attributes:
         model: The network.
@@ -56,7 +56,7 @@ class SearchNotes(SealedDocument):
     Attributes:
         machine: Where it ran.
         engine: The search engine's own description.
-        engine_reason: Why it was taken.
+        engine_reason: Why it was chosen.
         gallery: Gallery images searched.
         top_k: Rows listed for each query.
         seconds: Time that took.
@@ -84,7 +84,7 @@ class SearchNotes(SealedDocument):
 
 @dataclass(frozen=True)
 class Exported:
-    """What an export returns.
+    """The result of an export.
 
     Attributes:
         notes: As `export.json` has them: of a finished export that was run again, what the first one took.

@@ -49,7 +49,7 @@ class Predicted(BaseModel):
 
 
 class Verdict(BaseModel):
-    """What the gate says.
+    """The verdict of a gate.
 
     Attributes:
         outcome: `passed`: a drop of more than `max_drop` is ruled out at level `alpha`. `worse`: the estimate itself
@@ -57,7 +57,7 @@ class Verdict(BaseModel):
             drop out.
         metric: What was compared.
         run: The candidate.
-        baseline: What it is held against.
+        baseline: The run that it is compared with.
         n: Queries.
         run_value: Of the candidate; for rank-k the share of hits with every tie against the match.
         baseline_value: Of the baseline, likewise.
@@ -110,7 +110,7 @@ def gate(
 
     Args:
         run: The candidate.
-        baseline: What it is held against.
+        baseline: The run that it is compared with.
         max_drop: The largest drop that may be, as a fraction.
         alpha: Chance of passing a run that is worse by just that much.
         metric: One of `metrics.catalogue.METRICS`. Of one that is better lower, such as `fnir_at_fpir1`, the drop is a
@@ -165,7 +165,7 @@ def _contributions(run: RankedRun, metric: str) -> np.ndarray:
 
 def _mated(run: RankedRun, metric: str) -> np.ndarray:
     """Contributions of mated searches at the run's own threshold."""
-    found = contributions(run.searches, metric) if run.searches is not None else "there are no scores"
+    found = contributions(run.searches, metric) if run.searches is not None else "it has no scores"
     if isinstance(found, str):
         raise UsageError(f"{run.name} has no {METRICS[metric].title}: {found}")
     kept: np.ndarray = found[~np.isnan(found)]
@@ -173,7 +173,7 @@ def _mated(run: RankedRun, metric: str) -> np.ndarray:
 
 
 def _change(held: RankedRun, candidate: RankedRun, gain: np.ndarray, metric: str, level: float) -> Difference:
-    """The gain with its interval: of an open-set metric with both thresholds found anew in every draw."""
+    """The gain with its interval: of an open-set metric with both thresholds found again in every resample."""
     if METRICS[metric].source == "ranks" or held.searches is None or candidate.searches is None:
         return paired_difference(np.zeros(len(gain)), gain, level=level)
     found = paired_spread(held.searches, candidate.searches, metric, level)
@@ -190,8 +190,8 @@ def _reason(outcome: Outcome, metric: str, value: float, bound: float, max_drop:
     if outcome == "passed":
         return f"{said}; a drop of more than {limit} is ruled out (bound {bound * 100:+.2f}, alpha {alpha:g})"
     if outcome == "worse":
-        return f"{said}: more than the {limit} that may be lost"
+        return f"{said}: more than the limit of {limit}"
     return (
         f"{said}, and a drop of more than {limit} cannot be ruled out (bound {bound * 100:+.2f}, alpha {alpha:g}): "
-        "more queries or a larger --max-drop would decide it"
+        "use more queries or a larger --max-drop"
     )

@@ -51,7 +51,7 @@ def rank_within(folder: RunFolder, keys: Sequence[str], request: SearchRequest, 
         raise UsageError(
             f"{count(len(missing), 'image is', 'images are')} not in the gallery of {folder.path}",
             details=missing[:20],
-            hint="hold runs against each other that are of one data set, and of which none skipped damaged images",
+            hint="compare runs on one data set, without skipped damaged images",
         )
     positions = np.array([place[key] for key in keys], np.int64)
     relevant = relevance(asked.person_id, asked.camera_id, labels.person_id[positions], labels.camera_id[positions])

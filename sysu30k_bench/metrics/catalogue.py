@@ -15,12 +15,12 @@ class MetricInfo:
 
     Attributes:
         name: As in records, options and files.
-        title: What people read.
+        title: Title for tables and figures.
         better: Which direction is better.
         source: `ranks`: a mean of what every query contributes (`metrics.per_query`), under `metrics` in a record.
             `open set`: a rate at a threshold that the run itself sets (`metrics.open_set`), under `open_set`.
-        rate: FPIR at which an open-set metric is taken.
-        rank_limit: Largest rank at which its match may stand; None for any.
+        rate: FPIR of an open-set metric.
+        rank_limit: Largest rank of its match; None for any.
         main: Whether the short tables show it.
     """
 
@@ -74,5 +74,5 @@ OPEN_SET: tuple[str, ...] = tuple(name for name, info in METRICS.items() if info
 
 
 def title(name: str) -> str:
-    """Returns what people read for a metric."""
+    """Returns the title of a metric."""
     return METRICS[name].title

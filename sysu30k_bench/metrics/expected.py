@@ -49,7 +49,7 @@ def group_ties(rank_low: np.ndarray, rank_high: np.ndarray) -> list[TieGroup]:
 
 
 def hit_probability(group: TieGroup, k: int) -> float:
-    """Probability that a match of the group stands at rank k or better."""
+    """Returns the probability that a match of the group has rank k or better."""
     places = k - group.before
     if places <= 0:
         return 0.0

@@ -1,4 +1,4 @@
-"""From the ranks in a part of a gallery to rank-1 in the whole of it, by a run whose ranks in the whole are known."""
+"""Predicts rank-1 in a whole gallery from the ranks in a part, by a run whose ranks in both are known."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def extrapolate_rank1(
         ValueError: The whole is not larger than the part.
     """
     if ranked >= whole:
-        raise ValueError(f"{ranked} images are no part of {whole}")
+        raise ValueError(f"{ranked} images are not a part of {whole}")
     fewest = min(int((one != 1).sum()) for one in (rank, known_rank))
     if ranked < _SMALLEST_PART or fewest < _FEWEST_MISSES:
         return None

@@ -45,7 +45,7 @@ class Health:
             found.append(f"one gallery image is the best match of {self.hub_share:.0%} of the queries: a hub")
         if self.same_image:
             twins = count(self.same_image, "query has", "queries have")
-            found.append(f"{twins} a gallery image with the same embedding: is the same image in both?")
+            found.append(f"{twins} a gallery image with the same embedding: the same image may be in both lists")
         return found
 
 

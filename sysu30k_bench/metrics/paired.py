@@ -10,7 +10,7 @@ from scipy import optimize, stats
 def lowest_difference(won: float, lost: float, n: int, alpha: float) -> float:
     """One-sided lower bound of a paired difference of proportions, by Tango's score test (Statist. Med., 1998).
 
-    It holds where few pairs differ, or none: a bootstrap of no differences would be sure of everything.
+    It is valid for few differing pairs, or none; the bootstrap interval of no differences would have no width.
 
     Args:
         won: Pairs that only the second has; fractions where pairs differ by less than a whole, whose spread is then

@@ -69,7 +69,7 @@ def map_at_k_of_found(ranks: np.ndarray, k: int) -> float:
 
 
 def map_at_k_of_possible(ranks: np.ndarray, k: int) -> float:
-    """Sum of the same precisions over min(k, R), as Kaggle and trec_eval's kin have it."""
+    """Sum of the same precisions over min(k, R), as on Kaggle and in programs like trec_eval."""
     within = ranks[ranks <= k]
     return float((np.arange(1, len(within) + 1) / within).sum() / min(k, len(ranks)))
 

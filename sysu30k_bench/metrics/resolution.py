@@ -1,4 +1,4 @@
-"""What so many queries can tell: the smallest difference that the paired test finds, with what power."""
+"""Resolution of a test set: the smallest difference that the paired test finds, and its power."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def smallest_difference(n: int, discordance: float, power: float = POWER, alpha:
         alpha: Level of the test, two-sided.
 
     Returns:
-        A fraction of the queries, or None where not even all that differ going one way are found so often.
+        A fraction of the queries, or None if the power is not reached even when all differing queries go one way.
     """
     if not 0 < discordance <= 1 or n < 1 or mcnemar_power(n, discordance, discordance, alpha) < power:
         return None

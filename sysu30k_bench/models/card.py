@@ -101,7 +101,7 @@ class Network(_Strict):
 
 
 class Layout(_Strict):
-    """How a file names the tensors that the network wants.
+    """The tensor names of a file, and how they map to the network's.
 
     A file's tensors are named by their dotted path through all its mappings, without the components that wrappers of
     training add (`module`, `_orig_mod`, ...). The prefix below which a layout fits is found, so that patterns and
@@ -146,7 +146,7 @@ class Layout(_Strict):
 
 
 class Beside(_Strict):
-    """A small YAML file that a project writes beside its checkpoints, and what it tells.
+    """A small YAML file that a project writes beside its checkpoints, and the settings in it.
 
     Attributes:
         file: Its name.
@@ -165,7 +165,7 @@ class Checkpoint(_Strict):
         layout: Layouts of the card's own.
         recognised_by: Those layouts, of both kinds, by which the card is found when none is named; the card's own
             layouts where absent.
-        beside: Files beside the checkpoint that tell what its tensors do not.
+        beside: Files beside the checkpoint with settings that its tensors do not determine.
         caution: What a user should consider when the card was found and not named.
         cautions: What a user should consider about files of a layout, by the layout's name.
     """

@@ -42,7 +42,7 @@ def all_cards() -> dict[str, AdapterCard]:
         except Exception as error:
             raise UsageError(
                 f"the installed package behind the entry point {point.name} = {point.value} brings no card: {error}",
-                hint="mend or uninstall that package",
+                hint="repair or uninstall that package",
             ) from error
         if card.name in cards:
             raise UsageError(f"the entry point {point.name} brings a second card named {card.name!r}")

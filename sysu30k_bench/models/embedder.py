@@ -70,7 +70,7 @@ class Embedder(nn.Module):
 
     @contextmanager
     def eager(self) -> Iterator[None]:
-        """Runs the trunk by itself for a while."""
+        """Runs the trunk in eager mode within the context."""
         run, self._run = self._run, None
         try:
             yield
@@ -170,7 +170,7 @@ class Embedder(nn.Module):
         if wanted is not None and wanted != width:
             raise IntegrityError(
                 f"the checkpoint's head takes {wanted} features and its trunk gives {width}",
-                hint="the file is of another network than the card's; --feature pool5 omits the head",
+                hint="the file belongs to another network than the card's; --feature pool5 omits the head",
             )
 
 

@@ -48,7 +48,7 @@ def load_embedder(
     Args:
         fit: A card on the file.
         checkpoint: The file.
-        allow_partial: Go on where tensors are missing or of another shape; they stay at seeded random values.
+        allow_partial: Continue if tensors are missing or of another shape; they keep seeded random values.
         bf16: Run the trunk in bfloat16.
 
     Returns:
@@ -72,7 +72,7 @@ def load_embedder(
     unfilled = [name for name in refused.missing_keys if not name.endswith(COUNTER) and name not in coverage.missing]
     if refused.unexpected_keys or (unfilled and coverage.complete):
         raise IntegrityError(
-            f"{checkpoint.path}: the network did not take what was read", details=refused.unexpected_keys
+            f"{checkpoint.path}: the network did not accept the tensors of the file", details=refused.unexpected_keys
         )
     trunk = trunk.to(memory_format=torch.channels_last)
     bottleneck = _bottleneck(card, fit.tensors, coverage)
@@ -85,7 +85,7 @@ def _refusal(fit: Fit, checkpoint: CheckpointFile) -> IntegrityError:
     if coverage.foreign and not coverage.missing and not coverage.wrong_shape:
         said = (
             f"{checkpoint.path} holds {count(len(coverage.foreign), 'tensor')} that the network of adapter {name!r} "
-            f"has no place for; without them the embedding would be another (layout {coverage.layout})"
+            f"has no place for; without them the embedding would be different (layout {coverage.layout})"
         )
     else:
         said = (
@@ -96,7 +96,7 @@ def _refusal(fit: Fit, checkpoint: CheckpointFile) -> IntegrityError:
         said,
         details=[*coverage.faults, *_unread(checkpoint)],
         hint="name the right network with --adapter or --model, choose a copy with --weights, write a card for this "
-        "file (docs/adapters.md), or evaluate what there is with --allow-partial, which is never official",
+        "file (docs/adapters.md), or evaluate the partly loaded network with --allow-partial, which is never official",
     )
 
 
@@ -114,7 +114,7 @@ def _refuse_expanded(checkpoint: CheckpointFile, tensors: Mapping[str, torch.Ten
         raise IntegrityError(
             f"{checkpoint.path} claims more numbers than it holds in {count(len(bad), 'tensor')}",
             details=bad,
-            hint="save the tensors with .contiguous(); a file that claims this may be made to exhaust memory",
+            hint="save the tensors with .contiguous(); such a file may be made to exhaust memory",
         )
 
 
@@ -174,7 +174,7 @@ def _refuse_other_numbers(checkpoint: CheckpointFile, tensors: Mapping[str, torc
             f"{checkpoint.path} holds no floating-point numbers in "
             f"{count(len(bad), 'tensor that is a weight', 'tensors that are weights')}",
             details=bad,
-            hint="a quantised model must be saved again with its weights in floating point",
+            hint="save a quantised model again with its weights in floating point",
         )
 
 

@@ -76,18 +76,20 @@ def open_images(record: EvaluationRecord, root: Path | None, keys: Iterable[str]
         UsageError: It is another one than the run's, or the run is of no images.
     """
     if record.data.dataset not in DATASETS:
-        raise UsageError("this run is of a features file with its own labels: there are no images", hint="no --images")
+        raise UsageError(
+            "this run is of a features file with its own labels: there are no images", hint="omit --images"
+        )
     place = root or Path(record.data.root)
     if not place.exists():
-        raise DataError(f"the images are not at {place} any more", hint="say where they are with --data")
+        raise DataError(f"the images are no longer at {place}", hint="name their folder with --data")
     test_set = open_test_set(place, record.data.dataset, record.data.split)
     known = {key for role in ROLES for key in test_set.split(role).keys}
     missing = sorted(set(keys) - known)
     if missing:
         raise UsageError(
-            f"{place} is not what the run was made of: {len(missing)} of its images are missing",
+            f"{place} is not the data set of the run: {len(missing)} of its images are missing",
             details=missing[:_NAMED],
-            hint="say where its images are with --data",
+            hint="name the folder of its images with --data",
         )
     return test_set.images
 

@@ -39,11 +39,13 @@ def query_column(folder: Path, run: RankedRun, by: str, data: Path | None = None
     if by == "camera":
         labels = query_labels(folder)
         if labels is None:
-            raise DataError(f"{folder} has no embeddings, which carry the cameras", hint="bring them: FILE.csv:COLUMN")
+            raise DataError(
+                f"{folder} has no embeddings, which contain the cameras", hint="give a table: FILE.csv:COLUMN"
+            )
         return labels["camera"].reindex(keys)
     if by in COMPUTED:
         if run.record is None:
-            raise UsageError(f"{folder} has no result.json, which says where the images are")
+            raise UsageError(f"{folder} has no result.json, which contains the path of the images")
         source = open_images(run.record, data, keys)
         return pd.Series({key: _look(source.read(key), by) for key in keys}, dtype=float)
     file, mark, column = by.rpartition(":")

@@ -1,4 +1,4 @@
-"""Everything that other projects print of a run, in one table; not part of the record."""
+"""The figures of other projects for a run, in one table; not part of the record."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def all_figures(
     identity: Mapping[str, int] | None = None,
     cmc_ranks: Sequence[int] = CMC_RANKS,
 ) -> Figures:
-    """Computes what peers print.
+    """Computes the figures of other projects.
 
     Args:
         ranking: The exact ranks.

@@ -1,4 +1,4 @@
-"""A run as comparisons see it: what every query contributed, and to what it was compared."""
+"""A run for comparisons: the contribution of every query, and the images that it was compared with."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def read_run(path: Path) -> RankedRun:
     """Reads a run folder, or a ranking file.
 
     Raises:
-        DataError: There is no ranking.
+        DataError: The ranking does not exist.
         IntegrityError: Ranking or record are damaged.
     """
     file = path / RANKING_NAME if path.is_dir() else path
@@ -60,11 +60,11 @@ def read_run(path: Path) -> RankedRun:
 
 
 def top_for(ranking: Ranking, folder: Path) -> pd.DataFrame | None:
-    """Reads a run's top lists where its searches cannot do without: some queries have no match.
+    """Reads a run's top lists if its searches need them, because some queries have no match.
 
     Raises:
         UsageError: The file is something else.
-        IntegrityError: It is not the file that the run folder tells of.
+        IntegrityError: It is not the file that the run folder records.
     """
     return read_top(folder) if ranking.unmatched and (folder / TOP_NAME).is_file() else None
 
@@ -117,12 +117,12 @@ def aligned(runs: Sequence[RankedRun]) -> list[RankedRun]:
                 f"{count(other, 'query ranks', 'queries rank')} galleries of other sizes in "
                 f"{first.name} and {run.name}",
                 hint="compare runs on the same images (those that one run skipped as damaged count); a part of the "
-                "distractors goes with `gate --fast`",
+                "distractors needs `gate --fast`",
             )
         strange = _other_matches(first, run)
         if strange:
             raise UsageError(
-                f"{first.name} and {run.name} look for other matches: their galleries are not one", details=strange[:20]
+                f"{first.name} and {run.name} have different matches, so their galleries differ", details=strange[:20]
             )
         lists = [one.record.data.gallery_fingerprint for one in (first, run) if one.record is not None]
         if len(set(lists)) > 1:
@@ -137,7 +137,7 @@ def _other_matches(one: RankedRun, other: RankedRun) -> list[str]:
 
 
 def aligned_queries(runs: Sequence[RankedRun]) -> list[RankedRun]:
-    """Brings runs into one order of queries, whatever they were searched in.
+    """Brings runs into one order of queries; their galleries may differ.
 
     Raises:
         UsageError: They are of other queries.
@@ -148,7 +148,7 @@ def aligned_queries(runs: Sequence[RankedRun]) -> list[RankedRun]:
         missing = first.per_query.index.symmetric_difference(run.per_query.index)
         if len(missing):
             raise UsageError(
-                f"{first.name} and {run.name} are of other queries: {len(missing)} are in one alone",
+                f"{first.name} and {run.name} have different queries: {len(missing)} are in only one of them",
                 details=[str(key) for key in missing[:20]],
                 hint="compare runs on the same lists",
             )

@@ -1,4 +1,4 @@
-"""The evaluation record, `result.json`: what was measured, on what, by what, and what was unusual."""
+"""The evaluation record, `result.json`: the metrics, the lists, the model, the environment, and warnings."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ class OpenSet(_Strict):
 
 
 class Ties(_Strict):
-    """What ties can change, and the numbers of the convention `sysu30k-reference` (every tie against the match)."""
+    """Effects of ties, and the numbers of the convention `sysu30k-reference` (every tie against the match)."""
 
     rank1_optimistic: Fraction
     rank1_pessimistic: Fraction
@@ -110,7 +110,7 @@ class Ties(_Strict):
 
 
 class Counts(_Strict):
-    """How many of what.
+    """Counts of images and pairs.
 
     Attributes:
         query: Queries, the denominator of every metric.
@@ -198,7 +198,7 @@ class Environment(Machine):
     Attributes:
         processes: Processes that shared the export.
         engine: The search engine's own description.
-        engine_reason: Why it was taken.
+        engine_reason: Why it was chosen.
         search: The machine of the search.
     """
 
@@ -209,7 +209,7 @@ class Environment(Machine):
 
 
 class Cost(_Strict):
-    """What it took."""
+    """Time and memory of the run."""
 
     images_embedded: Count
     embed_seconds: Positive
@@ -241,8 +241,8 @@ class EvaluationRecord(SealedDocument):
         schema_version: Version of this document's schema.
         created: UTC time, ISO 8601.
         official: Whether this is the published protocol on the published lists by a fully loaded network.
-        not_official_because: Every reason why it is not.
-        warnings: What was unusual.
+        not_official_because: Every reason against it.
+        warnings: Unusual facts, such as ties or signs of collapse.
         ranking_sha256: SHA-256 of the `ranking.csv` that it was computed from; None in records of earlier versions.
         top_sha256: SHA-256 of the `top.csv` beside it.
         open_set: Identification at a threshold; None in records of earlier versions.
@@ -301,7 +301,7 @@ def read_record(path: Path) -> EvaluationRecord:
         raise IntegrityError(f"{path} is not an evaluation record", details=faults) from error
     fault = document_fault(raw)
     if fault:
-        raise IntegrityError(f"{path} {fault}", hint="run `sysu30k-bench score` again: it is made anew")
+        raise IntegrityError(f"{path} {fault}", hint="run `sysu30k-bench score` again: it rewrites the file")
     return record
 
 

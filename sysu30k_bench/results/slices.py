@@ -1,4 +1,4 @@
-"""A metric by parts of the queries: what it is in each, and whether a part differs from all others."""
+"""A metric by parts of the queries: its value in each, and a test of each part against all others."""
 
 from __future__ import annotations
 
@@ -75,7 +75,9 @@ def in_bins(column: pd.Series, bins: int) -> pd.Series:
         labels = text.where(known, NO_VALUE).astype(str)
         order = sorted(set(labels[known]), key=_by_number)
     if len(order) > MOST:
-        raise UsageError(f"{len(order):,} slices are no slices", hint=f"bring a column of {MOST} values at most")
+        raise UsageError(
+            f"{len(order):,} slices are too few or too many", hint=f"bring a column of {MOST} values at most"
+        )
     return labels.astype(
         pd.CategoricalDtype([*dict.fromkeys(order), *([] if known.all() else [NO_VALUE])], ordered=True)
     )
@@ -90,7 +92,7 @@ def slices(run: RankedRun, parts: pd.Series, metric: str = "rank1") -> list[Slic
         metric: One of `metrics.catalogue.METRICS`; of rank-k every tie is against the match.
 
     Raises:
-        UsageError: The metric cannot be had of this run.
+        UsageError: The run does not have this metric.
     """
     values, whole = _values(run, metric)
     labels = parts.reindex(run.per_query.index)
@@ -123,7 +125,7 @@ def _values(run: RankedRun, metric: str) -> tuple[np.ndarray, bool]:
     """What every query contributes, and whether that is all or nothing."""
     info = METRICS[metric]
     if info.source == "open set":
-        found = contributions(run.searches, metric) if run.searches is not None else "there are no scores"
+        found = contributions(run.searches, metric) if run.searches is not None else "it has no scores"
         if isinstance(found, str):
             raise UsageError(f"{run.name} has no {info.title}: {found}")
         return found, bool(np.isin(found[~np.isnan(found)], (0, 1)).all())

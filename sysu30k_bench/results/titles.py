@@ -1,4 +1,4 @@
-"""What people read for the names of metrics that are means over queries; see `metrics.catalogue` for all of them."""
+"""Titles of the metrics that are means over queries; see `metrics.catalogue` for all metrics."""
 
 from __future__ import annotations
 

@@ -20,11 +20,11 @@ class Gallery(Protocol):
     def blocks(self, rows: int, done: int = 0) -> Iterator[tuple[int, np.ndarray]]:
         """Yields (position of the first row, (b, D) embeddings) in order, b at most `rows`.
 
-        A block is valid until the next is asked for.
+        A block is valid until the next is requested.
 
         Args:
             rows: Most rows of a block.
-            done: Leave out the rows before this position.
+            done: Omit the rows before this position.
         """
 
     def share(self, done: int = 0) -> int:

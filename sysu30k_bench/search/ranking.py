@@ -1,4 +1,4 @@
-"""The ranking: what a search found, by key, as tables from which every number can be computed again."""
+"""The ranking: the result of a search, by key, as tables from which every number can be recomputed."""
 
 from __future__ import annotations
 
@@ -210,5 +210,5 @@ def _fault(table: pd.DataFrame) -> str | None:
     if not np.isfinite(matched["score"]).all() or np.isinf(matched["margin"]).any():
         return "some scores are not finite"
     if (matched["margin"].abs() > 1 / TIE).any():
-        return "some margins are absurd"
+        return "some margins are impossible"
     return None

@@ -72,7 +72,7 @@ def search(
 ) -> SearchResult:
     """Ranks the whole gallery for every query.
 
-    The engine's approximate scores decide what their error bound allows; every other pair is scored again in float64
+    The engine's approximate scores decide a pair if their error bound allows it; every other pair is scored in float64
     (see `pair_scores`). The result depends on the embeddings alone.
 
     Args:
@@ -210,7 +210,7 @@ def _check_norms(norms: np.ndarray, name: Callable[[int], str], unit_tolerance: 
         raise IntegrityError(
             f"{count(len(bad), 'embedding is', 'embeddings are')} zero, NaN or infinite; nothing was ranked",
             details=[name(int(row)) for row in bad],
-            hint="export these images again, or look at the network that made them",
+            hint="export these images again, or check the network that made them",
         )
     long = np.flatnonzero(np.abs(norms - 1) > unit_tolerance) if unit_tolerance is not None else bad
     if len(long):

@@ -27,7 +27,7 @@ def read_top(folder: Path, *, told: bool = True) -> pd.DataFrame:
     Raises:
         DataError: There is no such file.
         UsageError: It is something else.
-        IntegrityError: It is not the file that the run folder tells of.
+        IntegrityError: It is not the file that the run folder records.
     """
     path = folder / TOP_NAME
     if not path.is_file() or path.stat().st_size > _MAX_BYTES:

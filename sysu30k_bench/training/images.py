@@ -103,7 +103,7 @@ class TrainingImages(Dataset[Loaded]):
         except DamagedImageError as error:
             raise IntegrityError(
                 f"the training image {key} cannot be decoded: {error}",
-                hint="`sysu30k-bench data verify` lists all such",
+                hint="`sysu30k-bench data verify` lists all such images",
             ) from error
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 FORMAT = 1
 
 
-_OTHERS = "best.pt and epoch-N.pt are checkpoints, too: give one of them its name; or begin in another --output"
+_OTHERS = "best.pt and epoch-N.pt are checkpoints, too: give one of them its name; or start in another --output"
 
 
 @dataclass
@@ -90,7 +90,7 @@ def resume(
         UsageError: It is of another recipe or other data; more epochs are no other recipe.
     """
     if not path.is_file():
-        raise DataError(f"there is no {path} to resume from", hint="omit --resume to begin")
+        raise DataError(f"there is no {path} to resume from", hint="omit --resume to start a new run")
     if not is_sealed(path):
         raise IntegrityError(
             f"{path} is not a checkpoint of this version's `train`: it was changed or damaged, or an earlier version "

@@ -100,7 +100,7 @@ def _published(found: TrainingSet, recipe: Recipe) -> TrainingTable:
     plan = PublishedBags(found.bags, found.listed, bags.bags_per_batch, bags.images_per_bag, seed=recipe.run.seed)
     if recipe.run.validation_identities:
         raise UsageError(
-            "no image of this training set has a label, so that none can be held back",
+            "no image of this training set has a label, so none can be held out",
             hint="set run.validation_identities = 0; evaluate checkpoints on a data set with labels",
         )
     listed = found.listed
@@ -157,7 +157,7 @@ def _strong(data: _Labelled, recipe: Recipe) -> TrainingTable:
     if wanted:
         if wanted * 2 > len(people):
             raise UsageError(
-                f"{wanted} of {count(len(people), 'identity', 'identities')} cannot be held back for validation",
+                f"{wanted} of {count(len(people), 'identity', 'identities')} cannot be held out for validation",
                 hint=f"at most half of them: --set run.validation_identities={len(people) // 2}",
             )
         held = np.sort(np.random.default_rng([recipe.run.seed, 9]).permutation(people)[:wanted])
@@ -202,6 +202,6 @@ def _validation(data: _Labelled, split: Split, held: np.ndarray) -> TestSet:
     query = Split("query", part.take(np.flatnonzero(is_query)).table.assign(role="query"))
     gallery = Split("gallery", part.take(np.flatnonzero(~is_query)).table.assign(role="gallery"))
     if not len(query):
-        raise UsageError("no identity that was held back was seen by two cameras", hint="run.validation_identities = 0")
-    reason = "identities held back from training"
+        raise UsageError("no held-out identity was seen by two cameras", hint="run.validation_identities = 0")
+    reason = "identities held out from training"
     return TestSet(data.dataset, data.root, data.source, query, gallery, [], [reason])

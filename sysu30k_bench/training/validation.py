@@ -31,5 +31,5 @@ def validate(checkpoint: Path, lists: TestSet, output: Path, recipe: Recipe) -> 
     request = ExportRequest(checkpoint, lists=lists, output=output, network_options=options)
     record, _ = evaluate(EvalRequest(request, SearchRequest()), Silent(), Ranks())
     if record is None:
-        raise IntegrityError("the validation gave no record")
+        raise IntegrityError("the validation returned no record")
     return {"validation_rank1": record.metrics.rank1.value, "validation_ap": record.metrics.ap_standard.value}

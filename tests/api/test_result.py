@@ -57,12 +57,12 @@ def test_a_saved_result_is_a_run_that_everything_reads(tmp_path: Path) -> None:
 def test_a_run_is_not_overwritten_unless_asked(tmp_path: Path) -> None:
     first, second = scored(0), scored(1)
     first.save(tmp_path / "run")
-    with pytest.raises(sb.UsageError, match="holds a run already"):
+    with pytest.raises(sb.UsageError, match="already contains a run"):
         second.save(tmp_path / "run")
     second.save(tmp_path / "run", overwrite=True)
     assert sb.load_run(tmp_path / "run").metrics == second.metrics
     (tmp_path / "run/embeddings").mkdir()
-    with pytest.raises(sb.UsageError, match="holds a run already"):
+    with pytest.raises(sb.UsageError, match="already contains a run"):
         first.save(tmp_path / "run", overwrite=True)
 
 

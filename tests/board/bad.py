@@ -109,7 +109,7 @@ BAD: list[tuple[str, Change, str]] = [
     ("a large row", write("rows/large.json", " " * (65 << 10)), "larger than 65,536 bytes"),
     ("not JSON", write("rows/broken.json", "{"), "not JSON of a row"),
     ("NaN", write("rows/broken.json", '{"rank1": NaN}'), "NaN is no number"),
-    ("keys twice", write("rows/broken.json", '{"rank1": 0.1, "rank1": 0.2}'), "keys stand twice: rank1"),
+    ("keys twice", write("rows/broken.json", '{"rank1": 0.1, "rank1": 0.2}'), "keys occur twice: rank1"),
     ("deep", write("rows/broken.json", "[" * 60_000), "not JSON of a row"),
     ("a list", write("rows/broken.json", "[]"), "row: Input should be"),
     ("a command for the log", write("rows/broken.json", json.dumps({"k\n::error::x\x1b[31m": 1})), "Extra inputs"),

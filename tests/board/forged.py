@@ -90,7 +90,7 @@ EVIDENCE: list[tuple[str, Change, str]] = [
     ("no margin", cell(FIRST, 6, ""), "1 margin is missing"),
     ("a better rank alone", cells(BEHIND, rank_low="1", rank_high="1"), "1 match is alone at rank 1, and another"),
     ("one measurement for all", every(column("score", lambda _: "0.5"), column("margin", lambda old: f"{old[:1]}0.1")),
-     "matches have score and margin of another: what is measured does not repeat"),
+     "matches have score and margin of another query: measured values do not repeat"),
     # keys
     ("one match for all", column("match", lambda _: "gallery/000028311/000028311_c1_1.jpg"), "have the match of"),
     ("a person asked for twice", cell(2, 0, "query/000028311/000028311_c2_3.jpg"), "1 query shows a person of"),
@@ -105,34 +105,34 @@ EVIDENCE: list[tuple[str, Change, str]] = [
     ("a key with a filler", cell(1, 1, "gallery/a\u3164/000028311_c1_1.jpg"), "keys with control characters"),
     ("a formula behind a blank for a key", cell(1, 0, " =1+1"), "keys with control characters"),
     # digits and fields
-    ("a score in another script", cell(FIRST, 5, "\u0660.\u0665"), "line 6 is not as `search` writes it"),
+    ("a score in another script", cell(FIRST, 5, "\u0660.\u0665"), "line 6 differs from what `search` writes"),
     ("a rank in another script", cell(FIRST, 2, "\u0661"), "evidence/new-method.csv is not a ranking"),
     ("a size in full width", cell(FIRST, 4, "\uff14"), "evidence/new-method.csv is not a ranking"),
-    ("spare digits", cell(FIRST, 5, "0.500"), "line 6 is not as `search` writes it"),
-    ("underscores in a number", cell(FIRST, 5, "0.5_0"), "line 6 is not as `search` writes it"),
-    ("a rank with a sign", cell(BEHIND, 2, "+3"), "line 901 is not as `search` writes it"),
-    ("too few fields", rank(lambda lines: [*lines[:-1], ",".join(lines[-1].split(",")[:6])]), "line 1001 is not"),
-    ("a byte order mark", rank(lambda lines: ["\ufeff" + lines[0], *lines[1:]]), "line 1 is not as `search` writes it"),
-    ("quotes for nothing", rank(lambda lines: [f'"query"{lines[0][5:]}', *lines[1:]]), "line 1 is not as `search`"),
+    ("spare digits", cell(FIRST, 5, "0.500"), "line 6 differs from what `search` writes"),
+    ("underscores in a number", cell(FIRST, 5, "0.5_0"), "line 6 differs from what `search` writes"),
+    ("a rank with a sign", cell(BEHIND, 2, "+3"), "line 901 differs from what `search` writes"),
+    ("too few fields", rank(lambda lines: [*lines[:-1], ",".join(lines[-1].split(",")[:6])]), "line 1001 differs"),
+    ("a byte order mark", rank(lambda lines: ["\ufeff" + lines[0], *lines[1:]]), "line 1 differs from what"),
+    ("quotes for nothing", rank(lambda lines: [f'"query"{lines[0][5:]}', *lines[1:]]), "line 1 differs from what"),
     # digests
     ("one digest for two", put_evidence(card_sha256=DIGEST, weights_sha256=DIGEST), "weights_sha256 and card_"),
     ("a digest that nothing has", put_evidence(shards_root="0" * 64), "shards_root is no digest"),
     # rankings that are there already
     ("another's embeddings", twin(), "twin.json: it commits to the embeddings of new-method"),
-    ("another's ranks", twin(shards_root=DIGEST), "twin.json: its ranks are those of new-method"),
+    ("another's ranks", twin(shards_root=DIGEST), "twin.json: it has the same ranks as new-method"),
     ("another's weights", every(twin(shards_root=DIGEST), rank(lambda old: replaced(old, BEHIND, 3, "477"), "twin")),
-     "`leaderboard reproduce`, and is no row: the same weights and card as new-method"),
+     "`leaderboard reproduce` and is not a row: the same weights and card as new-method"),
 ]  # fmt: skip
 
 # what is changed here are rows that are only reported
 ROWS: list[tuple[str, Change, str]] = [
     # rows that are there already
     ("a row under another id", copied("iics2", "iics"), "iics2.json: the same paper, source and scores as iics"),
-    ("a name of other letters", copied("iics4", "iics", method=CYRILLIC), "iics4.json: its name passes for that of"),
-    ("a new figure for a name", x("iics", method="I I CS", rank1=0.4), "x.json: its name passes for that of iics"),
-    ("a name in full width", x("iics", method="\uff29\uff29\uff23\uff33", rank1=0.4), "its name passes for that of"),
-    ("digits for letters", x("iics", method="1lCS", rank1=0.4), "x.json: its name passes for that of iics"),
-    ("an id that passes for another", copied("i1cs", "iics", method="X", rank1=0.4), "its id passes for iics"),
+    ("a name of other letters", copied("iics4", "iics", method=CYRILLIC), "iics4.json: its name looks like that of"),
+    ("a new figure for a name", x("iics", method="I I CS", rank1=0.4), "x.json: its name looks like that of iics"),
+    ("a name in full width", x("iics", method="\uff29\uff29\uff23\uff33", rank1=0.4), "its name looks like that of"),
+    ("digits for letters", x("iics", method="1lCS", rank1=0.4), "x.json: its name looks like that of iics"),
+    ("an id that passes for another", copied("i1cs", "iics", method="X", rank1=0.4), "its id looks like iics"),
     ("a claim by other words", x("iics", source="https://example.org"), "x.json: the same scores as iics"),
     ("a claim by other slashes", x("dgl", source="http://github.com/wanggrun/sysu-30k/ (README, leaderboard)",
                                    paper={"title": "T", "url": "http://www.arxiv.org/pdf/1904.03845v2"}), "as dgl"),
@@ -163,7 +163,7 @@ ROWS: list[tuple[str, Change, str]] = [
     ("a formula behind a quote", put("dgl", method='"=1+1'), "a spreadsheet would calculate"),
     ("a formula in a second cell", put("dgl", method="a;=1+1"), "a spreadsheet would calculate"),
     ("a long minus", put("dgl", method="\u22121"), "a spreadsheet would calculate"),
-    ("a blank at the end", put("dgl", method="New "), "begins or ends with a blank"),
+    ("a blank at the end", put("dgl", method="New "), "begins or ends with a space"),
     ("a host that is a name", put("dgl", source="https://github.com@evil.example/x"), "a link whose host is not plain"),
     ("a host of other letters", put("dgl", notes="see https://g\u0456thub.com/x"), "a link whose host is not plain"),
 ]  # fmt: skip

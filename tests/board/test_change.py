@@ -151,7 +151,7 @@ def test_links_in_place_of_folders_are_refused(base: Path, board: Path, tmp_path
     link = tmp_path / "link"
     link.symlink_to(base)
     for change in (link, base, base / "rows"):
-        with pytest.raises(DataError, match="is a link, or lies in its own --base"):
+        with pytest.raises(DataError, match="is a link, or is inside its own --base"):
             check_change(change, base)
     for name in ("evidence", "confirmations", "model-index", "rows"):
         shutil.rmtree(board / name, ignore_errors=True)

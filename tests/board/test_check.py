@@ -76,7 +76,7 @@ def test_what_stood_may_only_get_a_better_status(board: Path, tmp_path: Path) ->
     write_board(board)
     assert check_change(board, base, by_maintainer=True) == []
     put(status="self-reported", weights="others")(board)
-    assert check_change(board, base) == ["rows/new-method.json: weights of a row that was there changed"]
+    assert check_change(board, base) == ["rows/new-method.json: weights of an existing row changed"]
     (base / "rows" / "new-method.json").rename(tmp_path / "kept.json")
     put(status="re-scored", weights=CLAIM.weights)(board)
     assert check_change(board, base) == [
@@ -86,9 +86,9 @@ def test_what_stood_may_only_get_a_better_status(board: Path, tmp_path: Path) ->
     put(status="self-reported")(board)
     put(status="re-scored")(base)
     put(weights=CLAIM.weights)(board)
-    assert check_change(board, base) == ["rows/new-method.json: its status went back from re-scored to self-reported"]
+    assert check_change(board, base) == ["rows/new-method.json: its status was lowered from re-scored to self-reported"]
     (board / "rows" / "dgl.json").unlink()
-    assert "rows/dgl.json: it was there and is gone, or cannot be read" in check_change(board, base)
+    assert "rows/dgl.json: it existed before and is missing or unreadable now" in check_change(board, base)
 
 
 def test_a_base_that_is_not_there_turns_nothing_off(board: Path, bench: Bench, tmp_path: Path) -> None:
@@ -130,7 +130,7 @@ def test_a_row_with_evidence_may_back_one_that_is_only_reported(tmp_path: Path) 
     path.write_bytes(row_bytes(told))
     assert check_board(tmp_path) == []
     path.write_bytes(row_bytes(told.model_copy(update={"method": "backed"})))
-    assert check_board(tmp_path) == ["rows/told.json: its name passes for that of backed"]
+    assert check_board(tmp_path) == ["rows/told.json: its name looks like that of backed"]
     path.write_bytes(row_bytes(told.model_copy(update={"paper": None, "source": made.source})))
     assert check_board(tmp_path) == ["rows/told.json: the same paper, source and scores as backed"]
 

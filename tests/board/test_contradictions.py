@@ -130,7 +130,9 @@ def test_a_mean_precision_has_a_limit(name: str, most: float) -> None:
 def test_digests(evidence: Evidence) -> None:
     assert digest_faults(evidence) == []
     same = evidence.model_copy(update={"gallery_fingerprint": evidence.query_fingerprint})
-    assert digest_faults(same) == ["query_fingerprint and gallery_fingerprint are of different things, and equal"]
+    assert digest_faults(same) == [
+        "query_fingerprint and gallery_fingerprint are equal, but belong to different things"
+    ]
     assert digest_faults(evidence.model_copy(update={"weights_sha256": "ab" * 32})) == ["weights_sha256 is no digest"]
 
 
@@ -138,6 +140,6 @@ def test_lines_that_are_missing_or_spare_are_named(tmp_path: Path) -> None:
     path = write_evidence(tmp_path / "e.csv", [1, 2, 3, 4, 5, 6, 7, 8], gallery=GALLERY)
     ranking, content = read_ranking(path), path.read_bytes()
     assert written_fault(ranking, content) is None
-    assert written_fault(ranking, content + b"\n") == "line 10 is not as `search` writes it"
-    assert written_fault(ranking, content[:-1]) == "line 10 is not as `search` writes it"
-    assert written_fault(ranking, content.replace(b"\n", b"\r\n")) == "line 1 is not as `search` writes it"
+    assert written_fault(ranking, content + b"\n") == "line 10 differs from what `search` writes"
+    assert written_fault(ranking, content[:-1]) == "line 10 differs from what `search` writes"
+    assert written_fault(ranking, content.replace(b"\n", b"\r\n")) == "line 1 differs from what `search` writes"

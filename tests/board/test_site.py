@@ -160,7 +160,7 @@ def test_a_board_of_one_reported_row_has_a_site(tmp_path: Path) -> None:
     pages = render_site(Board.open(tmp_path))
     assert "queries.html" not in pages
     assert "queries.html" not in pages["index.html"].decode()
-    assert "Nothing that can be recomputed" in pages["rows/one.html"].decode()
+    assert "None: no number can be recomputed" in pages["rows/one.html"].decode()
 
 
 def test_squares_and_their_counts(tmp_path: Path) -> None:
@@ -283,7 +283,7 @@ def test_a_correction_is_a_row_of_its_own_and_names_the_one_before_it(tmp_path: 
         ({"corrects": "gone"}, "no other row"),
         ({"corrects": "two", "date": "2026-01-15"}, "not older"),
         ({"corrects": "one", "date": "2026-03-01"}, "as two does"),
-        ({"corrects": "one", "date": "2026-03-01", "claimed_by": "a stranger"}, "somebody else claimed"),
+        ({"corrects": "one", "date": "2026-03-01", "claimed_by": "a stranger"}, "another person claimed"),
     ):
         (tmp_path / "rows" / "z.json").unlink(missing_ok=True)
         add_row(tmp_path, "z", ranks_of(80, 5), **bad)

@@ -94,13 +94,13 @@ def test_confirmations_are_held_against_their_row(board: Path) -> None:
     found = audit_of(board)
     confirm(board, found, "audited")
     put(weights="others")(board)
-    said = f"confirmations/{NAME}.audit.json: it is of another row, or the row was changed since"
+    said = f"confirmations/{NAME}.audit.json: it belongs to another row, or the row was changed since"
     assert check_board(board) == [said]
     with pytest.raises(CheckFailedError, match="does not confirm"):
         confirm(board, found, "audited")
     shutil.move(board / "confirmations" / f"{NAME}.audit.json", board / "confirmations" / f"{NAME}.reproduction.json")
     faults = check_board(board)
-    assert f"confirmations/{NAME}.reproduction.json: its name says otherwise" in faults
+    assert f"confirmations/{NAME}.reproduction.json: its file name names another kind" in faults
     assert f"rows/{NAME}.json: audited, and there is no confirmations/{NAME}.audit.json" in faults
 
 

@@ -104,7 +104,7 @@ def test_checkpoints(bench: Bench, twin: Path, tmp_path: Path, kind: str) -> Non
         "nothing but code": "would run code",
         "truncated": "is cut off",
         "empty": "is empty",
-        "wrong width": "the file has (7,), the network wants (32,)",
+        "wrong width": "the file has (7,), the network has (32,)",
         "nan": "NaN or infinite",
         "no network": "no adapter knows",
     }[kind]
@@ -217,7 +217,7 @@ def test_two_runs_in_one_folder(bench: Bench, twin: Path, stripes_checkpoint: Pa
     run.mkdir()
     with (run / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        expect(bench("eval", stripes_checkpoint, "--data", twin, "--output", run), 3, "another run is at work")
+        expect(bench("eval", stripes_checkpoint, "--data", twin, "--output", run), 3, "another run is using")
 
 
 def test_steps_out_of_order(bench: Bench, tmp_path: Path) -> None:
@@ -255,7 +255,7 @@ def test_what_nobody_thought_of_is_a_bug_and_not_a_traceback(
 ) -> None:
     fault = "import sysu30k_bench.evaluation.export_step as step; step.open_test_set = lambda *a: 1 / 0"
     done = bench("eval", stripes_checkpoint, "--data", twin, before=fault)
-    expect(done, 70, "this is a bug: ZeroDivisionError", "SYSU30K_BENCH_TRACEBACK")
+    expect(done, 70, "internal error: ZeroDivisionError", "SYSU30K_BENCH_TRACEBACK")
 
 
 def test_half_a_torchrun_environment(bench: Bench, twin: Path, stripes_checkpoint: Path) -> None:

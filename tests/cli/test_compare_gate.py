@@ -30,7 +30,7 @@ def test_compare(bench: Bench, tmp_path: Path) -> None:
     other = write_ranking(tmp_path / "short", [1, 2])
     refused = bench("compare", runs[0], other / "ranking.csv")
     assert refused.code == 2
-    assert "98 are in one alone" in refused.err
+    assert "98 are in only one of them" in refused.err
 
 
 def test_gate(bench: Bench, tmp_path: Path) -> None:

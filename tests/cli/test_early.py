@@ -38,7 +38,7 @@ def test_nothing_that_was_mistyped_waits_for_torch(twin: Path, stripes_checkpoin
         ("eval", net, "--data", root, "--adapter", "no.toml"): "there is no adapter card",
         ("eval", net, "--data", root, "--model", "torchvision:resnet51"): "no network 'resnet51'",
         ("eval", net, "--data", root, "--device", "gpu"): "--device gpu is not",
-        ("eval", net, "--data", root, "--output", str(file)): "is a file, and a run needs a folder",
+        ("eval", net, "--data", root, "--output", str(file)): "is a file, but a run needs a folder",
         ("export", str(tmp_path / "no.pth"), "--data", root): "there is no file",
         ("search", str(tmp_path / "no")): "there is no run folder",
         ("search", str(tmp_path), "--device", "tpu"): "--device tpu is not",
@@ -48,7 +48,7 @@ def test_nothing_that_was_mistyped_waits_for_torch(twin: Path, stripes_checkpoin
         ("report", str(tmp_path / "no")): "there is no run folder or ranking",
         ("train", "tny", "--data", root): "there is no recipe",
         ("train", "tiny", "--data", str(tmp_path / "no")): "there is no folder or archive",
-        ("train", "tiny", "--data", root, "--output", str(file)): "is a file, and a run needs a folder",
+        ("train", "tiny", "--data", root, "--output", str(file)): "is a file, but a run needs a folder",
         ("data", "lists", str(tmp_path / "no")): "there is no folder or archive",
         ("adapters", "which", str(tmp_path / "no.pth")): "there is no file",
         ("adapters", "show", "dlg"): "there is no adapter",
@@ -112,7 +112,7 @@ def test_a_name_in_another_case_or_one_letter_off_is_pointed_out(tmp_path: Path)
 def test_output(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.touch()
-    with pytest.raises(DataError, match=r"cannot write .*file: it is a file, and a run needs a folder"):
+    with pytest.raises(DataError, match=r"cannot write .*file: it is a file, but a run needs a folder"):
         judge_output(file)
     with pytest.raises(DataError, match=rf"cannot write .*run: {file} is a file") as caught:
         judge_output(file / "deep" / "run")
@@ -137,7 +137,7 @@ def test_a_machine_without_a_driver_has_no_gpu(monkeypatch: pytest.MonkeyPatch) 
     judge_device("auto")
     judge_device("cpu")
     for name, said in (("cuda", "cuda:0"), ("cuda:3", "cuda:3")):
-        with pytest.raises(DataError, match=f"there is no device {said}: this machine has no driver"):
+        with pytest.raises(DataError, match=f"there is no device {said}: this machine has no GPU driver"):
             judge_device(name)
     monkeypatch.setattr(early, "_may_have_gpu", lambda: True)
     judge_device("cuda:3")  # torch counts them
@@ -147,7 +147,7 @@ def test_runs(tmp_path: Path) -> None:
     judge_run(tmp_path)
     (tmp_path / "ranking.csv").touch()
     judge_run(tmp_path / "ranking.csv")
-    with pytest.raises(DataError, match="is a file, and no run folder"):
+    with pytest.raises(DataError, match="is a file, not a run folder"):
         judge_run(tmp_path / "ranking.csv", "export", folder=True)
 
 

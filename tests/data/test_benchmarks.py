@@ -387,6 +387,6 @@ def test_a_foreign_name_is_named(tmp_path: Path, make: object) -> None:
     name = open_test_set(root).dataset
     folder = next(image.parent for image in sorted(root.rglob("*")) if image.is_file())
     (folder / "holiday.jpg").write_bytes(b"x")
-    with pytest.raises(DataError, match="do not say identity") as caught:
+    with pytest.raises(DataError, match="do not contain identity") as caught:
         open_test_set(root, name)
     assert caught.value.details == ["holiday.jpg"]

@@ -79,7 +79,7 @@ def test_of_several_copies_the_user_may_choose(tmp_path: Path) -> None:
     path, one, two = tmp_path / "c.pth", trunk(small_resnet()), other(trunk(small_resnet()))
     torch.save({"state_dict_ema": one, "state_dict": two}, path)
     ready = ready_model(ExportRequest(path), CPU)
-    assert "state_dict_ema is taken; --weights chooses another (state_dict)" in ready.cautions[-1]
+    assert "state_dict_ema is used; --weights chooses another (state_dict)" in ready.cautions[-1]
     assert torch.equal(ready.embedder.trunk.state_dict()["conv1.weight"], one["conv1.weight"])
     raw = ready_model(ExportRequest(path, weights="raw"), CPU)
     assert not [said for said in raw.cautions if "several sets of weights" in said]

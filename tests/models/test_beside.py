@@ -41,18 +41,18 @@ def test_values_are_taken_over_and_told(tmp_path: Path) -> None:
 def test_without_the_file_the_card_stays_and_says_what_it_assumes(tmp_path: Path) -> None:
     card, said = with_files_beside(CARD, tmp_path / "net.pth")
     assert card == CARD
-    assert said == ["no opts.yaml beside the checkpoint: stride, h assumed as the card says"]
+    assert said == ["no opts.yaml beside the checkpoint: stride, h assumed from the card"]
 
 
 @pytest.mark.parametrize("text", ["stride: one\n", "stride: [1]\n", "stride: true\n", "- stride\n", "", "other: 1\n"])
 def test_what_is_no_number_is_not_taken_and_said(tmp_path: Path, text: str) -> None:
-    assert beside(tmp_path, text) == (CARD, ["opts.yaml has no number for stride, h: assumed as the card says"])
+    assert beside(tmp_path, text) == (CARD, ["opts.yaml has no number for stride, h: assumed from the card"])
 
 
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
-        ("h: 1\n", "value without sense"),
+        ("h: 1\n", "invalid value"),
         ("a: [\n", "is not YAML"),
         (b"\xff\xfe\x00", "is not YAML"),
         ("a: !!python/object/apply:os.system ['true']\n", "is not YAML"),

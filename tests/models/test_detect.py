@@ -34,7 +34,7 @@ def test_the_layout_that_asks_for_more_wins_and_the_others_are_told() -> None:
     for cards in ([plain, exact], [exact, plain]):
         detected = detect_card(file, cards)
         assert (detected.card.name, detected.rivals) == ("exact", ("plain",))
-        assert "plain would take it too" in explain(detected, file)
+        assert "plain would also fit" in explain(detected, file)
 
 
 def test_the_layout_that_accounts_for_more_of_the_names_wins() -> None:
@@ -70,7 +70,7 @@ def test_two_protocols_for_one_file_are_a_question_with_both_answers() -> None:
 def test_a_card_that_is_recognised_by_nothing_is_only_taken_by_name() -> None:
     silent = card("silent")
     silent = silent.model_copy(update={"checkpoint": silent.checkpoint.model_copy(update={"recognised_by": []})})
-    with pytest.raises(UsageError, match="does not say by which method") as caught:
+    with pytest.raises(UsageError, match="does not contain the method") as caught:
         detect_card(as_file(trunk(small_resnet())), [silent])
     assert caught.value.details == ["--adapter silent: Silent"]
 

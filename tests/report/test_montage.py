@@ -84,7 +84,7 @@ def test_the_page_with_images_says_that_it_is_local(bench: Bench, run: Path, dat
     html = path.read_text()
     page = outline(re.sub(r"<img ([^>]*)>", r"<img \1></img>", html))
     assert "Practice run on drawn people" in page.text, "and no data agreement holds for them"
-    assert "For this machine alone" not in page.text
+    assert "For this machine only" not in page.text
     assert "img-src data:" in html
     pictures = [address for address in page.addresses if not address.startswith("#")]
     assert len(pictures) >= 40
@@ -94,7 +94,7 @@ def test_the_page_with_images_says_that_it_is_local(bench: Bench, run: Path, dat
     assert bench("report", run).code == 0
     plain = (run / "report.html").read_text()
     assert "data:image" not in plain
-    assert "For this machine alone" not in plain
+    assert "For this machine only" not in plain
     moved = Path(shutil.copytree(data, tmp_path / "moved"))
     assert bench("report", run, "--images", "--data", moved, "--output", tmp_path / "page.html").code == 0
     assert bench("report", run, "--data", moved).code == 2
@@ -104,7 +104,7 @@ def test_the_page_with_images_says_that_it_is_local(bench: Bench, run: Path, dat
     done = bench("report", real, "--images")
     assert "real people: for this machine only" in done.err
     html = (real / "report-local.html").read_text()
-    assert "For this machine alone: this page holds images of sysu30k" in html
+    assert "For this machine only: this page contains images of sysu30k" in html
     assert "Practice run" not in html
 
 

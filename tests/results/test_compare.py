@@ -249,5 +249,5 @@ def test_rankings_of_other_galleries_are_refused_without_their_records(tmp_path:
     other = write_ranking(tmp_path / "other", [1, 2, 3])
     path = other / "ranking.csv"
     path.write_text(path.read_text().replace(",gq", ",OTHERq"))
-    with pytest.raises(UsageError, match="look for other matches"):
+    with pytest.raises(UsageError, match="have different matches"):
         aligned([one, read_run(other)])

@@ -62,7 +62,7 @@ def test_numbers_fall_into_bins_of_equal_counts_and_what_has_no_value_is_a_part_
     assert parts.cat.categories.tolist()[0] == "0 to 24.75"
     assert parts.cat.categories.tolist()[-1] == NO_VALUE
     assert in_bins(keyed(["10", "9", "2"]), 4).cat.categories.tolist() == ["2", "9", "10"]
-    with pytest.raises(UsageError, match="are no slices"):
+    with pytest.raises(UsageError, match="slices are too few or too many"):
         in_bins(keyed([f"person {n}" for n in range(101)]), 4)
 
 

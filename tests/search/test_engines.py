@@ -21,7 +21,7 @@ from tests.conftest import unit_rows
 from tests.search.oracle import all_scores
 
 CPU = torch.device("cpu")
-OTHERWISE = ", float32 where that leaves too much open"
+OTHERWISE = ", float32 if that leaves too many pairs open"
 
 
 @pytest.mark.parametrize("dimension", [8, 2048, 5000])
@@ -214,10 +214,10 @@ def test_large_jobs_on_the_cpu_take_the_cheapest_filter(monkeypatch: pytest.Monk
 
 def test_a_filter_that_was_asked_for_is_taken() -> None:
     assert choose_engine("auto", CPU, "bf16")[0].description.endswith(
-        "bf16 filter, float32 where that leaves too much open"
+        "bf16 filter, float32 if that leaves too many pairs open"
     )
     assert choose_engine("torch", CPU, "int8", 1.0)[0].description.endswith(
-        "int8 filter, float32 where that leaves too much open"
+        "int8 filter, float32 if that leaves too many pairs open"
     )
     with pytest.raises(UsageError, match="FAISS filters in float32"):
         choose_engine("faiss", CPU, "int8")

@@ -192,7 +192,7 @@ def test_what_is_left_over_goes_to_the_last(images: int, identities: int, counts
 
 
 def test_a_bag_with_fewer_images_than_identities_is_refused() -> None:
-    with pytest.raises(ValueError, match="2 images cannot be shared out among 3"):
+    with pytest.raises(ValueError, match="2 images cannot be divided equally among 3"):
         balanced_assignment(torch.randn(2, 5), [0, 1, 2])
     with pytest.raises(ValueError, match="without an identity"):
         BagLabels.of([[], [1]], [0])

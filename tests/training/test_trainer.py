@@ -121,7 +121,7 @@ def test_a_checkpoint_goes_into_eval_with_no_option(bench: Any, trained_twin: Pa
     assert [Path(name).name for name in outcome.json["files"]] == [
         "last.pt", "best.pt", "epochs.csv", "curve.png", "tensorboard", "net_1.pth"]  # fmt: skip
     first = json.loads((tmp_path / "r" / "validation" / "epoch-0001" / "result.json").read_text())
-    assert "held back" in first["not_official_because"][0]
+    assert "held out" in first["not_official_because"][0]
     assert first["counts"]["query"] == 8
     for name in ("last.pt", "best.pt", "net_1.pth"):
         evaluated = bench("eval", tmp_path / "r" / name, "--data", trained_twin, "--output", tmp_path / name, "--json")
@@ -275,7 +275,7 @@ def test_people_held_back_are_not_trained_on(trained_twin: Path) -> None:
     keys = table.keys(range(len(table.truth)))  # type: ignore[arg-type]
     assert not {int(key[:10]) for key in keys} & query
     assert not set(keys) & set(table.validation.gallery.keys)  # type: ignore[union-attr]
-    with pytest.raises(UsageError, match="cannot be held back"):
+    with pytest.raises(UsageError, match="cannot be held out"):
         open_table(trained_twin, recipe(run__validation_identities="8"), None, Silent())
 
 

@@ -63,7 +63,7 @@ class AuditPlan:
     """What an audit will do.
 
     Attributes:
-        request: What was asked.
+        request: The request.
         evidence: What the embeddings are held against.
         committed: The embeddings.
         picks: Positions, ascending, by role.
@@ -107,7 +107,7 @@ def plan_audit(request: AuditRequest, evidence: Evidence, progress: Progress) ->
 
     Args:
         request: What to audit.
-        evidence: What stands behind the row.
+        evidence: The row's evidence.
         progress: Told of tars being indexed.
 
     Raises:
@@ -120,7 +120,7 @@ def plan_audit(request: AuditRequest, evidence: Evidence, progress: Progress) ->
     if is_features_file(request.export.checkpoint):
         raise UsageError(
             f"{request.export.checkpoint} holds features: there is no network to encode images with again",
-            hint="such a row can be re-scored, and no more",
+            hint="such a row can be re-scored, but not audited",
         )
     test_set = open_test_set(request.export.data, request.export.dataset, request.export.split, progress)
     committed = Committed.open(request.run, evidence, test_set)
@@ -162,7 +162,7 @@ def audit(plan: AuditPlan, progress: Progress) -> Findings:
         prepared = _same_model(plan, plan.picks, folder / "again", progress)
         progress.say("reading the committed embeddings")
         committed = {role: plan.committed.rows(role, plan.picks[role]) for role in ROLES}
-        progress.say(f"encoding {sum(map(len, plan.picks.values())):,} picked images again")
+        progress.say(f"encoding {sum(map(len, plan.picks.values())):,} selected images again")
         export_step(prepared, progress)
         fresh = {role: _fresh(Store.open(prepared.folder.embeddings(role)), committed[role]) for role in ROLES}
         distance = _apart(plan, committed, fresh, limits.distance)
@@ -172,7 +172,7 @@ def audit(plan: AuditPlan, progress: Progress) -> Findings:
         lean = _lean(plan, ranking, impostors, folder / "impostors", progress)
     if not lean <= limits.lean:
         raise CheckFailedError(
-            f"the committed embeddings lean towards the matches: margins are {lean:.2g} larger than those of "
+            f"the committed embeddings are shifted towards the matches: margins are {lean:.2g} larger than those of "
             f"embeddings made now, on average; at most {limits.lean:g} is rounding"
         )
     return Findings(
@@ -236,7 +236,7 @@ def _same_model(plan: AuditPlan, picks: Mapping[Role, np.ndarray], output: Path,
 def _fresh(again: Store, committed: np.ndarray) -> np.ndarray:
     made = again.embeddings().astype(np.float64)
     if made.shape != committed.shape:
-        raise CheckFailedError(f"embeddings have shape {made.shape} now, {committed.shape} was committed")
+        raise CheckFailedError(f"embeddings now have shape {made.shape}; the committed ones have {committed.shape}")
     return made
 
 
@@ -254,7 +254,7 @@ def _apart(plan: AuditPlan, committed: dict[Role, np.ndarray], fresh: dict[Role,
                 largest = max(largest, distance)
     if apart:
         raise CheckFailedError(
-            f"{len(apart)} of {count} picked images have other embeddings than were committed "
+            f"{len(apart)} of {count} selected images have embeddings that differ from the committed ones "
             f"(distance over {limit:g})",
             details=apart[:_NAMED],
         )

@@ -41,7 +41,9 @@ class Committed:
         """
         for role in ROLES:
             if read_manifest(folder / "embeddings" / role) is None:
-                raise DataError(f"there is no manifest of the {role} in {folder}", hint="it takes the whole run folder")
+                raise DataError(
+                    f"there is no manifest of the {role} in {folder}", hint="the whole run folder is needed"
+                )
         stores = {role: Store.open(folder / "embeddings" / role) for role in ROLES}
         digests = [shard.content_sha256 for role in ROLES for shard in stores[role].manifest.shards]
         if len(digests) != evidence.shards or merkle_root(digests) != evidence.shards_root:

@@ -95,7 +95,7 @@ def plan_reproduction(request: ConfirmRequest, progress: Progress) -> AuditPlan:
     check_words(request.by, request.nonce)
     row, evidence = row_of(request.board, request.row)
     if same_person(request.by, row.claimed_by):
-        raise UsageError(f"{request.by} claims this row", hint="somebody else has to repeat it")
+        raise UsageError(f"{request.by} claims this row", hint="another person must reproduce it")
     record = read_record(request.run / RESULT_NAME)
     if against := reasons_against(record, practice=bool(row.practice)):
         raise CheckFailedError(f"{request.run} is not official", details=against)
@@ -107,11 +107,11 @@ def plan_reproduction(request: ConfirmRequest, progress: Progress) -> AuditPlan:
         if getattr(theirs, part) != getattr(evidence, part)
     ]
     if other:
-        raise CheckFailedError(f"{request.run} is not a repetition of {row.id}", details=other)
+        raise CheckFailedError(f"{request.run} does not reproduce {row.id}", details=other)
     if theirs.shards_root == evidence.shards_root:
         raise CheckFailedError(
-            f"{request.run} has the very embeddings of {row.id}: a copy cannot be distinguished from a repetition",
-            hint="an audit says as much; a repetition has other shards, or comes from another device",
+            f"{request.run} has the same embeddings as {row.id}: this may be a copy, not a reproduction",
+            hint="use an audit instead; a reproduction has other shards, or comes from another device",
         )
     _changed(request, row)
     return _planned(request, row, theirs, request.run / RANKING_NAME, progress)
@@ -175,7 +175,7 @@ def _changed(request: ConfirmRequest, row: Row) -> tuple[RankedRun, RankedRun]:
     keys = first.per_query.index[first.hit != second.hit]
     if len(keys) > MOST_FLIPS * row.n:
         raise CheckFailedError(
-            f"{len(keys)} of {row.n:,} queries changed sides: more than two machines' rounding does",
+            f"{len(keys)} of {row.n:,} queries differ at rank 1: more than the rounding of two machines causes",
             details=[str(key) for key in keys[:20]],
         )
     return first, second

@@ -88,7 +88,7 @@ class Findings(BaseModel):
     def _passed(self) -> Findings:
         limit = LIMITS[self.compute]
         if self.distance > limit.distance or self.lean > limit.lean:
-            raise ValueError("embeddings that are apart confirm nothing")
+            raise ValueError("embeddings that differ confirm nothing")
         few = self.queries < min(LEAST_QUERIES, self.of_queries)
         if few or self.distractors < min(LEAST_DISTRACTORS, self.of_distractors):
             raise ValueError("so few images confirm nothing")
@@ -170,7 +170,7 @@ class Reproduction(_Confirmation):
     @model_validator(mode="after")
     def _agrees(self) -> Reproduction:
         if self.lost + self.won > MOST_FLIPS * self.n:
-            raise ValueError(f"{self.lost + self.won} of {self.n} queries changed sides: that confirms nothing")
+            raise ValueError(f"{self.lost + self.won} of {self.n} queries differ at rank 1: that confirms nothing")
         return self
 
     @property
@@ -244,17 +244,17 @@ def faults_of(row: Row, confirmation: Confirmation) -> list[str]:
     """Says why a confirmation is not one of a row."""
     faults = []
     if confirmation.row != row.id or confirmation.row_sha256 != row_digest(row):
-        faults.append("it is of another row, or the row was changed since")
+        faults.append("it belongs to another row, or the row was changed since")
     if row.evidence is None:
         faults.append("its row is only reported")
     elif row.evidence.compute != confirmation.found.compute or row.n != confirmation.found.of_queries:
-        faults.append("what it found is of another kind of run")
+        faults.append("its findings belong to another kind of run")
     if isinstance(confirmation, Reproduction):
         if same_person(confirmation.by, row.claimed_by):
-            faults.append("whoever claims a row cannot reproduce it")
+            faults.append("the claimant of a row cannot reproduce it")
         changed = confirmation.lost + confirmation.won
         if confirmation.n != row.n or abs((confirmation.rank1 - row.rank1) * row.n) > changed + 1e-6:
-            faults.append("its rank-1 does not fit the queries that changed sides")
+            faults.append("its rank-1 does not fit the queries that differ")
     return faults
 
 

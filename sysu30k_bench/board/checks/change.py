@@ -32,7 +32,7 @@ def check_change(board: Path, base: Path, *, by_maintainer: bool = False) -> lis
         DataError: There is no board, or none before the change.
     """
     if board.is_symlink() or base.resolve() in (board.resolve(), *board.resolve().parents):
-        raise DataError(f"{board} is a link, or lies in its own --base", hint="both have to be folders of their own")
+        raise DataError(f"{board} is a link, or is inside its own --base", hint="give two separate folders")
     if not (base / ROWS).is_dir():
         raise DataError(f"there is no folder {base / ROWS}", hint="--base is the board before the change")
     unread: list[str] = []
@@ -66,14 +66,14 @@ def _altered(rows: dict[str, Row], before: dict[str, Row], *, by_maintainer: boo
     for name, old in before.items():
         after = rows.get(name)
         if after is None:
-            faults.append(f"{ROWS}/{name}.json: it was there and is gone, or cannot be read")
+            faults.append(f"{ROWS}/{name}.json: it existed before and is missing or unreadable now")
         elif after.model_copy(update={"status": old.status}) != old:
             changed = [part for part in Row.model_fields if getattr(after, part) != getattr(old, part)]
-            faults.append(f"{ROWS}/{name}.json: {', '.join(changed)} of a row that was there changed")
+            faults.append(f"{ROWS}/{name}.json: {', '.join(changed)} of an existing row changed")
         elif STATUSES.index(after.status) < STATUSES.index(old.status):
-            faults.append(f"{ROWS}/{name}.json: its status went back from {old.status} to {after.status}")
+            faults.append(f"{ROWS}/{name}.json: its status was lowered from {old.status} to {after.status}")
         elif after.status != old.status and not by_maintainer:
-            faults.append(f"{ROWS}/{name}.json: only a maintainer makes {old.status} {after.status}")
+            faults.append(f"{ROWS}/{name}.json: only a maintainer changes {old.status} to {after.status}")
     return faults
 
 

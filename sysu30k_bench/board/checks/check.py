@@ -45,7 +45,7 @@ def check_board(board: Path, before: Container[str] = ()) -> list[str]:
     """
     folder = board / ROWS
     if not folder.is_dir():
-        raise DataError(f"there is no folder {folder}", hint="point it at the folder that holds rows/")
+        raise DataError(f"there is no folder {folder}", hint="give the folder that contains rows/")
     faults = [f"{name}: a link, not a folder" for name in FOLDERS if (board / name).is_symlink()]
     if faults:
         return faults
@@ -158,7 +158,7 @@ def _confirmed(board: Path, rows: dict[str, Row]) -> list[str]:
             continue
         try:
             found = read_confirmation(path)
-            mismatch = ["its name says otherwise"] if found.kind != kind else faults_of(rows[name], found)
+            mismatch = ["its file name names another kind"] if found.kind != kind else faults_of(rows[name], found)
         except ValueError as error:
             mismatch = [str(error)]
         faults += [f"{CONFIRMATIONS}/{path.name}: {printed(one)}" for one in mismatch]

@@ -73,7 +73,7 @@ def written_fault(ranking: Ranking, content: bytes) -> str | None:
         return None
     pairs = zip(content.split(b"\n"), wanted.split(b"\n"), strict=False)
     line = next((number for number, (one, two) in enumerate(pairs, 1) if one != two), 1 + wanted.count(b"\n"))
-    return f"line {line} is not as `search` writes it"
+    return f"line {line} differs from what `search` writes"
 
 
 def ranking_faults(ranking: Ranking, evidence: Evidence) -> list[str]:
@@ -110,14 +110,14 @@ def _repeated(table: pd.DataFrame, untied: np.ndarray) -> Iterator[str]:
     again = table.loc[untied].duplicated(["score", "margin"])
     if again.sum() > len(table) / 2:
         said = count(int(again.sum()), "match has", "matches have")
-        yield f"{said} score and margin of another: what is measured does not repeat"
+        yield f"{said} score and margin of another query: measured values do not repeat"
 
 
 def digest_faults(evidence: Evidence) -> list[str]:
     """Digests of different things that are one, and digests that nothing has."""
     digests = [getattr(evidence, name) for name in _DIGESTS]
     twice = [name for name, digest in zip(_DIGESTS, digests, strict=True) if digests.count(digest) > 1]
-    faults = [f"{' and '.join(twice)} are of different things, and equal"] if twice else []
+    faults = [f"{' and '.join(twice)} are equal, but belong to different things"] if twice else []
     empty = [name for name, digest in zip(_DIGESTS, digests, strict=True) if len(set(digest)) < 4]
     return faults + [f"{name} is no digest" for name in empty]
 

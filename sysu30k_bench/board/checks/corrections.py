@@ -26,7 +26,7 @@ def correction_faults(rows: Mapping[str, Row]) -> list[tuple[str, str]]:
             found.append((row.id, f"corrects {row.corrects}, which is no other row"))
             continue
         if old.claimed_by != row.claimed_by:
-            found.append((row.id, f"corrects {old.id}, which somebody else claimed"))
+            found.append((row.id, f"corrects {old.id}, which another person claimed"))
         if row.date is None or (old.date or "") > row.date:
             found.append((row.id, f"corrects {old.id}, which is not older"))
         if first.setdefault(old.id, row.id) != row.id:

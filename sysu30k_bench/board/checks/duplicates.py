@@ -44,9 +44,9 @@ def duplicates(rows: list[Row], before: Container[str], rankings: Mapping[str, R
 
 def _repeats(row: Row, other: Row, ranks: Mapping[str, frozenset[tuple[str, int, int]]]) -> Iterator[str]:
     if name_key(row.method) == name_key(other.method):
-        yield "its name passes for that of"
+        yield "its name looks like that of"
     if name_key(row.id) == name_key(other.id):
-        yield "its id passes for"
+        yield "its id looks like"
     if claim := _one_claim(row, other):
         yield claim
     if row.evidence is None or other.evidence is None:
@@ -54,9 +54,9 @@ def _repeats(row: Row, other: Row, ranks: Mapping[str, frozenset[tuple[str, int,
     if row.evidence.shards_root == other.evidence.shards_root:
         yield "it commits to the embeddings of"
     elif ranks.get(row.id) and ranks[row.id] == ranks.get(other.id):
-        yield "its ranks are those of"
+        yield "it has the same ranks as"
     elif all(getattr(row.evidence, part) == getattr(other.evidence, part) for part in _MODEL):
-        yield "a repetition is confirmed by `leaderboard reproduce`, and is no row: the same weights and card as"
+        yield "a reproduction is confirmed by `leaderboard reproduce` and is not a row: the same weights and card as"
 
 
 def _one_claim(row: Row, other: Row) -> str | None:

@@ -41,7 +41,7 @@ def word_fault(text: str) -> str | None:
     if _FORMULA.match(plain):
         return "text that a spreadsheet would calculate"
     if text != text.strip():
-        return "text that begins or ends with a blank"
+        return "text that begins or ends with a space"
     if any(link_fault(link) for link in _LINK.findall(text)):
         return "a link whose host is not plain: letters, digits, dots and dashes"
     return None

@@ -8,13 +8,17 @@ from typing import Any
 from sysu30k_bench.board.difficulty import CHANCE, Difficulty, difficulty
 from sysu30k_bench.board.groups import Apart
 from sysu30k_bench.board.practice import SENTENCE, Rules
-from sysu30k_bench.board.rows import Row
+from sysu30k_bench.board.rows import OPEN_SET_SCORES, Row
+from sysu30k_bench.board.site.heat import heat_map
 from sysu30k_bench.board.site.plot import scaling_plot
 from sysu30k_bench.board.site.template import page_environment
-from sysu30k_bench.board.site.view import bucket_counts, pair_cells, pairs_table, per_cent, squares, view
+from sysu30k_bench.board.site.view import MISSES, bucket_counts, pair_cells, pairs_table, per_cent, squares, view
+from sysu30k_bench.metrics.catalogue import METRICS
+from sysu30k_bench.metrics.resolution import said
 from sysu30k_bench.results.ranked_run import RankedRun
 from sysu30k_bench.results.titles import TITLES
 
+_SHARES = (0.05, 0.1, 0.2)
 _COSTS = [
     ("parameters", "parameters", True),
     ("dimension", "dimension", True),
@@ -34,17 +38,18 @@ _COLUMNS = [
     ("ap_trapezoid", "AP (trapezoid)", True),
     ("rank5", "rank-5", True),
     ("rank10", "rank-10", True),
+    (MISSES, METRICS[MISSES].title, True),
     *_COSTS,
     ("trust", "status", None),
     ("date", "date", False),
     ("", "links", False),
 ]
 _MEANINGS = {
-    "reported": "somebody's word, with no ranking behind it",
-    "self-reported": "every number follows from its ranking; that it is the checkpoint's is the submitter's word",
-    "re-scored": "a maintainer computed every number again from the attached ranking",
+    "reported": "an unverified claim without a ranking",
+    "self-reported": "every number follows from its ranking, whose origin is an unverified claim",
+    "re-scored": "a maintainer recomputed every number from the attached ranking",
     "audited": "a maintainer encoded a sample of images again with the checkpoint and found the committed embeddings",
-    "reproduced": "somebody else repeated the whole evaluation",
+    "reproduced": "another person repeated the whole evaluation",
 }
 
 
@@ -81,6 +86,8 @@ def pages(
     first = {number: next(one.row for one in views if one.group == number) for number in groups.values()}
     hard = difficulty({row.id: evidence[row.id] for row in rows if row.id in evidence}) if evidence else None
     costed = {name for one in views for name, text, _ in one.costs if text}
+    absent = {name for name, _, _ in _COSTS} - costed
+    absent |= set() if any(one.misses for one in views) else {MISSES}
     gallery = rules.galleries[len(rules.galleries) // 2]
     made = {
         "index.html": environment.get_template("index.html.j2").render(
@@ -88,7 +95,9 @@ def pages(
             backed=len(evidence),
             queries=rules.queries,
             gallery=gallery,
-            columns=[column for column in _COLUMNS if column not in _COSTS or column[0] in costed],
+            columns=[column for column in _COLUMNS if column[0] not in absent],
+            misses=MISSES if MISSES not in absent else "",
+            resolution=[said(n, _SHARES) for n in sorted({row.n for row in rows})],
             costed=costed,
             corrected=_corrected(rows),
             most=_round_up(max((one.high for one in views), default=1.0)),
@@ -106,7 +115,7 @@ def pages(
         made[f"rows/{row.id}.html"] = environment.get_template("row.html.j2").render(
             view=one,
             meaning=_MEANINGS[row.status],
-            scores=[(title, per_cent(getattr(row, name))) for name, title in TITLES.items()],
+            scores=_scores(row),
             corrected=_corrected(rows),
             costs=[(title, text) for (_, title, _), (_, text, _) in zip(_COSTS, one.costs, strict=True) if text],
             like="" if first[one.group] is row else first[one.group].method,
@@ -120,9 +129,22 @@ def pages(
             difficulty=hard,
         )
     if hard is not None:
-        made["queries.html"] = environment.get_template("queries.html.j2").render(found=hard, lists=_lists(hard))
+        made["queries.html"] = environment.get_template("queries.html.j2").render(
+            found=hard,
+            lists=_lists(hard),
+            heat=heat_map(hard.rows, evidence),
+            buckets=bucket_counts([]),
+            titles={row.id: row.method for row in rows},
+        )
     made["data/pairs.csv"] = pairs_table(rows, tests).to_csv(index=False, lineterminator="\n")
     return {name: text.encode() for name, text in made.items()}
+
+
+def _scores(row: Row) -> list[tuple[str, str]]:
+    """Titles and texts of every score; error rates where they are known."""
+    found = [(title, per_cent(getattr(row, name))) for name, title in TITLES.items()]
+    known = [name for name in OPEN_SET_SCORES if getattr(row, name) is not None]
+    return found + [(f"{METRICS[name].title} (less is better)", per_cent(getattr(row, name))) for name in known]
 
 
 def _corrected(rows: list[Row]) -> dict[str, Row]:
@@ -145,12 +167,12 @@ def _lists(found: Difficulty) -> list[tuple[str, str, list[tuple[str, str, str]]
     alone = found.table[found.table["solved"] == 1]
     return [
         ("Solved by no row", "Hardest first.", _listed(found.unsolved)),
-        ("Solved by one row alone", "Where a method has something that the others lack.", _listed(alone)),
+        ("Solved by one row only", "Queries on which one method succeeds and all others fail.", _listed(alone)),
         (
             "Label-noise suspects",
             f"The ranks that {count} rows give the match are together no better than random ones (Fisher's "
-            f"combination, p of {CHANCE:g} or more): the label may be wrong, or the image shows too little. It names "
-            "what to look at, no more.",
+            f"combination, p of {CHANCE:g} or more): the label may be wrong, or the image shows too little. These "
+            "are images to inspect, not proven errors.",
             _listed(found.suspects),
         ),
     ]

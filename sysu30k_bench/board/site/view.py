@@ -15,6 +15,8 @@ from sysu30k_bench.metrics.intervals import wilson
 from sysu30k_bench.results.ranked_run import RankedRun
 
 SHOWN_SCORES = ("ap_standard", "ap_trapezoid", "rank5", "rank10")
+MISSES = "fnir_at_fpir1"
+"""An error rate: less is better."""
 _BUCKETS = ((1, "rank 1"), (5, "2 to 5"), (10, "6 to 10"), (100, "11 to 100"), (1000, "101 to 1,000"))
 
 
@@ -59,15 +61,20 @@ class RowView(NamedTuple):
         return [per_cent(getattr(self.row, name)) for name in SHOWN_SCORES]
 
     @property
+    def misses(self) -> str:
+        """FNIR at FPIR 1 %, where it is known."""
+        return per_cent(getattr(self.row, MISSES))
+
+    @property
     def sortable(self) -> list[tuple[str, str]]:
         """Names and values that the table can be sorted by."""
-        values = {name: getattr(self.row, name) for name in ("rank1", *SHOWN_SCORES)}
+        values = {name: getattr(self.row, name) for name in ("rank1", *SHOWN_SCORES, MISSES)}
         values |= {name: number for name, _, number in self.costs}
         return [(name, f"{value:.12g}") for name, value in values.items() if value is not None]
 
     @property
     def trust(self) -> int:
-        """The place of its status among all, from somebody's word upwards."""
+        """The place of its status among all, from an unverified claim upwards."""
         return STATUSES.index(self.row.status)
 
 
@@ -111,7 +118,7 @@ def squares(run: RankedRun) -> list[Square]:
     """Every query of a ranking, in its order."""
     found = []
     for key, rank in run.per_query["pessimistic"].items():
-        bucket = "b6" if np.isnan(rank) else f"b{_bucket(rank)}"
+        bucket = bucket_of(rank)
         caption = f"{key}: no match" if np.isnan(rank) else f"{key}: rank {rank:,.0f}"
         found.append(Square(bucket, caption))
     return found
@@ -124,8 +131,11 @@ def bucket_counts(shown: list[Square]) -> list[tuple[str, str, int]]:
     return [(f"b{number}", title, counts[number]) for number, title in enumerate(titles)]
 
 
-def _bucket(rank: float) -> int:
-    return next((number for number, (most, _) in enumerate(_BUCKETS) if rank <= most), len(_BUCKETS))
+def bucket_of(rank: float) -> str:
+    """Returns the bucket of a rank: `b0` (rank 1) to `b5` (over 1,000), `b6` for NaN, which is no match."""
+    if np.isnan(rank):
+        return "b6"
+    return f"b{next((number for number, (most, _) in enumerate(_BUCKETS) if rank <= most), len(_BUCKETS))}"
 
 
 def pair_cells(rows: list[Row], tests: Mapping[tuple[str, str], Apart]) -> list[list[PairCell]]:

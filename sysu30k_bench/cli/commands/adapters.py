@@ -39,10 +39,12 @@ def adapters() -> None:
 
 
 @adapters.command("list")
-@click.option("--markdown", is_flag=True, show_envvar=True, help="Print the table of the documents.")
+@click.option(
+    "--markdown", is_flag=True, show_envvar=True, help="Print the cards as the Markdown table of docs/adapters.md."
+)
 @json_option
 def list_cards(as_json: bool, markdown: bool) -> None:
-    """List every card that is installed, by family, with what each was held to."""
+    """List every installed card, by family, with the code it was compared with."""
     from sysu30k_bench.models.cards import all_cards
 
     cards = sorted(all_cards().values(), key=lambda card: (card.family or "other", card.name))
@@ -73,9 +75,9 @@ def list_cards(as_json: bool, markdown: bool) -> None:
 @click.option("--weights", metavar="WHICH", show_envvar=True, help="Which of several copies in the file, as for eval.")
 @json_option
 def which(checkpoint: Path, weights: str | None, as_json: bool) -> None:
-    """Explain CHECKPOINT without evaluating it: what it holds, which card reads it, and what is assumed.
+    """Explain CHECKPOINT without evaluating it: its content, the card that reads it, and the assumptions.
 
-    Exits with 1 where no card reads it, or where the user has to choose one.
+    Exits with 1 if no card reads it, or if the user must choose one.
     """
     from sysu30k_bench.errors import CheckFailedError
 
@@ -162,12 +164,14 @@ def show_card(name: str, as_json: bool) -> None:
 @adapters.command("check")
 @click.argument("name", type=TypedName(), required=False)
 @click.argument("checkpoint", required=False, type=TypedPath())
-@click.option("--all", "every", is_flag=True, show_envvar=True, help="Try every card that is installed.")
-@click.option("--markdown", is_flag=True, show_envvar=True, help="Print the table of the documents.")
+@click.option("--all", "every", is_flag=True, show_envvar=True, help="Try every installed card.")
+@click.option(
+    "--markdown", is_flag=True, show_envvar=True, help="Print the cards as the Markdown table of docs/adapters.md."
+)
 def check(name: str | None, checkpoint: Path | None, every: bool, markdown: bool) -> None:
     """Try the card NAME (or FILE.toml) on eight drawn images, with CHECKPOINT or with random weights.
 
-    Exits with 1 where a card does not work, and says why.
+    Exits with 1 and the reason if a card does not work.
     """
     from sysu30k_bench.errors import CheckFailedError, UsageError
     from sysu30k_bench.models.cards import all_cards, find_card

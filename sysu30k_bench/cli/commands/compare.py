@@ -31,7 +31,7 @@ _EXAMPLES = (
 @click.argument("runs", nargs=-1, type=TypedPath())
 @json_option
 def compare_command(runs: tuple[Path, ...], as_json: bool) -> None:
-    """Compare RUNS, run folders or ranking files of the same lists: which differences are more than chance.
+    """Compare RUNS, run folders or ranking files of the same lists: which differences are significant.
 
     Exact McNemar test on rank-1, paired bootstrap, Holm's correction over all pairs, and which queries flipped.
     """

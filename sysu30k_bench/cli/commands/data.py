@@ -15,7 +15,7 @@ from sysu30k_bench.cli.data_commands.verify import verify
 
 @click.group()
 def data() -> None:
-    """Look at a data set as it lies on the disk, or draw a synthetic one."""
+    """Inspect a data set on the disk, or draw a synthetic one."""
 
 
 for _command in (bags, index, lists, show, stats, synth, verify):

@@ -19,7 +19,7 @@ from sysu30k_bench.cli.paths import TypedPath
     default=Path("demo"),
     show_default=True,
     show_envvar=True,
-    help="Folder to work in.",
+    help="Working folder.",
 )
 @click.option(
     "--identities", type=click.IntRange(1, 28_310), default=300, show_default=True, show_envvar=True, help="Queries."
@@ -43,8 +43,8 @@ from sysu30k_bench.cli.paths import TypedPath
 def demo(output: Path, identities: int, distractors: int, difficulty: str) -> None:
     """Evaluate a pre-trained network on photographs, and two networks on drawn people; rehearse a submission.
 
-    The photographs and the drawn people show nobody. Everything else is the real path: each checkpoint is read,
-    evaluated, reported and submitted as yours would be, to a practice board.
+    The photographs and the drawn people show no real person. Everything else is real: each checkpoint is read,
+    evaluated, reported and submitted to a practice board in the same way as yours.
     """
     judge_output(output)
     with loading():

@@ -14,7 +14,7 @@ from sysu30k_bench.cli.tables import Column, print_table
 @click.command()
 @json_option
 def doctor(as_json: bool) -> None:
-    """Check this installation: libraries, FAISS, devices, memory, disk; exit 3 where evaluation cannot work."""
+    """Check this installation: libraries, FAISS, devices, memory, disk; exits with 3 if evaluation cannot work."""
     with loading():
         from sysu30k_bench.diagnostics.doctor import examine
         from sysu30k_bench.errors import DataError

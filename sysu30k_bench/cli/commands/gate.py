@@ -44,7 +44,7 @@ _EXAMPLES = (
 
 @click.command("gate", cls=Command, examples=_EXAMPLES)
 @click.argument("run", type=TypedPath())
-@click.option("--baseline", type=TypedPath(), required=True, show_envvar=True, help="The run to hold it against.")
+@click.option("--baseline", type=TypedPath(), required=True, show_envvar=True, help="The run to compare with.")
 @click.option(
     "--max-drop", type=Points(), default="1pp", show_default=True, show_envvar=True, help="Largest drop allowed."
 )
@@ -62,13 +62,13 @@ _EXAMPLES = (
     show_default=True,
     show_envvar=True,
 )
-@click.option("--markdown", type=TypedPath(), show_envvar=True, help="Write the verdict as Markdown, too.")
-@click.option("--junit", type=TypedPath(), show_envvar=True, help="Write the verdict as JUnit XML, too.")
+@click.option("--markdown", type=TypedPath(), show_envvar=True, help="Also write the verdict as Markdown.")
+@click.option("--junit", type=TypedPath(), show_envvar=True, help="Also write the verdict as JUnit XML.")
 @click.option(
     "--fast",
     is_flag=True,
     show_envvar=True,
-    help="Among a fixed part of the distractors; predicts the whole gallery's rank-1. RUN may be a checkpoint.",
+    help="Search a fixed part of the distractors; predicts rank-1 in the whole gallery. RUN may be a checkpoint.",
 )
 @click.option(
     "--distractors",
@@ -76,7 +76,7 @@ _EXAMPLES = (
     default=20_000,
     show_default=True,
     show_envvar=True,
-    help="With --fast: how many, where RUN is a checkpoint.",
+    help="With --fast: number of distractors, if RUN is a checkpoint.",
 )
 @click.option("--data", type=TypedPath(), show_envvar=True, help="With --fast: the data set's folder.")
 @click.option(
@@ -103,7 +103,7 @@ def gate_command(
 ) -> None:
     """Exit with 1 unless RUN is shown to be no worse than the baseline by more than --max-drop.
 
-    Paired by query: one-sided bound at level --alpha, which is the chance of passing a run that is worse by just that
+    Paired by query: one-sided bound at level --alpha, the probability of passing a run that is worse by exactly that
     much.
     """
     _check_options(run, fast=fast)

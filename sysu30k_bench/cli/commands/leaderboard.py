@@ -16,7 +16,7 @@ from sysu30k_bench.cli.leaderboard_commands.show import show
 
 @click.group()
 def leaderboard() -> None:
-    """Show the leaderboard, check it, confirm its rows, or make its tables and pages."""
+    """Show the leaderboard, check it, confirm its rows, or render its tables and pages."""
 
 
 for _command in (audit_command, check, export, queries, render, reproduce, rescore_command, show):

@@ -13,9 +13,9 @@ from sysu30k_bench.cli.paths import TypedPath
 
 @click.command("report")
 @click.argument("run", type=TypedPath())
-@click.option("--compare", "other", type=TypedPath(), show_envvar=True, help="Show what flipped against it.")
-@click.option("--images", is_flag=True, show_envvar=True, help="Show images; the page is for this machine alone.")
-@click.option("--data", type=TypedPath(), show_envvar=True, help="With --images: where they are now.")
+@click.option("--compare", "other", type=TypedPath(), show_envvar=True, help="Show which queries flipped against it.")
+@click.option("--images", is_flag=True, show_envvar=True, help="Show images; the page is for this machine only.")
+@click.option("--data", type=TypedPath(), show_envvar=True, help="With --images: folder or archive of the images.")
 @click.option(
     "--output",
     type=TypedPath(),
@@ -25,8 +25,8 @@ from sysu30k_bench.cli.paths import TypedPath
 def report(run: Path, other: Path | None, images: bool, data: Path | None, output: Path | None) -> None:
     """Write one HTML page about RUN: headline, figures, worst and near-miss queries, health, environment.
 
-    It holds the names of images and none of the images, unless --images asks for them: queries, their matches and
-    the impostors before them, in a page that only this user may read and that must not be passed on.
+    It contains the names of images but no images. With --images it shows queries, their matches and the impostors
+    ranked before them, in a page that only this user may read and that must not be passed on.
     """
     if data is not None and not images:
         raise click.UsageError("--data is for --images")

@@ -34,9 +34,9 @@ _COLUMNS = (
     default="main",
     show_default=True,
     show_envvar=True,
-    help="`all`: what other projects print, too, each by the name of its convention.",
+    help="`all`: also print the figures of other projects, each by the name of its convention.",
 )
-@click.option("--ranks", type=RankList(), show_envvar=True, help="Print rank-k for these k, too, such as 1,3,5.")
+@click.option("--ranks", type=RankList(), show_envvar=True, help="Also print rank-k for these k, such as 1,3,5.")
 @json_option
 def score(run: Path, figures: str, ranks: tuple[int, ...] | None, as_json: bool) -> None:
     """Compute every number from the ranks of RUN, a run folder or a ranking.csv; no embedding is read."""

@@ -38,13 +38,13 @@ _EXAMPLES = (
     "itself",
     is_flag=True,
     show_envvar=True,
-    help="Search the gallery for each of its own images: the --top-k nearest others, in neighbours.h5.",
+    help="Find the --top-k nearest neighbours of every gallery image, and write neighbours.h5.",
 )
 @click.option(
     "--rerank",
     is_flag=True,
     show_envvar=True,
-    help="Rank anew by k-reciprocal neighbours, into reranked/ranking.csv: not the protocol's ranking.",
+    help="Re-rank by k-reciprocal neighbours, and write reranked/ranking.csv: not the protocol's ranking.",
 )
 @click.option("--k1", type=click.IntRange(1, 1000), default=20, show_default=True, show_envvar=True)
 @click.option("--k2", type=click.IntRange(1, 1000), default=6, show_default=True, show_envvar=True)
@@ -68,7 +68,7 @@ def search_command(
     weight: float,
     **options: Any,  # noqa: ANN401
 ) -> None:
-    """Rank the gallery of the run folder RUN for its queries, exactly; leaves ranking.csv and top.csv there."""
+    """Rank the gallery of the run folder RUN for its queries, exactly; writes ranking.csv and top.csv there."""
     judge(options)
     judge_run(run, "export", folder=True)
     with loading():

@@ -36,8 +36,8 @@ _EXAMPLES = (
     required=True,
     metavar="FILE.csv:COLUMN|camera|size|sharpness|brightness",
     show_envvar=True,
-    help="A column of a table with the queries' keys (its column key, query, image or name, or the first), or what the "
-    "run and its images tell.",
+    help="A column of a table with the queries' keys (its column key, query, image or name, or the first), or a "
+    "property of the run's images.",
 )
 @click.option("--metric", type=click.Choice(list(METRICS)), default="rank1", show_default=True, show_envvar=True)
 @click.option(
@@ -46,14 +46,14 @@ _EXAMPLES = (
     default=4,
     show_default=True,
     show_envvar=True,
-    help="Numbers are put into so many bins of about equal numbers of queries.",
+    help="Bins for numbers, each with about the same number of queries.",
 )
-@click.option("--data", type=TypedPath(), show_envvar=True, help="Where the images are now.")
+@click.option("--data", type=TypedPath(), show_envvar=True, help="Folder or archive of the images.")
 @json_option
 def slices_command(run: Path, by: str, metric: str, bins: int, data: Path | None, as_json: bool) -> None:
-    """Show a metric of RUN by parts of its queries, and which parts differ from the others.
+    """Show a metric of RUN by parts of its queries, and which parts differ significantly from the others.
 
-    Nothing is written: the result stays on this screen.
+    Nothing is written.
     """
     judge_run(run)
     if data is not None:

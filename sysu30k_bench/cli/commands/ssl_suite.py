@@ -30,7 +30,10 @@ _EXAMPLES = (
     "--method", "methods", multiple=True, metavar="NAME", show_envvar=True, help="May be repeated; all if not given."
 )
 @click.option(
-    "--candidate", metavar="MODULE:NAME", show_envvar=True, help="Makes the implementation of (backbone, recipe)."
+    "--candidate",
+    metavar="MODULE:NAME",
+    show_envvar=True,
+    help="Function that builds the implementation from (backbone, recipe).",
 )
 @click.option(
     "--seeds", type=click.IntRange(1, 4), default=2, show_default=True, show_envvar=True, help="Runs of each."
@@ -43,9 +46,9 @@ _EXAMPLES = (
     show_envvar=True,
     help="Chance of a false alarm for each method.",
 )
-@click.option("--reference", type=TypedPath(), show_envvar=True, help="Recorded runs, in place of the package's.")
-@click.option("--record", type=TypedPath(), show_envvar=True, help="Run the reference anew, and write it here.")
-@click.option("--power", is_flag=True, show_envvar=True, help="Plant bugs, and print a table of what is found.")
+@click.option("--reference", type=TypedPath(), show_envvar=True, help="Recorded runs instead of the package's.")
+@click.option("--record", type=TypedPath(), show_envvar=True, help="Run the reference again, and write it here.")
+@click.option("--power", is_flag=True, show_envvar=True, help="Plant bugs, and print a table of those that are found.")
 @json_option
 def ssl_suite(
     methods: tuple[str, ...],
@@ -57,10 +60,10 @@ def ssl_suite(
     power: bool,
     as_json: bool,
 ) -> None:
-    """Train each method for seconds on drawn people, compare it with recorded runs, and leave with 1 where it deviates.
+    """Train each method for seconds on drawn people, compare it with recorded runs, and exit with 1 if it deviates.
 
-    Losses, steps, embeddings and retrieval are compared seed by seed; what differs by more than two right
-    implementations do is a deviation.
+    Losses, steps, embeddings and retrieval are compared seed by seed. A deviation is a difference larger than that
+    between two correct implementations.
     """
     chosen = _methods(methods)
     if candidate is not None and (power or record is not None):

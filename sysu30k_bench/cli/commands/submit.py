@@ -33,19 +33,23 @@ _SUPERVISION = (
 @click.option("--supervision", type=click.Choice(_SUPERVISION), required=True, show_envvar=True)
 @click.option("--source", required=True, show_envvar=True, help="Where code or weights are.")
 @click.option("--claimed-by", required=True, show_envvar=True, help="Who submits.")
-@click.option("--weights", required=True, show_envvar=True, help="What the weights are.")
-@click.option("--notes", default="", show_envvar=True, help="What else a reader should know.")
+@click.option("--weights", required=True, show_envvar=True, help="The weights, such as the epoch.")
+@click.option("--notes", default="", show_envvar=True, help="Other remarks for readers.")
 @click.option("--paper-title", default="", show_envvar=True)
 @click.option("--paper-url", default="", show_envvar=True)
 @click.option("--paper-year", type=click.IntRange(1900, 2100), show_envvar=True)
 @click.option("--trained-on", show_envvar=True, help="Data sets and labels that the weights were trained with.")
-@click.option("--corrects", show_envvar=True, help="Id of an earlier row that this one replaces; it stays, marked.")
+@click.option(
+    "--corrects",
+    show_envvar=True,
+    help="Id of an earlier row that this one replaces; the earlier row stays, marked as corrected.",
+)
 @board_option
 @click.option(
     "--practice",
     is_flag=True,
     show_envvar=True,
-    help="Rehearse on drawn people: a row for a practice board, which --board names (practice-board if not given).",
+    help="Rehearse on drawn people: write a row to a practice board (--board; default practice-board).",
 )
 @click.option("--dry-run", is_flag=True, show_envvar=True, help="Show the row, and write nothing.")
 @json_option

@@ -44,18 +44,18 @@ _EXAMPLES = (
     help="A setting of the recipe, such as run.epochs=20; may be repeated.",
 )
 @click.option("--resume", is_flag=True, show_envvar=True, help="Resume from last.pt in the run folder.")
-@click.option("--export-net", is_flag=True, show_envvar=True, help="Write net_N.pth under the authors' names, too.")
+@click.option("--export-net", is_flag=True, show_envvar=True, help="Also write net_N.pth, with the authors' names.")
 @click.option(
     "--export-backbone",
     is_flag=True,
     show_envvar=True,
-    help="Self-supervised: write backbone.pth, the trunk alone, too.",
+    help="Self-supervised: also write backbone.pth, only the trunk.",
 )
 @click.option(
     "--replay",
     is_flag=True,
     show_envvar=True,
-    help="Do the step whose loss was not finite again, and tell where it breaks; nothing is trained.",
+    help="Repeat the step whose loss was not finite, and name the first faulty module; nothing is trained.",
 )
 @click.option(
     "--accelerator",
@@ -63,10 +63,12 @@ _EXAMPLES = (
     default="auto",
     show_default=True,
     show_envvar=True,
-    help="Where to train; several devices by torchrun.",
+    help="Device for training; use torchrun for several.",
 )
 @click.option("--workers", type=click.IntRange(0), default=0, show_default=True, show_envvar=True)
-@click.option("--stop-after", type=click.IntRange(1), show_envvar=True, help="Batches to do now; --resume continues.")
+@click.option(
+    "--stop-after", type=click.IntRange(1), show_envvar=True, help="Stop after this many batches; --resume continues."
+)
 @json_option
 def train(
     recipe: str,

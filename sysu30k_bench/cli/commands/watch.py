@@ -47,14 +47,14 @@ class Flags(click.ParamType[tuple[str, ...]]):
 @click.argument("runs", nargs=-1, required=True, type=TypedPath())
 @click.option("--data", type=TypedPath(), required=True, show_envvar=True, help="The data set's folder.")
 @dataset_option
-@click.option("--output", type=TypedPath(), show_envvar=True, help="For the history; RUNS/watch if not given.")
+@click.option("--output", type=TypedPath(), show_envvar=True, help="Folder for the history; RUNS/watch if not given.")
 @click.option(
     "--distractors",
     type=click.IntRange(1),
     default=20_000,
     show_default=True,
     show_envvar=True,
-    help="The fixed part of the distractors that every checkpoint is searched among.",
+    help="Number of distractors, the same for every checkpoint.",
 )
 @click.option("--adapter", type=TypedName(), metavar="NAME|FILE.toml", show_envvar=True, help="The checkpoints' card.")
 @device_option
@@ -74,9 +74,9 @@ class Flags(click.ParamType[tuple[str, ...]]):
     default=0.01,
     show_default=True,
     show_envvar=True,
-    help="A fall of AP that is no drop, however significant.",
+    help="A smaller fall of AP is never flagged, even if significant.",
 )
-@click.option("--once", is_flag=True, show_envvar=True, help="Evaluate what exists, and end.")
+@click.option("--once", is_flag=True, show_envvar=True, help="Evaluate the existing checkpoints, and stop.")
 @json_option
 def watch(
     runs: tuple[Path, ...],
@@ -94,7 +94,7 @@ def watch(
 ) -> None:
     """Evaluate each new checkpoint below RUNS with all queries, keep one history, and flag NaN, collapse and drops.
 
-    The same command resumes the history. Effective rank, RankMe and uniformity are compared within one training alone.
+    The same command resumes the history. Effective rank, RankMe and uniformity are compared only within one training.
     """
     judge({"data": data, "device": device, "adapter": adapter})
     missing = [folder for folder in runs if not folder.is_dir()]

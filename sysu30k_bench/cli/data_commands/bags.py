@@ -16,10 +16,10 @@ from sysu30k_bench.cli.paths import TypedPath
 @click.command("bags")
 @click.argument("root", type=TypedPath())
 @id_offset_option
-@click.option("--table", type=TypedPath(), show_envvar=True, help="Write the bags as CSV, too.")
+@click.option("--table", type=TypedPath(), show_envvar=True, help="Also write the bags as CSV.")
 @json_option
 def bags(root: Path, id_offset: int | None, table: Path | None, as_json: bool) -> None:
-    """Read the bags of the training set at ROOT, and hold both readings of their labels against the folders."""
+    """Read the bags of the training set at ROOT, and compare both readings of their labels with the folders."""
     judge_data(root)
     from sysu30k_bench.data.weak.bags import bags_by_rule, equal_bags
     from sysu30k_bench.data.weak.open_training_set import open_training_set

@@ -16,7 +16,9 @@ from sysu30k_bench.cli.paths import TypedPath
 @click.argument("root", type=TypedPath())
 @dataset_option
 @id_offset_option
-@click.option("--by", type=click.Choice(["bag", "identity"]), show_envvar=True, help="What a row has in common.")
+@click.option(
+    "--by", type=click.Choice(["bag", "identity"]), show_envvar=True, help="Property that the images of a row share."
+)
 @click.option("--rows", type=click.IntRange(1, 100), default=8, show_default=True, show_envvar=True)
 @click.option("--columns", type=click.IntRange(1, 50), default=12, show_default=True, show_envvar=True)
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, show_envvar=True, help="Of the drawing.")

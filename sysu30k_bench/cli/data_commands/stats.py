@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 @dataset_option
 @split_option
 @id_offset_option
-@click.option("--picture", type=TypedPath(), show_envvar=True, help="Draw it, too: a .png, .svg or .pdf file.")
+@click.option("--picture", type=TypedPath(), show_envvar=True, help="Also draw it, to a .png, .svg or .pdf file.")
 @json_option
 def stats(
     root: Path, dataset: str | None, split: int | None, id_offset: int | None, picture: Path | None, as_json: bool
 ) -> None:
-    """Count images, identities, cameras and bags at ROOT, and put them into the published table of comparison."""
+    """Count images, identities, cameras and bags at ROOT, and compare them with the published table."""
     judge_data(root)
     from sysu30k_bench.data.inspect.stats_picture import draw_stats
     from sysu30k_bench.data.inspect.survey import stats_of, survey

@@ -34,7 +34,7 @@ from sysu30k_bench.cli.paths import TypedPath
     default="normal",
     show_default=True,
     show_envvar=True,
-    help="How alike people are, how much cameras differ.",
+    help="Similarity of the people, difference of the cameras.",
 )
 @click.option(
     "--seed",
@@ -50,7 +50,7 @@ from sysu30k_bench.cli.paths import TypedPath
     default=0,
     show_default=True,
     show_envvar=True,
-    help="Other identities to draw a training set of, with its lists.",
+    help="Number of other identities for a training set, with its lists.",
 )
 @click.option(
     "--training-images",
@@ -58,7 +58,7 @@ from sysu30k_bench.cli.paths import TypedPath
     default=10,
     show_default=True,
     show_envvar=True,
-    help="Images of each of those, by two cameras.",
+    help="Images of each training identity, by two cameras.",
 )
 def synth(
     root: Path,

@@ -23,10 +23,10 @@ _SHOWN = 20
 @click.command("verify")
 @click.argument("root", type=TypedPath())
 @dataset_option
-@click.option("--quick", is_flag=True, show_envvar=True, help="Look at archives and lists; decode no image.")
+@click.option("--quick", is_flag=True, show_envvar=True, help="Check archives and lists only; decode no image.")
 @json_option
 def verify(root: Path, dataset: str | None, quick: bool, as_json: bool) -> None:
-    """Check what lies at ROOT: archives cut short, members that cannot be read, images that do not decode, counts.
+    """Check the data set at ROOT: truncated archives, unreadable members, images that do not decode, counts.
 
     Leaves with 4 where something is damaged or missing.
     """
@@ -50,7 +50,7 @@ def verify(root: Path, dataset: str | None, quick: bool, as_json: bool) -> None:
         lines = [line for report in archives for line in _archive(report)]
         lines += [line for name, report in images.items() for line in _images(name, report, quick=quick)]
         lines += [f"differs from what is published: {line}" for line in differences]
-        lines.append("damaged: see above" if damaged else "everything that was looked at can be read")
+        lines.append("damaged: see above" if damaged else "everything that was checked can be read")
         stdout_console().print("\n".join(lines), markup=False, soft_wrap=True)
     if damaged:
         raise click.exceptions.Exit(4)

@@ -17,7 +17,7 @@ from sysu30k_bench.cli.leaderboard_commands.confirming import confirm_options, r
 @click.option("--by", required=True, show_envvar=True, help="Who audits.")
 @confirm_options
 def audit_command(**options: Any) -> None:  # noqa: ANN401
-    """Encode images of ROW again, picked by its digest, and search its committed embeddings again; 1 if they differ.
+    """Encode images of ROW again, selected by its digest, and search its embeddings again; exits with 1 if they differ.
 
     Takes the submitter's checkpoint, the card and options that the row names, and the run folder with all shards.
     """

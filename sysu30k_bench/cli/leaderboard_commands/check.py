@@ -19,14 +19,17 @@ from sysu30k_bench.words import count
     "--base",
     type=TypedPath(),
     show_envvar=True,
-    help="The board before the change: what stood there may not be altered.",
+    help="The board before the change: its rows must not change.",
 )
 @json_option
-@click.option("--maintainer", is_flag=True, show_envvar=True, help="The change may give rows better statuses.")
+@click.option("--maintainer", is_flag=True, show_envvar=True, help="Allow the change to raise the status of rows.")
 def check(board: Path, base: Path | None, maintainer: bool, as_json: bool) -> None:
-    """Check every row of BOARD, a folder with rows/ and evidence/, and recompute every number; 1 on a fault."""
+    """Check every row of BOARD, a folder with rows/ and evidence/, and recompute every number.
+
+    Exits with 1 if a fault is found.
+    """
     if maintainer and base is None:
-        raise click.UsageError("--maintainer says who made a change: give --base, too")
+        raise click.UsageError("--maintainer is for a change: also give --base")
     with loading():
         from sysu30k_bench.board.checks.change import check_change
         from sysu30k_bench.board.checks.check import check_board

@@ -28,10 +28,12 @@ def confirm_options(command: Command) -> Command:
         [
             model_options,
             board_option,
-            click.option("--nonce", required=True, show_envvar=True, help="Text that nobody could know beforehand."),
+            click.option(
+                "--nonce", required=True, show_envvar=True, help="Text that no submitter could know beforehand."
+            ),
             click.option("--queries", type=click.IntRange(1), default=100, show_default=True, show_envvar=True),
             click.option("--distractors", type=click.IntRange(0), default=1000, show_default=True, show_envvar=True),
-            click.option("--dry-run", is_flag=True, show_envvar=True, help="Say which images it takes, and stop."),
+            click.option("--dry-run", is_flag=True, show_envvar=True, help="Print the selected images, and stop."),
             json_option,
         ]
     ):
@@ -74,7 +76,7 @@ def run_confirmation(
     queries, distractors = planned.undetected
     click.echo(f"{request.row}: {confirmed.status}. {found.summary}")
     click.echo(f"Forged embeddings of up to {queries:,} queries and matches, or of up to {distractors:,} distractors,")
-    click.echo("would be missed with a chance of 5 % or more.")
+    click.echo("would remain undetected with a probability of 5 % or more.")
 
 
 run_option = click.option(

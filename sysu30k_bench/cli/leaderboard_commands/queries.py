@@ -17,7 +17,7 @@ from sysu30k_bench.cli.paths import TypedPath
 @click.option("--shown", type=click.IntRange(0), default=20, show_default=True, show_envvar=True, help="Of each list.")
 @json_option
 def queries(board: Path, shown: int, as_json: bool) -> None:
-    """Say which queries no row with a ranking solves, which one alone solves, and which labels to look at."""
+    """List the queries that no row with a ranking solves, those that only one solves, and labels to inspect."""
     with loading():
         from sysu30k_bench.board.difficulty import difficulty
         from sysu30k_bench.board.render import Board
@@ -31,7 +31,7 @@ def queries(board: Path, shown: int, as_json: bool) -> None:
         return
     click.echo(f"{len(found.table):,} queries, {len(found.rows)} rows with rankings: {', '.join(found.rows)}")
     if found.left_out:
-        click.echo(f"left out, being of other queries: {', '.join(found.left_out)}")
+        click.echo(f"omitted, because they have other queries: {', '.join(found.left_out)}")
     for solved, count in found.histogram:
         click.echo(f"  solved by {solved}: {count:,}")
     for title, keys in lists.items():

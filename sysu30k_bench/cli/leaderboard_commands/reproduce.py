@@ -15,10 +15,13 @@ from sysu30k_bench.cli.paths import TypedPath
 @click.command("reproduce")
 @click.argument("row")
 @click.argument("run", type=TypedPath())
-@click.option("--by", required=True, show_envvar=True, help="Who made RUN; not whoever claims the row.")
+@click.option("--by", required=True, show_envvar=True, help="Who made RUN; not the claimant of the row.")
 @confirm_options
 def reproduce(**options: Any) -> None:  # noqa: ANN401
-    """Audit RUN, somebody else's official run of the same weights, and hold it against ROW; 1 if they do not agree."""
+    """Audit RUN, another person's official run of the same weights, and compare it with ROW.
+
+    Exits with 1 if they differ.
+    """
     judge(options)
     judge_run(options["run"], folder=True)
     with loading():

@@ -14,7 +14,10 @@ from sysu30k_bench.cli.options import board_option
 @click.argument("row")
 @board_option
 def rescore_command(row: str, board: Path) -> None:
-    """Compute every number of ROW again from its ranking, and set its status to re-scored; 1 if it does not stand."""
+    """Recompute every number of ROW from its ranking, and set its status to re-scored.
+
+    Exits with 1 if a number differs.
+    """
     with loading():
         from sysu30k_bench.board.status import rescore
 

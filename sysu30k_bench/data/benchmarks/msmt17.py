@@ -49,7 +49,7 @@ class Msmt17(Benchmark):
             ]
             if bad:
                 raise DataError(
-                    f"{len(bad)} of {len(read)} lines of {place.path / name} do not say path and identity",
+                    f"{len(bad)} of {len(read)} lines of {place.path / name} do not contain path and identity",
                     details=bad,
                     hint="a line must look like 0000/0000_000_01_0303morning_0008_0.jpg 0",
                 )

@@ -51,9 +51,7 @@ class Sysu30k(Benchmark):
     def read(self, place: Tree, role: Role, split: int) -> Split:  # noqa: ARG002
         """See `Benchmark`; the training set has no labels of images, and is read by `data.training`."""
         if role == "train":
-            raise DataError(
-                "the training set of SYSU-30k has labels of bags alone", hint="see `data stats` and `train`"
-            )
+            raise DataError("the training set of SYSU-30k has only labels of bags", hint="see `data stats` and `train`")
         example = "000028311_c1_1.jpg or 0000others_c1_17.jpg"
         return read_folder(place, role, role, parse_sysu30k, example, self.distractors)
 

@@ -89,7 +89,7 @@ def verify_images(source: ImageSource, keys: Sequence[str], title: str, progress
         source: Where they are.
         keys: Their keys.
         title: What they are, for the progress display.
-        progress: Told of images done.
+        progress: Receives the number of finished images.
     """
     damaged: dict[str, str] = {}
     rotated = scaled = 0

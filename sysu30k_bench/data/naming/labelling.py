@@ -28,8 +28,8 @@ def label_files(folder: Path, files: list[str], parse: Callable[[str], Labels | 
     unread = [file for file, label in zip(files, labels, strict=True) if label is None]
     if unread:
         raise DataError(
-            f"{len(unread)} of {len(files)} image names in {folder} do not say identity and camera",
+            f"{len(unread)} of {len(files)} image names in {folder} do not contain identity and camera",
             details=unread,
-            hint=f"a name must look like {example}; rename or move away what does not belong to the benchmark",
+            hint=f"a name must look like {example}; rename or remove files that do not belong to the benchmark",
         )
     return [label for label in labels if label is not None]

@@ -60,7 +60,7 @@ def write_twin(root: Path, request: TwinRequest, progress: Progress) -> Path:
     Args:
         root: The folder.
         request: What to draw.
-        progress: Told of images done.
+        progress: Receives the number of finished images.
 
     Returns:
         The folder with `query/` and `gallery/`.
@@ -156,5 +156,5 @@ def _claim(root: Path, request: TwinRequest) -> None:
     except OSError as error:
         raise DataError(f"cannot read {root}: {error.strerror}") from error
     if occupied:
-        raise UsageError(f"{root} is not empty", hint="choose a new folder: nothing of yours is overwritten")
+        raise UsageError(f"{root} is not empty", hint="choose a new folder: existing files are never overwritten")
     write_atomically(mark, said)

@@ -71,7 +71,7 @@ def open_archives(
     else:
         if root.name.endswith(_COMPRESSED):
             raise DataError(
-                f"{root} is compressed, and nothing in it can be found without unpacking all before it",
+                f"{root} is compressed, so its members cannot be read in place",
                 hint=f"decompress it once, e.g. `gunzip {root.name}`; the tar itself need not be unpacked",
             )
         paths = [root]

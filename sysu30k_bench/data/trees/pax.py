@@ -25,4 +25,4 @@ def is_pax_header(key: str, head: Callable[..., bytes], *where: object) -> bool:
 
 def passed_over(count: int) -> str:
     """Says how many there were."""
-    return f"{count:,} PaxHeader entries, which another program's tar left there, are passed over"
+    return f"{count:,} PaxHeader entries, written by another program's tar, are skipped"

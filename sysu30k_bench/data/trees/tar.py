@@ -128,7 +128,7 @@ class TarIndex:
         except sqlite3.Error as error:
             raise IntegrityError(
                 f"{self._index} was damaged or removed while it was in use: {error}",
-                hint="run the same command again: the index is made anew",
+                hint="run the same command again: it rebuilds the index",
             ) from error
 
     def _open(self) -> tuple[sqlite3.Connection, int]:

@@ -66,7 +66,7 @@ def scan(path: Path, start: int = 0) -> Iterator[Found]:
             while at is not None and at < length:
                 at = yield from _run(file, at, length, path)
     except OSError as error:
-        raise DataError(f"cannot read {path}: {error.strerror or error}", hint="is the disk whole?") from error
+        raise DataError(f"cannot read {path}: {error.strerror or error}", hint="check the disk") from error
 
 
 def check_tar(path: Path) -> None:

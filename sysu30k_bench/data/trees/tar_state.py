@@ -33,7 +33,7 @@ def state_of_tar(path: Path) -> State:
                 file.seek(max(0, status.st_size - _SAMPLE) * number // _SAMPLES)
                 digest.update(file.read(_SAMPLE))
     except OSError as error:
-        raise DataError(f"cannot read {path}: {error.strerror or error}", hint="is the disk whole?") from error
+        raise DataError(f"cannot read {path}: {error.strerror or error}", hint="check the disk") from error
     return {"size": status.st_size, "changed": status.st_mtime_ns, "samples": digest.hexdigest()}
 
 

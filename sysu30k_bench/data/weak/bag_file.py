@@ -57,7 +57,7 @@ class BagFile:
         """
         notes = []
         if self.repeated:
-            notes.append(f"{self.repeated:,} labels or folders stand more than once in a bag, and count once")
+            notes.append(f"{self.repeated:,} labels or folders occur more than once in a bag, and count once")
         return Bags(self.number, self.start, self.label + id_offset, notes)
 
 

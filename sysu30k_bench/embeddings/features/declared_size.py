@@ -28,7 +28,7 @@ def check_declared(path: Path, name: str, nbytes: int) -> None:
     if nbytes > MOST_EXPANSION * size:
         raise IntegrityError(
             f"{path} is refused unread: `{name}` claims {nbytes:,} bytes, and the file has {size:,}",
-            hint="features do not compress so far: if they are right, write the file again without compression",
+            hint="features do not compress so much: if the file is right, write it again without compression",
         )
 
 
@@ -47,7 +47,7 @@ def check_rows(path: Path, name: str, rows: int) -> None:
     if rows * _LEAST_ROW_BYTES > size:
         raise IntegrityError(
             f"{path} is refused unread: `{name}` claims {rows:,} rows, and the file has {size:,} bytes",
-            hint="if they are right, write the file again without compression",
+            hint="if the file is right, write it again without compression",
         )
 
 

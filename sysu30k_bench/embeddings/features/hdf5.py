@@ -108,7 +108,7 @@ def _by_column(path: Path, name: str, dataset: h5py.Dataset) -> Stored:
 
 
 def _plain_offset(dataset: h5py.Dataset) -> int | None:
-    """Where the numbers lie as they are, if they do."""
+    """Returns where the plain numbers are in the file, or None."""
     if dataset.chunks is not None or dataset.ndim != 2:
         return None
     offset: int | None = dataset.id.get_offset()

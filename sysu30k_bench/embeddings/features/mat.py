@@ -106,14 +106,14 @@ def _elements(file: BinaryIO, size: int, order: str) -> Iterator[_Element]:
         kind, length = struct.unpack(f"{order}II", _exactly(file, 8))
         at += 8
         if kind not in {_MATRIX, _COMPRESSED} or at + length > size:
-            raise ValueError(f"an element of kind {kind} and {length:,} bytes stands at {at:,}")
+            raise ValueError(f"an element of kind {kind} and {length:,} bytes is at byte {at:,}")
         yield _Element(at, length, kind == _COMPRESSED, order)
         at += length
 
 
 @contextmanager
 def _inside(path: Path, element: _Element, skip: int = 0) -> Iterator[BinaryIO]:
-    """Opens what a variable's tag stands before; it begins with the variable's class."""
+    """Opens the content after a variable's tag; it begins with the variable's class."""
     with path.open("rb") as file:
         file.seek(element.start)
         if element.compressed:
@@ -154,7 +154,7 @@ def _matrix(path: Path, element: _Element, variable: _Variable) -> Stored:
         with _inside(path, element, variable.before) as inside:
             yield inside
             if len(inside.read(8)) == 8:  # numbers are padded to eight bytes; zlib's checksum comes last
-                raise ValueError(f"`{variable.name}` holds more than it says")
+                raise ValueError(f"`{variable.name}` is longer than its header states")
 
     if element.compressed:
         raw: Stored = Packed(path, shape, stored, columns=True, unpack=unpack)
@@ -169,7 +169,7 @@ def _label(inside: BinaryIO, order: str) -> bytes:
     """Reads one of the short elements before the numbers."""
     _, size, padding = _tag(inside, order)
     if size > _MAX_LABEL:
-        raise ValueError(f"{size:,} bytes stand where a variable's class, shape or name belongs")
+        raise ValueError(f"{size:,} bytes are in the place of a variable's class, shape or name")
     return _exactly(inside, size + padding)[:size]
 
 

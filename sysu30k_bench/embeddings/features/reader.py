@@ -94,7 +94,7 @@ def read_features(path: Path) -> Features | LabelledFeatures:
     except Exception as error:  # five libraries' readers raise a dozen types on damaged bytes
         raise IntegrityError(
             f"{path} is damaged or not a features file: {error}",
-            hint="docs/adapters.md tells the layouts that are read",
+            hint="docs/adapters.md lists the supported layouts",
         ) from error
     for embedding in found.embedding.values() if isinstance(found, LabelledFeatures) else [found.embedding]:
         _check_matrix(path, embedding)

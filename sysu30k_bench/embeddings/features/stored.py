@@ -63,7 +63,7 @@ class Stored:
                 rows += len(block)
                 yield block
         if rows != len(self):
-            raise IntegrityError(f"{self.path} holds {rows:,} embeddings where it says {len(self):,}")
+            raise IntegrityError(f"{self.path} holds {rows:,} embeddings, but its header states {len(self):,}")
 
 
 class RowsOnDisk(Stored):
@@ -178,7 +178,7 @@ def _damage_named(path: Path) -> Iterator[None]:
     except BenchError:
         raise
     except Exception as error:  # five libraries' readers raise a dozen types on damaged bytes
-        raise IntegrityError(f"{path} is damaged: {error}", hint="copy or make it again") from error
+        raise IntegrityError(f"{path} is damaged: {error}", hint="copy or create it again") from error
 
 
 @contextmanager
@@ -227,7 +227,7 @@ def _copied(parts: Iterator[np.ndarray], folder: Path, what: str) -> Iterator[Pa
 
 
 def fill(file: BinaryIO, out: np.ndarray, path: Path) -> None:
-    """Reads an array's bytes from where a file stands.
+    """Reads an array's bytes from a file's current position.
 
     Raises:
         IntegrityError: The file ends before.
@@ -236,7 +236,7 @@ def fill(file: BinaryIO, out: np.ndarray, path: Path) -> None:
     while len(view):
         count = file.readinto(view[:_CHUNK])  # type: ignore[attr-defined]
         if not count:
-            raise IntegrityError(f"{path} ends in the middle of its embeddings", hint="copy or make it again")
+            raise IntegrityError(f"{path} ends in the middle of its embeddings", hint="copy or create it again")
         view = view[count:]
 
 

@@ -60,7 +60,7 @@ def operating_point(
     other = searches.other[searches.without_mate]
     said = refusal(len(other), rate)
     if said is None and not searches.with_mate.any():
-        said = "no query has a match: there is nothing to miss"
+        said = "no query has a match, so there is no miss rate"
     if said is not None:
         return said
     threshold = threshold_at(other, rate)
@@ -81,7 +81,7 @@ def operating_point(
 
 
 def contributions(searches: Searches, name: str) -> np.ndarray | str:
-    """What every query contributes to an open-set metric at the run's own threshold.
+    """Returns the contribution of every query to an open-set metric at the run's own threshold.
 
     Args:
         searches: All of them.
@@ -110,7 +110,7 @@ def at_threshold(searches: Searches, threshold: float, limit: int | None) -> flo
 def resampled(
     searches: Searches, rate: float, limits: list[int | None], resamples: int = RESAMPLES, seed: int = _SEED
 ) -> np.ndarray:
-    """Draws queries anew, with both of their searches, and finds threshold and shares of each draw.
+    """Resamples queries, each with both of its searches, and finds threshold and shares of each resample.
 
     The draws are those of every other call with as many queries, resamples and the same seed, so that two runs on the
     same queries are drawn together.
@@ -183,7 +183,7 @@ def paired_spread(
 ) -> Interval | str:
     """Second less first of an open-set metric, with a percentile bootstrap interval over queries.
 
-    Each run has its own threshold, found anew in every draw.
+    Each run has its own threshold, found again in every resample.
 
     Args:
         first: Of one run.

@@ -88,7 +88,7 @@ def allowed(searches: int, rate: float) -> int:
 
 
 def refusal(searches: int, rate: float) -> str | None:
-    """Says why an FPIR cannot be had from so few non-mated searches; None where it can."""
+    """Returns why so few non-mated searches do not determine an FPIR; None if they do."""
     if allowed(searches, rate) >= FEWEST:
         return None
     needed = math.ceil(FEWEST / rate - 1e-9)
@@ -101,8 +101,8 @@ def refusal(searches: int, rate: float) -> str | None:
 def threshold_at(other: np.ndarray, rate: float) -> float:
     """The least threshold on the grid at which at most a share `rate` of the non-mated searches raises a false alarm.
 
-    With k the number of false alarms allowed, it lies one step of the grid above the (k + 1)-th highest score. Searches
-    that tie with that score are rejected with it, so that the FPIR reached may be less, and never more.
+    With k the number of false alarms allowed, it is one step of the grid above the (k + 1)-th highest score. Searches
+    that tie with that score are rejected with it, so the FPIR reached is never above the limit.
 
     Args:
         other: (n,) best score of each non-mated search.

@@ -1,4 +1,4 @@
-"""What stored top lists say exactly: rates in smaller galleries, and true positives at a rate of false pairs."""
+"""Exact rates from stored top lists: in smaller galleries, and true positives at a rate of false pairs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sysu30k_bench.metrics.open_set.searches import Searches
 
 
 class OtherLists(NamedTuple):
-    """The best images of each query that are no match, as far as they are stored.
+    """The best stored images of each query that are not its matches.
 
     Attributes:
         query: (L,) place of the query among all.
@@ -91,7 +91,7 @@ def in_smaller_gallery(lists: OtherLists, searches: Searches, rate: float, galle
     if said is not None:
         return said
     if gallery < 2 or gallery - 1 > int(lists.others[counted].min()):
-        return f"a gallery of {gallery:,} is no part of the one that was searched"
+        return f"a gallery of {gallery:,} is not a part of the searched one"
     drawn = gallery - 1
     number = np.arange(len(lists.query)) - np.searchsorted(lists.query, lists.query, side="left")
     among = lists.others[lists.query]

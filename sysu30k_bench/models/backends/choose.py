@@ -101,7 +101,7 @@ def choose_backend(
     for name in candidates:
         left = budget - (clock() - began)
         if left <= _SLOW_BUILDS.get(name, 0.0):
-            tried.append(Tried(name, reason="not tried, the trial's time was over"))
+            tried.append(Tried(name, reason="not tried: the time of the trial was used up"))
             continue
         tried.append(_try(name, embedder, reference, eager, batch, candidates, clock))
         if tried[-1].reason:

@@ -113,7 +113,7 @@ def load_exported(path: Path, kind: str, device: torch.device, *, bf16: bool = F
     if not path.exists():
         raise DataError(f"there is no file {path}", hint="give the path of a model file")
     if bf16 and kind != "openvino":
-        raise UsageError(f"{with_article(TITLES[kind])} model has its own arithmetic", hint="leave --compute bf16 away")
+        raise UsageError(f"{with_article(TITLES[kind])} model has its own arithmetic", hint="omit --compute bf16")
     try:
         if kind == "openvino":
             return _openvino(path, bf16=bf16)
@@ -130,7 +130,7 @@ def load_exported(path: Path, kind: str, device: torch.device, *, bf16: bool = F
         said = str(error).strip().splitlines()
         raise IntegrityError(
             f"{path} is damaged or no {TITLES[kind]} model: {said[0] if said else type(error).__name__}",
-            hint="export the model again, and look at the file with its own tools",
+            hint="export the model again, and check the file with the tools of its format",
         ) from error
 
 

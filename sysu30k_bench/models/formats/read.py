@@ -260,7 +260,7 @@ def _mapping(path: Path, content: object, named: tuple[str, ...]) -> Mapping[str
     if isinstance(content, StandIn):
         raise IntegrityError(
             f"{path} is a pickle that would run code or build arbitrary objects when read, and holds no weights; "
-            "nothing of it was run",
+            "none of it was run",
             details=named,
             hint="save only tensors: `torch.save(model.state_dict(), path)`",
         )

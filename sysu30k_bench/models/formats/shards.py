@@ -65,7 +65,7 @@ def _weight_map(index: Path) -> dict[str, str]:
         raise DataError(
             f"{len(missing)} of the {len(names)} files that {index} names are missing",
             details=missing,
-            hint="put all of them beside the index",
+            hint="put all of them into the folder of the index",
         )
     return places
 

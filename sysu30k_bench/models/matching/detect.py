@@ -61,7 +61,7 @@ def detect_card(
             details=[
                 f"--adapter {card.name}: {card.title}{f'; {card.notes}' if card.notes else ''}" for card, _ in best
             ],
-            hint="name the one it is with --adapter",
+            hint="choose one with --adapter",
         )
     return Detected(best[0][0], best[0][1], tuple(card.name for card, _ in found[1:]))
 
@@ -76,7 +76,7 @@ def explain(detected: Detected, checkpoint: CheckpointFile) -> str:
         for mark in layout.requires
     ]
     shown = ", ".join(mark for mark in marks if mark) or "its tensors"
-    also = f"; {', '.join(detected.rivals)} would take it too" if detected.rivals else ""
+    also = f"; {', '.join(detected.rivals)} would also fit" if detected.rivals else ""
     return f"recognised by {shown} ({layout.title or layout.name}){also}"
 
 
@@ -101,9 +101,9 @@ def _unknown(checkpoint: CheckpointFile, candidates: list[AdapterCard], weights:
     groups = [f"{name}: {count(number, 'tensor')}" for name, number in checkpoint.flat.groups()[:_SHOWN_GROUPS]]
     if whole:
         return UsageError(
-            f"{checkpoint.path} does not say by which method it was made",
+            f"{checkpoint.path} does not contain the method by which it was made",
             details=[f"--adapter {card.name}: {card.title}" for card in whole],
-            hint="name the method with --adapter, or the network alone with --model torchvision:resnet50",
+            hint="name the method with --adapter, or only the network with --model torchvision:resnet50",
         )
     near = sorted(
         fits, key=lambda item: (-item[1].coverage.loaded / max(1, item[1].wanted), len(item[1].coverage.faults))

@@ -31,7 +31,7 @@ def with_files_beside(card: AdapterCard, checkpoint: Path) -> tuple[AdapterCard,
     for beside in card.checkpoint.beside:
         path = checkpoint.parent / beside.file
         if not path.is_file():
-            said.append(f"no {beside.file} beside the checkpoint: {', '.join(beside.read)} assumed as the card says")
+            said.append(f"no {beside.file} beside the checkpoint: {', '.join(beside.read)} assumed from the card")
             continue
         found = _values(path, beside)
         silent = [key for key in beside.read if key not in found]
@@ -45,18 +45,18 @@ def with_files_beside(card: AdapterCard, checkpoint: Path) -> tuple[AdapterCard,
                 "input": Input.model_validate(size),
             }
         except ValidationError as error:
-            raise IntegrityError(f"{path} has a value without sense: {error.errors()[0]['msg']}") from error
+            raise IntegrityError(f"{path} has an invalid value: {error.errors()[0]['msg']}") from error
         card = card.model_copy(update=update)
         if found:
             said.append(f"{', '.join(f'{key} {value}' for key, value in found.items())} as {beside.file} says")
         if silent:
-            said.append(f"{beside.file} has no number for {', '.join(silent)}: assumed as the card says")
+            said.append(f"{beside.file} has no number for {', '.join(silent)}: assumed from the card")
     return card, said
 
 
 def _values(path: Path, beside: Beside) -> dict[str, int | float]:
     if path.stat().st_size > _MAX_BYTES:
-        raise IntegrityError(f"{path} is too large to be what a training script writes beside its checkpoints")
+        raise IntegrityError(f"{path} is too large for the configuration of a checkpoint")
     try:
         content = yaml.safe_load(path.read_text("utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:

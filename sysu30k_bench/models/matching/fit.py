@@ -191,7 +191,7 @@ def _compare(
         if name not in renamed:
             missing.append(name)
         elif shape is not None and tuple(renamed[name].shape) != shape:
-            wrong.append(f"{name}: the file has {tuple(renamed[name].shape)}, the network wants {shape}")
+            wrong.append(f"{name}: the file has {tuple(renamed[name].shape)}, the network has {shape}")
         else:
             matched[name] = renamed[name]
     return matched, missing, wrong

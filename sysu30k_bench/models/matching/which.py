@@ -103,7 +103,7 @@ def require_weights_file(path: Path) -> None:
     if kind is not None:
         raise UsageError(
             f"{path} is a whole model ({TITLES[kind]}), which holds its own network",
-            hint="`sysu30k-bench eval` runs it as it is, and says which input it assumes",
+            hint="`sysu30k-bench eval` runs it unchanged, and prints the input that it assumes",
         )
 
 

@@ -20,7 +20,7 @@ FAST_FROM = 2e10
 def choose_engine(
     name: EngineName, device: torch.device, wanted: FilterName = "auto", work: float = 0.0
 ) -> tuple[Engine, str]:
-    """Makes the engine that was asked for, or the best that is available.
+    """Creates the requested engine, or the best available one.
 
     `auto` takes FAISS on the GPU where its GPU build sees one, and torch on the GPU where only torch does. On the CPU
     it takes torch for large jobs where the processor multiplies eight or sixteen bits natively, since FAISS multiplies

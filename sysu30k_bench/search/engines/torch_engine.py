@@ -19,7 +19,7 @@ class TorchEngine:
             compiled, then bfloat16, then float32; and goes over to the next where a filter leaves too much open.
 
     Raises:
-        DataError: The filter cannot be had here, or float32 products are not float32.
+        DataError: The filter is not available, or float32 products are not float32.
     """
 
     name = "torch"
@@ -34,7 +34,7 @@ class TorchEngine:
     @property
     def description(self) -> str:
         """Library, version, device and filter."""
-        otherwise = "" if self._filter is self._finest else ", float32 where that leaves too much open"
+        otherwise = "" if self._filter is self._finest else ", float32 if that leaves too many pairs open"
         return f"torch {torch.__version__} on {self._device}, {self._filter.name} filter{otherwise}"
 
     def load_queries(self, queries: np.ndarray, norms: np.ndarray) -> None:

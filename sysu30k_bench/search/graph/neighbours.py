@@ -45,7 +45,7 @@ def part_rows_for(dimension: int) -> int:
 
 
 def make_graph(store: Store, folder: Path, engine: Engine, plan: GraphPlan, progress: Progress, ranks: Ranks) -> Path:
-    """Finds every row's nearest rows, and leaves them in `neighbours.h5`.
+    """Finds every row's nearest rows, and writes them to `neighbours.h5`.
 
     The parts of an interrupted run are kept and reused, and a whole graph of the same kind stands. Equal scores (in a
     cell of 1e-12) are ordered by position.
@@ -81,7 +81,7 @@ def make_graph(store: Store, folder: Path, engine: Engine, plan: GraphPlan, prog
         rows = np.ascontiguousarray(store.rows(np.arange(first, first + _span(store, first, plan))), np.float32)
         if number == 0:
             seconds = _estimate(rows, engine, plan) * len(store) * sum(_span(store, one, plan) for one in waiting)
-            progress.say(f"neighbours: at most about {max(1, round(seconds / 60))} min for what is left, by a sample")
+            progress.say(f"neighbours: at most about {max(1, round(seconds / 60))} min remain, by a sample")
         position, score = _neighbours(rows, first, gallery, store, engine, plan)
         write_part(parts[first][0], position, score)
         progress.advance(len(rows))

@@ -1,4 +1,4 @@
-"""Re-ranking a whole gallery by k-reciprocal neighbours, with memory for lists and blocks alone."""
+"""Re-ranking of a whole gallery by k-reciprocal neighbours, in memory for lists and blocks only."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def rerank(
         settings: k1, k2 and lambda.
         top_k: Rows to keep for each query.
         memory: Bytes for blocks.
-        progress: Told of rows whose neighbours are known.
+        progress: Receives the number of rows whose neighbours are known.
 
     Returns:
         As `search`; a score is 1 less the final distance.

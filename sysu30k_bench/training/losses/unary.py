@@ -78,7 +78,7 @@ def balanced_assignment(scores: torch.Tensor, identities: list[int]) -> torch.Te
     among = scores.detach()[:, columns].float()
     images, count = among.shape
     if images < count:
-        raise ValueError(f"a bag of {images} images cannot be shared out among {count} identities")
+        raise ValueError(f"a bag of {images} images cannot be divided equally among {count} identities")
     quota = images // count
     free = torch.ones(images, dtype=torch.bool, device=scores.device)
     chosen = torch.zeros(images, dtype=torch.int64, device=scores.device)

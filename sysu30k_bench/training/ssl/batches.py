@@ -142,7 +142,7 @@ class ViewBatches(Dataset[Views]):
             except DamagedImageError as error:
                 raise IntegrityError(
                     f"the training image {key} cannot be decoded: {error}",
-                    hint="`sysu30k-bench data verify` lists all such",
+                    hint="`sysu30k-bench data verify` lists all such images",
                 ) from error
             size = 3 * image.width * image.height
             if self._cached + size <= _CACHE_BYTES:

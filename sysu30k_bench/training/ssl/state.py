@@ -92,7 +92,9 @@ def resume(path: Path, parts: Parts) -> SslState:
         UsageError: It is of another recipe or other images.
     """
     if not path.is_file():
-        raise DataError(f"{path} does not exist, and nothing else can be resumed", hint="omit --resume to begin")
+        raise DataError(
+            f"{path} does not exist, and nothing else can be resumed", hint="omit --resume to start a new run"
+        )
     hint = "begin in another --output"
     if not is_sealed(path):
         raise IntegrityError(f"{path} was changed or damaged, or `train` did not write it", hint=hint)

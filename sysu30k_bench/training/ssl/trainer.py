@@ -180,7 +180,7 @@ class SslTrainer:
         self._save(BEFORE_FAULT)
         raise IntegrityError(
             f"the loss is {loss} in epoch {batch.epoch + 1}, step {batch.step + 1}",
-            hint=f"the same command with --replay does that step again from {BEFORE_FAULT} and tells where it breaks; "
+            hint=f"the same command with --replay repeats that step from {BEFORE_FAULT} and names the faulty module; "
             "lower optimizer.lr, or use run.precision = '32-true'",
         )
 

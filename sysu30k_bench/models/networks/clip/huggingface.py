@@ -144,7 +144,7 @@ class HuggingFaceClip(nn.Module):
             "output": projection[0] if projection else 0, "patch": patch, "side": side, "act": act,
         }  # fmt: skip
         other = "gelu" if act == "quick_gelu" else "quick_gelu"
-        note = f"{act}, by the shape of the network; the file's config.json would tell (--network-option act={other})"
+        note = f"{act}, by the shape of the network; the file's config.json states it (--network-option act={other})"
         return Structure(options, {"height": side * patch, "width": side * patch}, [note])
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:

@@ -22,10 +22,10 @@ CLIPA_INPUT: dict[str, object] = {
 }
 
 GELU_ASSUMED = (
-    "GELU, as open_clip trains unless told otherwise; files of its -quickgelu models (OpenAI's weights saved by "
-    "open_clip, MetaCLIP, DFN) look the same and want --network-option act=quick_gelu"
+    "GELU, the default of open_clip; files of its -quickgelu models (OpenAI's weights saved by "
+    "open_clip, MetaCLIP, DFN) look the same and need --network-option act=quick_gelu"
 )
-QUICK_ASSUMED = "QuickGELU, as OpenAI's own code has it; the weights do not tell"
+QUICK_ASSUMED = "QuickGELU, as in OpenAI's own code; the weights do not determine it"
 
 
 class ClipVision(nn.Module):

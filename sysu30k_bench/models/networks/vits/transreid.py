@@ -120,7 +120,10 @@ class TransReIDSie(TransReID):
         found, embeddings = TransReID.structure(tensors), tensors.get("base.sie_embed")
         if found is None or embeddings is None or embeddings.dim() != 3 or len(embeddings) > _MOST_CAMERAS:
             return None
-        note = f"{len(embeddings)} embeddings were taken for as many cameras; a file does not tell them from viewpoints"
+        note = (
+            f"{len(embeddings)} embeddings are assumed to be one per camera; "
+            "a file does not distinguish cameras from viewpoints"
+        )
         return Structure(found.options | {"cameras": len(embeddings)}, found.input, [*found.notes, note])
 
     def forward(self, images: torch.Tensor, cameras: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
