@@ -89,7 +89,7 @@ def require_told(path: Path) -> None:
             raise IntegrityError(f"{document} {fault or 'is damaged'}", hint=_AGAIN)
         told = values.get(f"{path.stem}_sha256")
         if told is not None and told != sha256_of_file(path):
-            raise IntegrityError(f"{path} is not the file that {name} tells of: one of them was changed", hint=_AGAIN)
+            raise IntegrityError(f"{path} is not the file that {name} records: one of them was changed", hint=_AGAIN)
 
 
 _AGAIN = "run `eval` again, or `search` and `score`"

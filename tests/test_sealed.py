@@ -125,7 +125,7 @@ def test_a_file_must_be_the_one_that_the_folder_tells_of(tmp_path: Path, name: s
     document.write_text(json.dumps({**told, "sha256": document_digest(told)}))
     require_told(path)
     path.write_text("other")
-    with pytest.raises(IntegrityError, match=rf"ranking\.csv is not the file that {name} tells of"):
+    with pytest.raises(IntegrityError, match=rf"ranking\.csv is not the file that {name} records"):
         require_told(path)
     path.write_text("first")
     for damaged in ("", "[]", json.dumps({**told, "sha256": "0" * 64})):

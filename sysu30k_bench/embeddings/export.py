@@ -100,7 +100,7 @@ def export_split(
         What was done. Damaged images are reported, not raised: the caller decides what they mean.
 
     Raises:
-        UsageError: The folder holds embeddings of something else.
+        UsageError: The folder holds embeddings of another model or data set.
         IntegrityError: Some embeddings are zero, NaN or infinite; the images are named.
         DataError: The folder cannot be written.
     """

@@ -40,7 +40,7 @@ def write_store(
         progress: Told of rows written.
 
     Raises:
-        UsageError: The folder holds embeddings of something else.
+        UsageError: The folder holds embeddings of another model or data set.
         IntegrityError: Some embeddings are zero, NaN or infinite; the images are named. Or the file ends too early.
         DataError: The folder cannot be written.
     """

@@ -111,7 +111,7 @@ def import_step(prepared: PreparedImport, progress: Progress | None = None) -> E
         progress: Told of rows written.
 
     Raises:
-        UsageError: The folder holds embeddings of something else.
+        UsageError: The folder holds embeddings of another model or data set.
         IntegrityError: The file is damaged; or some embeddings are zero, NaN or infinite, and the images are named.
         DataError: The folder cannot be written.
     """

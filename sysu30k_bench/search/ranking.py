@@ -155,7 +155,7 @@ def read_ranking(path: Path, *, told: bool = True) -> Ranking:
     Raises:
         DataError: There is no such file.
         IntegrityError: It is no ranking (columns, numbers out of range, a pair twice, a query with and without a
-            match), or not the one that its run folder tells of.
+            match), or not the one that its run folder records.
     """
     if not path.is_file():
         raise DataError(f"there is no ranking {path}", hint="give a run folder or its ranking.csv")

@@ -72,7 +72,7 @@ def test_what_stood_may_only_get_a_better_status(board: Path, tmp_path: Path) ->
     shutil.copytree(board, base)
     assert check_change(board, base) == []
     put(status="re-scored")(board)
-    assert check_change(board, base) == ["rows/new-method.json: only a maintainer makes self-reported re-scored"]
+    assert check_change(board, base) == ["rows/new-method.json: only a maintainer changes self-reported to re-scored"]
     write_board(board)
     assert check_change(board, base, by_maintainer=True) == []
     put(status="self-reported", weights="others")(board)

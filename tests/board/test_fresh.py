@@ -102,7 +102,7 @@ def test_a_record_of_another_export_is_stale(run: Path) -> None:
     with pytest.raises(IntegrityError, match=r"result.json is of another export"):
         prepare(run, CLAIM)
     reseal(run / "result.json", model={**told["model"], "weights_sha256": "12345678" * 8})
-    with pytest.raises(IntegrityError, match=r"of another list, checkpoint or card than result.json tells of"):
+    with pytest.raises(IntegrityError, match=r"of another list, checkpoint or card than result.json records"):
         prepare(run, CLAIM)
 
 

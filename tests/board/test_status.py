@@ -138,7 +138,7 @@ def test_only_maintainers_confirm(board: Path, tmp_path: Path) -> None:
     shutil.copytree(board, base)
     confirm(board, audit_of(board), "audited")
     assert check_change(board, base) == [
-        f"rows/{NAME}.json: only a maintainer makes self-reported audited",
+        f"rows/{NAME}.json: only a maintainer changes self-reported to audited",
         f"confirmations/{NAME}.audit.json: confirmations are a maintainer's",
     ]
     write_board(board)

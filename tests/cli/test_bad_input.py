@@ -202,7 +202,7 @@ def test_another_model_never_gets_these_embeddings(
     expect(
         bench("eval", tmp_path / "other.pth", "--data", twin, "--output", run),
         2,
-        "embeddings of something else",
+        "embeddings of another model or data set",
         "weights:",
     )
     expect(

@@ -103,7 +103,7 @@ def test_an_edited_ranking_is_believed_by_nobody(run: RunFolder) -> None:
         with pytest.raises(IntegrityError, match="not the"):
             reader(run.path)
     (run.path / SEARCH_NOTES).unlink()
-    with pytest.raises(IntegrityError, match=r"not the file that result\.json tells of"):
+    with pytest.raises(IntegrityError, match=r"not the file that result\.json records"):
         read_run(run.path)
     (run.path / "result.json").unlink()
     assert read_run(run.path).per_query["rank1"].mean() == 1  # a ranking alone: whoever gives it vouches for it
@@ -123,7 +123,7 @@ def test_an_old_run_is_held_to_what_its_search_told(run: RunFolder) -> None:
         assert "run `sysu30k-bench eval` again" in str(caught.value.hint)
     path = run.path / "ranking.csv"
     path.write_text(path.read_text().replace(",1,1,", ",2,2,", 1))
-    with pytest.raises(IntegrityError, match=r"not the file that search\.json tells of"):
+    with pytest.raises(IntegrityError, match=r"not the file that search\.json records"):
         read_run(run.path)
 
 
@@ -251,7 +251,7 @@ def test_a_reranking_tells_of_itself(run: RunFolder) -> None:
     assert (notes["k1"], notes["k2"], notes["weight"], notes["stores"]) == (5, 2, 0.3, run.stores())
     assert len(read_ranking(path).table) == 40
     path.write_text(path.read_text().replace(",1,1,", ",2,2,", 1))
-    with pytest.raises(BenchError, match=r"not the file that search\.json tells of"):
+    with pytest.raises(BenchError, match=r"not the file that search\.json records"):
         read_ranking(path)
     reseal(path.parent / SEARCH_NOTES, ranking_sha256=None)
     read_ranking(path)

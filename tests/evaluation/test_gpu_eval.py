@@ -50,7 +50,7 @@ def test_embeddings_of_a_gpu_are_not_mixed_with_those_of_a_cpu(
     assert bench(*words, "--device", "cuda", fresh=True).code == 0
     refused = bench(*words, "--device", "cpu", fresh=True)
     assert refused.code == 2
-    assert "embeddings of something else" in refused.err
+    assert "embeddings of another model or data set" in refused.err
 
 
 def test_a_large_batch_halves_itself_or_says_what_to_do(bench: Bench, twin: Path, resnet: Path, tmp_path: Path) -> None:
