@@ -95,7 +95,7 @@ def read_references(path: Path | None = None) -> References:
         DataError: It cannot be read.
         IntegrityError: It is no such file, or of other recipes than this version's.
     """
-    hint = "record it anew with `ssl-suite --record FILE`"
+    hint = "record it again with `ssl-suite --record FILE`"
     try:
         raw = (
             resources.files("sysu30k_bench.training.suite").joinpath("reference.json").read_bytes()

@@ -63,7 +63,7 @@ def check_method(
     if method not in METHODS:
         raise UsageError(f"there is no method {method!r}", hint=", ".join(METHODS))
     if not 1 <= seeds <= len(REFERENCE_SEEDS):
-        raise UsageError(f"the reference has {len(REFERENCE_SEEDS)} seeds, and {seeds} were asked for")
+        raise UsageError(f"the reference has {len(REFERENCE_SEEDS)} seeds, but {seeds} were requested")
     recorded = references or read_references()
     told = progress or Silent()
     told.begin(method, seeds, "runs")
@@ -139,7 +139,7 @@ def named_factory(name: str) -> Factory:
             f"cannot import the candidate {name}: {error}", hint="name it as package.module:Class, on PYTHONPATH"
         ) from error
     if not callable(found):
-        raise UsageError(f"{name} is not callable", hint="it has to make a candidate of (backbone, recipe)")
+        raise UsageError(f"{name} is not callable", hint="it must build a candidate from (backbone, recipe)")
     factory: Factory = found
     return factory
 

@@ -61,7 +61,7 @@ class Verdict:
         if self.broken:
             return f"the run broke: {', '.join(self.broken)} not finite"
         if self.passed:
-            also = "; ten steps from its own weights are the reference's but for rounding" if self.locked else ""
+            also = "; ten steps from the same weights equal the reference's up to rounding" if self.locked else ""
             return f"not significantly different from the reference (p = {self.p:.2g} over all figures){also}"
         worst = self.deviations[0]
         times = abs(worst.difference) / worst.spread if worst.spread else math.inf
