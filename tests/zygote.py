@@ -14,14 +14,29 @@ the process before the command.
 from __future__ import annotations
 
 import gc
+import importlib
 import json
 import os
+import pkgutil
 import signal
 import sys
 import traceback
+from contextlib import suppress
 from typing import Any
 
+import sysu30k_bench
 from sysu30k_bench.cli.main import main
+
+LIBRARIES = (
+    "faiss",
+    "lightly.loss",
+    "lightly.models.modules",
+    "lightning_fabric",
+    "matplotlib.pyplot",
+    "statsmodels.stats.proportion",
+    "torch.utils.tensorboard",
+    "torchvision",
+)
 
 
 def without_power_failure(_: int) -> None:
@@ -30,15 +45,13 @@ def without_power_failure(_: int) -> None:
 
 def import_everything() -> None:
     """Imports what the commands import, and reads the cards; nothing starts a thread, since none survives a fork."""
-    import faiss  # noqa: F401
-    import torchvision  # noqa: F401
-
-    import sysu30k_bench.cli.options
-    import sysu30k_bench.cli.panel
-    import sysu30k_bench.cli.requests
-    import sysu30k_bench.evaluation
-    import sysu30k_bench.search.engines.faiss_engine
-    import sysu30k_bench.search.engines.torch_engine  # noqa: F401
+    for module in pkgutil.walk_packages(sysu30k_bench.__path__, "sysu30k_bench."):
+        if not module.name.endswith("__main__"):
+            with suppress(ImportError):  # of an extra that is not installed
+                importlib.import_module(module.name)
+    for name in LIBRARIES:
+        with suppress(ImportError):
+            importlib.import_module(name)
     from sysu30k_bench.models.cards import all_cards
 
     all_cards()

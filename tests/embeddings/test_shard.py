@@ -210,6 +210,8 @@ def test_virtual_data_sets_are_refused_even_where_there_is_nothing_to_read(tmp_p
         if rows:
             layout[:] = h5py.VirtualSource(".", "plain", (rows, 8))
         file.create_virtual_dataset("embedding", layout)
+        if not file["embedding"].is_virtual:
+            pytest.skip("this HDF5 stores an empty virtual data set plainly")
     with pytest.raises(IntegrityError, match="`embedding` is not stored plainly in this file"):
         read_shard(path)
 
