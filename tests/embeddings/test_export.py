@@ -139,7 +139,7 @@ def test_only_what_is_harmed_is_made_anew_with_the_same_bytes(own_twin: Path, tm
 def test_the_cache_never_serves_another_identity(own_twin: Path, tmp_path: Path, other: dict[str, Any]) -> None:
     run(own_twin, tmp_path / "s")
     before = digests(tmp_path / "s")
-    with pytest.raises(UsageError, match="something else") as caught:
+    with pytest.raises(UsageError, match="of another model or data set") as caught:
         run(own_twin, tmp_path / "s", **other)
     assert next(iter(other)) in caught.value.details[0]
     assert digests(tmp_path / "s") == before
