@@ -72,13 +72,16 @@ def one_by_one(request: EvalRequest, checkpoints: list[Path], output: Path) -> N
 @click.option("--rounds", default=5, show_default=True)
 @click.option("--workers", default=0, show_default=True, help="Decoding processes.")
 @click.option("--device", default="cpu", show_default=True)
-def main(identities: int, distractors: int, count: int, rounds: int, workers: int, device: str) -> None:
+@click.option("--network", "networks", multiple=True, default=["stripes", "resnet18"], show_default=True)
+def main(
+    identities: int, distractors: int, count: int, rounds: int, workers: int, device: str, networks: tuple[str, ...]
+) -> None:
     """Times both ways and prints a table."""
     lines = []
     with tempfile.TemporaryDirectory() as folder:
         root, output = Path(folder) / "twin", Path(folder) / "runs"
         write_twin(root, TwinRequest(identities=identities, distractors=distractors), Silent())
-        for network in ("stripes", "resnet18"):
+        for network in networks:
             paths = [weights(Path(folder), network, number) for number in range(count)]
             adapter = {"model": "torchvision:resnet18"} if network == "resnet18" else {}
             export = ExportRequest(

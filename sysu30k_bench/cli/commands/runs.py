@@ -11,9 +11,8 @@ from sysu30k_bench.cli.console import loading, stderr_console
 from sysu30k_bench.cli.judge import judge_run
 from sysu30k_bench.cli.options import json_option
 from sysu30k_bench.cli.paths import TypedPath
-from sysu30k_bench.metrics.catalogue import METRICS
+from sysu30k_bench.report.runs.sorts import SORTS
 
-_SORTS = (*METRICS, "dimension", "images_per_second", "created", "name")
 _EXAMPLES = (
     ("all runs below runs/", "runs"),
     ("two folders, by another metric", "runs runs old-runs --sort ap_standard"),
@@ -25,12 +24,12 @@ _EXAMPLES = (
 @click.argument("folders", nargs=-1, type=TypedPath())
 @click.option(
     "--sort",
-    type=click.Choice(_SORTS),
+    type=click.Choice(SORTS),
     default="rank1",
     show_default=True,
     show_envvar=True,
     metavar="NAME",
-    help=f"Best first, by one of {', '.join(_SORTS)}.",
+    help=f"Best first, by one of {', '.join(SORTS)}.",
 )
 @click.option("--html", type=TypedPath(), show_envvar=True, help="Write one page over them into this file.")
 @json_option

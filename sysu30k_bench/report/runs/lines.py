@@ -11,9 +11,6 @@ from sysu30k_bench.metrics.catalogue import METRICS
 from sysu30k_bench.results.record import Metric
 from sysu30k_bench.words import count
 
-SORTS = (*METRICS, "dimension", "images_per_second", "created", "name")
-"""What tables can be sorted by; best, largest or newest first, and names from A."""
-
 
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -118,7 +115,7 @@ def in_sort(lines: Sequence[RunLine], sort: str) -> list[RunLine]:
 
     Args:
         lines: Best rank-1 first.
-        sort: One of `SORTS`.
+        sort: One of `sorts.SORTS`.
     """
     info = METRICS.get(sort)
     ascending = sort == "name" or (info is not None and info.better == "lower")

@@ -43,7 +43,7 @@ def list_runs(folders: Sequence[Path], sort: str = "rank1") -> RunList:
 
     Args:
         folders: Where to look; run folders themselves serve, too.
-        sort: One of `SORTS`.
+        sort: One of `sorts.SORTS`.
     """
     found, lost = find_runs(folders)
     sets: dict[tuple[object, ...], list[_Run]] = {}
