@@ -179,7 +179,7 @@ def _nan(images: torch.Tensor) -> torch.Tensor:
         (lambda images: images.flatten(1)[:, :0], SMALL, r"shape \(.*, 0\)"),
         (_nan, SMALL, "zero, NaN or infinite"),
         (lambda images: images.flatten(1), {**SMALL, "output": "x", "adapter": "dgl"}, "adapter, output: for"),
-        (3, SMALL, "an int is no network"),
+        (3, SMALL, "an int is neither a network nor a path"),
         (nn.Linear(3, 4).to("meta"), SMALL, "meta"),
     ],
 )
@@ -192,7 +192,7 @@ def test_weights_spread_over_processes_are_refused(own_twin: Path) -> None:
     class FSDPLinear(nn.Linear):
         """As torch names a module whose weights are spread."""
 
-    with pytest.raises(sb.UsageError, match="spread over processes"):
+    with pytest.raises(sb.UsageError, match="sharded over processes"):
         sb.evaluate(FSDPLinear(3, 4), data=own_twin, **SMALL)
 
 

@@ -48,7 +48,7 @@ def test_rooms_that_share_a_name_with_a_function_are_both() -> None:
 
 def test_evaluate_takes_all_that_the_command_takes_by_the_same_names() -> None:
     of_command = {str(option.name) for option in evaluate_command.params}
-    own = {"checkpoint", "data", "split", "dry_run", "as_json"}  # parameters, or of the terminal alone
+    own = {"checkpoint", "others", "data", "split", "dry_run", "as_json"}  # parameters, or of the terminal alone
     assert set(EvalOptions.__annotations__) == of_command - own
 
 

@@ -98,7 +98,7 @@ def test_a_gate_passes_the_same_run_and_fails_a_worse_one() -> None:
     assert sb.gate(good, good, max_drop=0.1).passed
     verdict = sb.gate(bad, good, max_drop=0.1)
     assert (verdict.passed, verdict.outcome) == (False, "worse")
-    assert "more than the 10.00 points" in verdict.reason
+    assert "more than the limit of 10.00 points" in verdict.reason
     assert str(verdict) == f"worse: {verdict.reason}"
     with pytest.raises(sb.UsageError, match="max_drop is '1pp'"):
         sb.gate(bad, good, max_drop="1pp")  # type: ignore[arg-type]

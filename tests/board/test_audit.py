@@ -114,7 +114,7 @@ def closer(step: float) -> Callable[[dict[str, list[np.ndarray]]], None]:
     return change
 
 
-@pytest.mark.parametrize(("change", "said"), [(mirror_one, "1 of 140 picked images"), (closer(0.2), "picked images")])
+@pytest.mark.parametrize(("change", "said"), [(mirror_one, "1 of 140 selected images"), (closer(0.2), "selected images")])
 def test_forged_embeddings_are_found_though_everything_fits_them(
     bench: Bench, run: Path, ask: Callable[..., ConfirmRequest], change: Callable[..., None], said: str
 ) -> None:
@@ -125,7 +125,7 @@ def test_forged_embeddings_are_found_though_everything_fits_them(
     assert all(detail.startswith("query ") for detail in caught.value.details)
 
 
-@pytest.mark.parametrize(("factor", "said"), [(1.0009, "lean towards the matches"), (1.004, "picked images")])
+@pytest.mark.parametrize(("factor", "said"), [(1.0009, "shifted towards the matches"), (1.004, "selected images")])
 def test_norms_are_no_way_round_it(
     bench: Bench, run: Path, ask: Callable[..., ConfirmRequest], factor: float, said: str
 ) -> None:
@@ -163,7 +163,7 @@ def test_small_steps_away_from_impostors_are_a_lean(
 
     forge(run, away)
     scored_anew(bench, run)
-    with pytest.raises(CheckFailedError, match="lean towards the matches"):
+    with pytest.raises(CheckFailedError, match="shifted towards the matches"):
         done(ask(run))
 
 
@@ -172,7 +172,7 @@ def test_many_small_steps_in_one_direction_are_a_lean(
 ) -> None:
     forge(run, closer(0.002))
     scored_anew(bench, run)
-    with pytest.raises(CheckFailedError, match="lean towards the matches"):
+    with pytest.raises(CheckFailedError, match="shifted towards the matches"):
         done(ask(run))
 
 

@@ -186,7 +186,7 @@ def test_shard_cut_in_half_is_made_anew(bench: Bench, twin: Path, stripes_checkp
     expect(bench("search", run), 4, "shard-00001.h5", "`eval` or `export` again")
     again = bench(*options, "--json")
     assert again.code == 0
-    assert "made anew" in again.err
+    assert "computed again" in again.err
     assert again.json["cost"]["images_embedded"] == 30
     assert shard.read_bytes() == content
     assert (run / "ranking.csv").read_bytes() == ranking
