@@ -84,8 +84,9 @@ def export_together(
             if ended is not None:
                 results[number] = ended
                 del steps[number]
-            progress.advance(decoding.complete - done)
-            done = decoding.complete
+            if decoding.complete > done:  # a speed is made of what is done, which must not be nothing
+                progress.advance(decoding.complete - done)
+                done = decoding.complete
     finally:
         for left in steps.values():
             left.close()
