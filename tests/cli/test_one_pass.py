@@ -17,7 +17,7 @@ def test_several_checkpoints_give_one_table_and_the_code_of_the_worst(
     good = Path(shutil.copy(stripes_checkpoint, tmp_path / "good.pth"))
     bad = tmp_path / "bad.pth"
     bad.write_bytes(b"no checkpoint")
-    done = bench("eval", good, bad, "--data", own_twin, "--output", tmp_path / "runs")
+    done = bench("eval", good, bad, "--data", own_twin, "--output", tmp_path / "runs", env={"COLUMNS": ""})
     assert done.code == 4
     (run,) = (tmp_path / "runs").iterdir()
     assert run.name.startswith("good-")
