@@ -147,7 +147,14 @@ def test_training_ends_with_a_whole_step_though_its_decoding_processes_got_the_s
 
 
 def run_code(code: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+        preexec_fn=_heed_interrupts,
+    )
 
 
 def test_an_interruption_inside_a_destructor_is_not_lost() -> None:

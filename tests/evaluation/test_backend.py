@@ -38,7 +38,7 @@ def same(network: nn.Module, _job: Job) -> Runner:
 
 
 def turned(network: nn.Module, _job: Job) -> Runner:
-    """A backend that gives other embeddings."""
+    """A backend that gives embeddings different."""
     return lambda pixels: network(pixels).flip(1)
 
 
@@ -67,7 +67,7 @@ def test_a_named_backend_is_taken_or_refused_with_its_reason(own_twin: Path) -> 
     assert settle(own_twin, "fused", fused=same).name == "fused"
     with pytest.raises(UsageError, match="--backend fused: has control flow"):
         settle(own_twin, "fused", fused=unable)
-    with pytest.raises(UsageError, match="gives other embeddings"):
+    with pytest.raises(UsageError, match="gives embeddings different"):
         settle(own_twin, "fused", fused=turned)
 
 

@@ -90,5 +90,5 @@ def test_a_folder_of_something_else_is_refused_before_anything_is_copied(
     monkeypatch.setattr(stored, "HELD_BYTES", 0)
     monkeypatch.setattr(stored, "_copied", None)
     prepared = prepare(requests[1], Ranks())
-    with pytest.raises(UsageError, match="something else"):
+    with pytest.raises(UsageError, match="of another model or data set"):
         first_step(prepared, Silent())

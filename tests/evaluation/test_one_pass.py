@@ -109,6 +109,32 @@ def test_one_that_fails_does_not_lose_the_others(weights: list[Path], own_twin: 
     assert files(outcomes[0].done.folder.path) == apart[weights[0].stem]
 
 
+def test_progress_is_never_told_of_nothing_and_adds_up(weights: list[Path], own_twin: Path, tmp_path: Path) -> None:
+    class Told(Silent):
+        def __init__(self) -> None:
+            self.totals: list[int] = []
+            self.counts: list[int] = []
+
+        def begin(self, title: str, total: int, unit: str) -> None:
+            if "networks" in title:
+                self.totals.append(total)
+                self.counts = []
+
+        def advance(self, count: int) -> None:
+            self.counts.append(count)
+
+        def end(self) -> None:
+            if self.totals:
+                assert 0 not in self.counts
+                assert sum(self.counts) == self.totals[-1]
+                self.totals.append(sum(self.counts))
+
+    told = Told()
+    export = replace(request(own_twin, tmp_path / "runs").export, checkpoint=weights[0])
+    evaluate_together(EvalRequest(export), weights[:2], told)
+    assert told.totals[0] == told.totals[1] == 6
+
+
 def test_sizes_that_differ_share_the_decoding(own_twin: Path) -> None:
     """What one size gets is what its own decoding gives, to the last bit."""
     from sysu30k_bench.data.open_dataset import open_test_set

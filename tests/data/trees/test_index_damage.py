@@ -171,7 +171,7 @@ def test_damage_while_it_is_in_use_is_an_error_that_says_what_to_do(tmp_path: Pa
     for read in (index.count, lambda: index.find("g/001_c1_1.jpg"), lambda: list(index.below("")), index.roots):
         with pytest.raises(IntegrityError, match="damaged or removed while it was in use") as caught:
             read()
-        assert "made anew" in str(caught.value.hint)
+        assert "rebuilds the index" in str(caught.value.hint)
 
 
 def test_a_name_that_is_no_text_and_leads_out_is_a_fault(tmp_path: Path) -> None:
