@@ -114,7 +114,9 @@ def closer(step: float) -> Callable[[dict[str, list[np.ndarray]]], None]:
     return change
 
 
-@pytest.mark.parametrize(("change", "said"), [(mirror_one, "1 of 140 selected images"), (closer(0.2), "selected images")])
+@pytest.mark.parametrize(
+    ("change", "said"), [(mirror_one, "1 of 140 selected images"), (closer(0.2), "selected images")]
+)
 def test_forged_embeddings_are_found_though_everything_fits_them(
     bench: Bench, run: Path, ask: Callable[..., ConfirmRequest], change: Callable[..., None], said: str
 ) -> None:

@@ -115,7 +115,7 @@ def test_progress_is_never_told_of_nothing_and_adds_up(weights: list[Path], own_
             self.totals: list[int] = []
             self.counts: list[int] = []
 
-        def begin(self, title: str, total: int, unit: str) -> None:
+        def begin(self, title: str, total: int, unit: str) -> None:  # noqa: ARG002
             if "networks" in title:
                 self.totals.append(total)
                 self.counts = []

@@ -111,5 +111,5 @@ def test_what_loses_every_query_in_the_part_loses_them_in_the_whole(mine: int) -
 
 @pytest.mark.parametrize(("part", "whole"), [(1000, 1000), (2000, 1000)])
 def test_what_is_no_part(part: int, whole: int) -> None:
-    with pytest.raises(ValueError, match="are no part"):
+    with pytest.raises(ValueError, match="are not a part"):
         extrapolate_rank1(np.ones(10), np.ones(10), part, np.ones(10), whole)
