@@ -112,27 +112,22 @@ def test_one_that_fails_does_not_lose_the_others(weights: list[Path], own_twin: 
 def test_progress_is_never_told_of_nothing_and_adds_up(weights: list[Path], own_twin: Path, tmp_path: Path) -> None:
     class Told(Silent):
         def __init__(self) -> None:
-            self.totals: list[int] = []
-            self.counts: list[int] = []
+            self.parts: list[tuple[str, int, list[int]]] = []
 
         def begin(self, title: str, total: int, unit: str) -> None:  # noqa: ARG002
-            if "networks" in title:
-                self.totals.append(total)
-                self.counts = []
+            self.parts.append((title, total, []))
 
         def advance(self, count: int) -> None:
-            self.counts.append(count)
-
-        def end(self) -> None:
-            if self.totals:
-                assert 0 not in self.counts
-                assert sum(self.counts) == self.totals[-1]
-                self.totals.append(sum(self.counts))
+            self.parts[-1][2].append(count)
 
     told = Told()
     export = replace(request(own_twin, tmp_path / "runs").export, checkpoint=weights[0])
     evaluate_together(EvalRequest(export), weights[:2], told)
-    assert told.totals[0] == told.totals[1] == 6
+    parts = [part for part in told.parts if part[0].endswith("2 networks")]
+    assert [total for _, total, _ in parts] == [6, 12]
+    for _, total, counts in parts:
+        assert 0 not in counts
+        assert sum(counts) == total
 
 
 def test_sizes_that_differ_share_the_decoding(own_twin: Path) -> None:
