@@ -19,6 +19,6 @@ def test_random_p_values_with_ties_are_corrected_as_by_statsmodels() -> None:
     from statsmodels.stats.multitest import multipletests
 
     rng = np.random.default_rng(4)
-    for _ in range(200):
+    for _ in range(40):
         given = np.round(rng.random(rng.integers(1, 30)) ** 3, int(rng.integers(1, 4)))
         assert holm(given.tolist()) == pytest.approx(multipletests(given, method="holm")[1])
