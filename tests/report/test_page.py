@@ -102,7 +102,7 @@ def test_against_another_run(run: Path, tmp_path: Path) -> None:
     page = outline(make_report(run, other))
     assert "exact McNemar p = 1" in page.text
     strangers = write_ranking(tmp_path / "strangers", [1, 2, 3])
-    with pytest.raises(UsageError, match="other queries"):
+    with pytest.raises(UsageError, match="different queries"):
         make_report(run, strangers)
     with pytest.raises(UsageError, match=r"no result\.json"):
         make_report(strangers)
