@@ -87,8 +87,8 @@ def test_many_runs_are_corrected_by_holm(tmp_path: Path) -> None:
 def test_runs_that_cannot_be_compared(tmp_path: Path) -> None:
     base = read_run(write_ranking(tmp_path / "base", [1, 2, 3]))
     others = {
-        "other queries: 2": write_ranking(tmp_path / "a", [1, 2, 3], names=["q0", "q1", "x"]),
-        "other queries: 1": write_ranking(tmp_path / "b", [1, 2, 3, 4]),
+        "have different queries: 2": write_ranking(tmp_path / "a", [1, 2, 3], names=["q0", "q1", "x"]),
+        "have different queries: 1": write_ranking(tmp_path / "b", [1, 2, 3, 4]),
         "galleries of other sizes": write_ranking(tmp_path / "c", [1, 2, 3], gallery=999),
     }
     for said, path in others.items():
