@@ -124,17 +124,25 @@ def interval(hits: np.ndarray) -> tuple[float, float]:
 @click.option("--distractors", default=700, show_default=True)
 @click.option("--epochs", default=30, show_default=True)
 @click.option("--bags", default="2,3,5", show_default=True)
-@click.option("--only", default="", help="Only methods whose name holds this.")
+@click.option("--only", multiple=True, metavar="TEXT", help="Only methods whose name holds this; may be repeated.")
 @click.option("--terms-at", default=2, show_default=True, help="Size of bag at which single terms are tried.")
 def main(
-    identities: int, images: int, queries: int, distractors: int, epochs: int, bags: str, only: str, terms_at: int
+    identities: int,
+    images: int,
+    queries: int,
+    distractors: int,
+    epochs: int,
+    bags: str,
+    only: tuple[str, ...],
+    terms_at: int,
 ) -> None:
     """Draws, trains, tests, and prints a table."""
     began = time.perf_counter()
     with tempfile.TemporaryDirectory() as name:
         root = Path(name) / "twin"
         write_twin(root, TwinRequest(queries, distractors, training=identities, training_images=images), Silent())
-        all_jobs = [job for job in jobs(tuple(int(bag) for bag in bags.split(",")), terms_at) if only in job.method]
+        every = jobs(tuple(int(bag) for bag in bags.split(",")), terms_at)
+        all_jobs = [job for job in every if not only or any(text in job.method for text in only)]
         with ProcessPoolExecutor(usable_processors(), mp_context=get_context("spawn")) as pool:
             waiting = [pool.submit(run, job, root, Path(name) / "runs", epochs) for job in all_jobs]
             outcomes = [one.result() for one in waiting]

@@ -246,28 +246,6 @@ BUGS: dict[str, tuple[tuple[MethodName, ...], Change]] = {
 """Each bug with the methods that can have it."""
 
 
-def _channels_last(run: Reference) -> None:
-    run.method.to(memory_format=torch.channels_last)
-
-
-def _other_rounding(run: Reference) -> None:
-    right = run.loss
-    run.loss = lambda first, second: right(first * (1 + 1e-7), second * (1 - 1e-7))
-
-
-def _equal(change: Change) -> Callable[[nn.Module, SslRecipe], Reference]:
-    def make(backbone: nn.Module, recipe: SslRecipe) -> Reference:
-        run = Reference(backbone, recipe)
-        change(run)
-        return run
-
-    return make
-
-
-EQUALS = {"channels last": _equal(_channels_last), "other rounding": _equal(_other_rounding)}
-"""Right implementations whose bits are others: the suite has to let them pass."""
-
-
 def planted(name: str) -> Callable[[nn.Module, SslRecipe], Reference]:
     """Returns a factory of the reference with a bug.
 

@@ -1,9 +1,9 @@
-"""A candidate beside the reference from the very same weights: more than rounding is a deviation."""
+"""A candidate beside the reference, each step from the very same weights: more than rounding is a deviation."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -16,9 +16,11 @@ from sysu30k_bench.training.suite.people import Pair, views_of
 from sysu30k_bench.training.suite.task import BATCH, Candidate, Factory, Reference, suite_recipe
 
 LOCKED = 10
-_NUDGE, _TIMES = 1e-7, 30.0
-_SHARE, _OF_RANGE = 1e-3, 2e-3
-Curve = list[tuple[float, float]]
+_NUDGE, _NUDGED = 1e-6, 2
+_TIMES = {"loss": 20.0, "moved": 5.0}
+_SHARES = {"loss": 1e-4, "moved": 1e-2}
+_SEED = 20_2402
+Weights = Sequence[torch.Tensor]
 
 
 @dataclass(frozen=True)
@@ -27,8 +29,8 @@ class Lockstep:
 
     Attributes:
         step: The first step that deviates, from 1; 0 where none does.
-        what: `loss` or `moved`, the distance that the trunk's weights moved.
-        difference: Candidate less reference there.
+        what: `loss` or `moved`, the way of the trunk's weights in that step.
+        difference: Candidate less reference there; of the way, the length of the difference of both.
         rounding: What rounding may make of it.
     """
 
@@ -42,19 +44,36 @@ class Lockstep:
         """The finding in a sentence; empty where nothing deviates."""
         if not self.step:
             return ""
+        subject = "loss" if self.what == "loss" else "the way of the trunk's weights"
+        size = f"{self.difference:+.3g}" if self.what == "loss" else f"{self.difference:.3g}"
         return (
-            f"from the same weights, {self.what} of step {self.step} differs by {self.difference:+.3g}, where rounding "
-            f"makes at most {self.rounding:.2g}"
+            f"from the same weights, {subject} in step {self.step} differs by {size}; rounding "
+            f"causes at most {self.rounding:.2g}"
         )
 
 
-def lockstep(method: MethodName, factory: Factory, seed: int, heads: int = 0) -> Lockstep | None:
-    """Runs a candidate and the reference side by side for ten steps, from the candidate's first weights.
+@dataclass(frozen=True)
+class Beside:
+    """One step of everyone, from the same weights.
 
-    How far rounding drives two right implementations apart is measured: the reference runs once more from weights that
-    are nudged in their last bits, and thirty times the gap that this opens is allowed, besides a
-    thousandth of each figure (of a loss at most 2e-3 of the range of the ten), for ReLUs on the brink amplify rounding
-    by more than one nudge shows.
+    Attributes:
+        losses: Of the candidate, the reference, and the nudged references.
+        ways: How the weights of each one's trunk changed, flat.
+    """
+
+    losses: list[float]
+    ways: list[torch.Tensor]
+
+
+def lockstep(method: MethodName, factory: Factory, seed: int, heads: int = 0) -> Lockstep | None:
+    """Runs a candidate and the reference side by side for ten steps, each from the weights that the candidate has.
+
+    Before each step the reference takes over the candidate's trainable weights, and keeps all else of its own: the
+    optimiser's memory, slow copies, negatives. So a deviation shows in the step that makes it, and rounding does not
+    grow from step to step as it does between two free runs. How much rounding makes of one step is measured: two more
+    references start from weights that are nudged in their last bits. Of the largest gap so far that this opens, twenty
+    times are allowed for a loss, besides 1e-4 of it, and five times for a way, besides 1e-2 of it: a ReLU on the brink
+    that rounding tips over changes a gradient by more than rounding does.
 
     Args:
         method: Says the recipe.
@@ -66,36 +85,53 @@ def lockstep(method: MethodName, factory: Factory, seed: int, heads: int = 0) ->
         The finding; None where the candidate's heads cannot be recognised, which are the trainable parameters of the
         modules among its attributes, in the order and shapes that the reference has.
     """
+    done = side_by_side(method, factory, seed, heads)
+    return None if done is None else compare(done)
+
+
+def side_by_side(method: MethodName, factory: Factory, seed: int, heads: int) -> list[Beside] | None:
+    """Does the steps of `lockstep`; see there for arguments and None."""
     recipe = suite_recipe(method)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         trunk = TinyNet()
         torch.manual_seed(1_000_003 * (seed + 1) + heads)
         candidate = factory(trunk, recipe)
-        runs = [Reference(TinyNet(), recipe) for _ in range(2)]
-        for run in runs:
-            if not _take_over(run, candidate, trunk):
-                return None
-        with torch.no_grad():
-            for parameter in runs[1].method.backbone.parameters():
-                parameter.mul_(1 + _NUDGE * torch.randn_like(parameter))
-        views = _views(recipe.views.model_dump_json(), seed)
-        ours, right, nudged = (list(_curve(run, views)) for run in (candidate, *runs))
-    return _compare(ours, right, nudged)
+        references = [Reference(TinyNet(), recipe) for _ in range(1 + _NUDGED)]
+        if not all(_take_over(run, candidate, trunk) for run in references):
+            return None
+        theirs = _learning(trunk, _parameters(candidate))
+        ours = [_learning(run.method.backbone, run.method.parameters()) for run in references]
+        noise, size = torch.Generator().manual_seed(_SEED), len(list(trunk.parameters()))
+        done = []
+        for first, second in _views(recipe.views.model_dump_json(), seed):
+            for number, weights in enumerate(ours):
+                _follow(weights, theirs, noise if number else None)
+            before = [_flat(weights[:size]) for weights in (theirs, *ours)]
+            losses = [run.step(first, second) for run in (candidate, *references)]
+            after = [_flat(weights[:size]) for weights in (theirs, *ours)]
+            done.append(Beside(losses, [new - old for new, old in zip(after, before, strict=True)]))
+    return done
+
+
+@torch.no_grad()
+def _follow(weights: Weights, theirs: Weights, noise: torch.Generator | None) -> None:
+    """Copies the candidate's weights into a reference, nudged in their last bits where noise is given."""
+    for value, other in zip(weights, theirs, strict=True):
+        value.copy_(other)
+        if noise is not None:
+            value.mul_(1 + _NUDGE * torch.randn(value.shape, generator=noise))
 
 
 def _take_over(run: Reference, candidate: Candidate, trunk: nn.Module) -> bool:
     """Copies a candidate's first weights into a reference, and makes its slow copies anew."""
     run.method.backbone.load_state_dict(trunk.state_dict())
-    known = {id(parameter) for parameter in trunk.parameters()}
-    own = {id(parameter) for parameter in run.method.backbone.parameters()}
-    theirs = [value for value in _parameters(candidate) if id(value) not in known]
-    ours = [value for value in run.method.parameters() if value.requires_grad and id(value) not in own]
+    theirs = _learning(trunk, _parameters(candidate))
+    ours = _learning(run.method.backbone, run.method.parameters())
     if [value.shape for value in theirs] != [value.shape for value in ours]:
         return False
+    _follow(ours, theirs, None)
     with torch.no_grad():
-        for value, other in zip(ours, theirs, strict=True):
-            value.copy_(other)
         memory = _memories(run.method)
         found = [buffer for part in _modules(candidate) for buffer in _memories(part)]
         for mine, given in zip(memory, found, strict=False):
@@ -128,17 +164,15 @@ def _parameters(candidate: Candidate) -> list[nn.Parameter]:
     return list(found.values())
 
 
-def _curve(run: Candidate, views: list[Pair]) -> Iterator[tuple[float, float]]:
-    before = _flat(run.backbone)
-    for first, second in views:
-        loss = run.step(first, second)
-        after = _flat(run.backbone)
-        yield loss, float((after - before).norm())
-        before = after
+def _learning(trunk: nn.Module, parameters: Iterable[nn.Parameter]) -> list[nn.Parameter]:
+    """Returns what is trained, the trunk's first."""
+    own = list(trunk.parameters())
+    known = {id(parameter) for parameter in own}
+    return own + [value for value in parameters if value.requires_grad and id(value) not in known]
 
 
-def _flat(network: nn.Module) -> torch.Tensor:
-    return torch.cat([parameter.detach().flatten() for parameter in network.parameters()]).clone()
+def _flat(weights: Weights) -> torch.Tensor:
+    return torch.cat([parameter.detach().flatten().double() for parameter in weights])
 
 
 @lru_cache(maxsize=24)
@@ -146,15 +180,17 @@ def _views(part: str, seed: int) -> list[Pair]:
     return views_of(ViewsPart.model_validate_json(part), seed, LOCKED, BATCH)
 
 
-def _compare(ours: Curve, right: Curve, nudged: Curve) -> Lockstep:
-    gap = [0.0, 0.0]
-    losses = [loss for loss, _ in right]
-    most = (_OF_RANGE * (max(losses) - min(losses)), math.inf)
-    for step, (mine, theirs, beside) in enumerate(zip(ours, right, nudged, strict=True), start=1):
-        for place, what in enumerate(("loss", "moved")):
-            gap[place] = max(gap[place], abs(beside[place] - theirs[place]))
-            allowed = _TIMES * gap[place] + min(_SHARE * (abs(theirs[place]) + 1e-3), most[place])
-            difference = mine[place] - theirs[place]
+def compare(done: Sequence[Beside]) -> Lockstep:
+    """Returns the first deviation of steps that were done side by side."""
+    gaps = {"loss": 0.0, "moved": 0.0}
+    for step, one in enumerate(done, start=1):
+        right, way = one.losses[1], one.ways[1]
+        gaps["loss"] = max(gaps["loss"], *(abs(loss - right) for loss in one.losses[2:]))
+        gaps["moved"] = max(gaps["moved"], *(float((other - way).norm()) for other in one.ways[2:]))
+        found = {"loss": one.losses[0] - right, "moved": float((one.ways[0] - way).norm())}
+        sizes = {"loss": abs(right), "moved": float(way.norm())}
+        for what, difference in found.items():
+            allowed = _TIMES[what] * gaps[what] + _SHARES[what] * (sizes[what] + 1e-3)
             if not math.isfinite(difference) or abs(difference) > allowed:
                 return Lockstep(step, what, difference, allowed)
     return Lockstep()

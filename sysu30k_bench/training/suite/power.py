@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import itertools
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from scipy import stats
+
 from sysu30k_bench.progress import Progress
 from sysu30k_bench.training.ssl.recipe import METHODS, MethodName
-from sysu30k_bench.training.suite.bugs import BUGS, EQUALS, planted
+from sysu30k_bench.training.suite.bugs import BUGS, planted
+from sysu30k_bench.training.suite.equals import EQUALS
 from sysu30k_bench.training.suite.lockstep import lockstep
 from sysu30k_bench.training.suite.reference import DRAWS, REFERENCE_SEEDS, References
-from sysu30k_bench.training.suite.signature import EMBEDDINGS, RETRIEVAL, TRAJECTORY, Signature, sign
+from sysu30k_bench.training.suite.signature import sign
 from sysu30k_bench.training.suite.verdict import judge
 
-WAYS = ("all", "lockstep", "statistics", "trajectory", "embeddings", "retrieval")
-KINDS: dict[str, Sequence[str]] = {
-    "statistics": (),
-    "trajectory": TRAJECTORY,
-    "embeddings": EMBEDDINGS,
-    "retrieval": RETRIEVAL,
-}
+WAYS = ("all", "lockstep", "figures")
 FIRST_NULL = DRAWS
 """Draws of heads from here on are new to the reference."""
 
@@ -34,8 +30,9 @@ class Trial:
         method: Which method.
         bug: What was planted, or which equal implementation it is, one of `EQUALS`.
         seeds: On which seeds.
-        found: Whether it was found to deviate, by each set of figures.
-        clearest: The figure that deviated most.
+        found: Whether it was found to deviate, by each of `WAYS`; figures of runs are absent where the lockstep has
+            found it already.
+        clearest: The figure that deviated most, or what deviated in lockstep.
         seconds: CPU time.
     """
 
@@ -54,17 +51,15 @@ def trials(
     *,
     seeds_each: int = 2,
     repeats: int = 2,
-    nulls: int = 3,
 ) -> Iterator[Trial]:
-    """Runs every bug, and as many equal implementations.
+    """Runs every bug, and every equal implementation, each of these with first weights of the heads of its own.
 
     Args:
         references: Made for these methods.
         progress: Told of runs.
         methods: Which methods.
         seeds_each: Runs of a candidate.
-        repeats: Candidates with each bug, on seeds of their own.
-        nulls: Equal implementations on each group of seeds.
+        repeats: Candidates of each kind, on seeds of their own.
     """
     groups = [
         tuple(REFERENCE_SEEDS[place : place + seeds_each])
@@ -72,8 +67,8 @@ def trials(
     ]
     for method in methods:
         progress.begin(method, 0, "candidates")
-        for number in range(nulls):
-            for group, equal in zip(groups, itertools.cycle(EQUALS), strict=False):
+        for number, equal in enumerate(EQUALS):
+            for group in groups[:repeats]:
                 yield _trial(references, method, equal, group, heads=FIRST_NULL + number)
                 progress.advance(1)
         for bug, (able, _) in BUGS.items():
@@ -87,42 +82,55 @@ def trials(
 def _trial(references: References, method: MethodName, bug: str, seeds: tuple[int, ...], heads: int) -> Trial:
     began = time.process_time()
     factory = planted(bug) if bug in BUGS else EQUALS[bug]
-    signatures: dict[int, Signature] = {}
     try:
-        for seed in seeds:
-            signatures[seed] = sign(method, factory, seed, heads)
+        beside = lockstep(method, factory, seeds[0], heads)
+        if beside is not None and beside.step:
+            found, clearest = {"all": True, "lockstep": True}, f"{beside.what} of step {beside.step}"
+        else:
+            signatures = {seed: sign(method, factory, seed, heads) for seed in seeds}
+            verdict = judge(signatures, references.of(method))
+            found = {"all": not verdict.passed, "lockstep": False, "figures": not verdict.passed}
+            clearest = verdict.deviations[0].name if verdict.deviations else "not finite" if verdict.broken else ""
     except (RuntimeError, ValueError, ArithmeticError) as error:  # a candidate that cannot run is found, too
-        spent = time.process_time() - began
-        return Trial(method, bug, seeds, dict.fromkeys(WAYS, True), type(error).__name__, spent)
-    verdicts = {name: judge(signatures, references.of(method), kinds=kinds) for name, kinds in KINDS.items()}
-    found = {name: not verdict.passed for name, verdict in verdicts.items()}
-    beside = lockstep(method, factory, seeds[0], heads)
-    found["lockstep"] = bool(beside and beside.step)
-    found["all"] = found["lockstep"] or found["statistics"]
-    worst = verdicts["statistics"].deviations
-    clearest = worst[0].name if worst else "not finite" if verdicts["statistics"].broken else ""
+        found, clearest = dict.fromkeys(WAYS, True), type(error).__name__
     return Trial(method, bug, seeds, found, clearest, time.process_time() - began)
 
 
 def table(done: Sequence[Trial]) -> str:
-    """Returns the outcome as Markdown: a row for each bug, one for equal implementations, and the sums."""
+    """Returns the outcome as Markdown: a row for each bug, one for equal implementations, the sums and intervals."""
     lines = [
-        "| planted | candidates | found | by lockstep | by figures of runs | trajectory alone | embeddings alone "
-        "| retrieval alone | missed |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+        "| planted | candidates | found | in lockstep | at step | of the others, by figures of runs "
+        "| missed, or flagged for nothing |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
     ]
     planted_ones = [trial for trial in done if trial.bug in BUGS]
     for bug in BUGS:
         lines += _row(bug, [trial for trial in planted_ones if trial.bug == bug])
     lines += _row("**all bugs**", planted_ones)
-    lines += _row("**none (false alarms)**", [trial for trial in done if trial.bug in EQUALS], missed=False)
+    equal_ones = [trial for trial in done if trial.bug in EQUALS]
+    lines += [*_row("**none (false alarms)**", equal_ones, planted=False), ""]
+    lines += _interval("bugs found", planted_ones) + _interval("false alarms", equal_ones)
     return "\n".join(lines)
 
 
-def _row(title: str, some: Sequence[Trial], *, missed: bool = True) -> list[str]:
+def _interval(title: str, some: Sequence[Trial]) -> list[str]:
     if not some:
         return []
-    counts = {name: sum(trial.found[name] for trial in some) for name in WAYS}
-    lost = sorted({trial.method for trial in some if not trial.found["all"]}) if missed else []
-    shares = " | ".join(f"{counts[name]} ({counts[name] / len(some):.1%})" for name in WAYS)
-    return [f"| {title} | {len(some)} | {shares} | {', '.join(lost)} |"]
+    count = sum(trial.found["all"] for trial in some)
+    ends = stats.binomtest(count, len(some)).proportion_ci()
+    return [f"{title}: {count} of {len(some)}, 95 % interval {ends.low:.1%} to {ends.high:.1%} (Clopper and Pearson)"]
+
+
+def _row(title: str, some: Sequence[Trial], *, planted: bool = True) -> list[str]:
+    if not some:
+        return []
+    locked = [trial for trial in some if trial.found["lockstep"]]
+    others = [trial for trial in some if not trial.found["lockstep"]]
+    counts = [sum(trial.found["all"] for trial in some), len(locked)]
+    shares = " | ".join(f"{count} ({count / len(some):.1%})" for count in counts)
+    steps = sorted({int(trial.clearest.rpartition(" ")[2]) for trial in locked if " of step " in trial.clearest})
+    when = "" if not steps else f"{steps[0]}" if len(steps) == 1 else f"{steps[0]} to {steps[-1]}"
+    figures = f"{sum(trial.found['all'] for trial in others)} of {len(others)}" if others else ""
+    wrong = [trial for trial in some if trial.found["all"] != planted]
+    lost = "; ".join(sorted({trial.method if planted else f"{trial.method}, {trial.bug}" for trial in wrong}))
+    return [f"| {title} | {len(some)} | {shares} | {when} | {figures} | {lost} |"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -9,8 +10,9 @@ import torch
 from torch import nn
 
 from sysu30k_bench.training.ssl.recipe import MethodName
-from sysu30k_bench.training.suite.bugs import BUGS, EQUALS, planted
-from sysu30k_bench.training.suite.lockstep import lockstep
+from sysu30k_bench.training.suite.bugs import BUGS, planted
+from sysu30k_bench.training.suite.equals import EQUALS
+from sysu30k_bench.training.suite.lockstep import Beside, compare, lockstep
 
 pytest.importorskip("lightly")
 
@@ -50,10 +52,10 @@ def test_lightlys_own_loops_pass(method: MethodName) -> None:
 
 
 def test_small_bugs_are_found_and_equal_implementations_pass() -> None:
-    found = lockstep("simsiam", example("simsiam", rate=1.01), 0)
+    found = lockstep("simsiam", example("simsiam", rate=1.03), 0)
     assert found is not None
     assert (found.step, found.what) == (1, "moved")
-    assert "from the same weights, moved of step 1 differs by" in found.reason
+    assert "from the same weights, the way of the trunk's weights in step 1 differs by" in found.reason
     constant = lockstep("byol", example("byol"), 0)  # its momentum has no schedule here
     assert constant is not None
     assert constant.step > 1
@@ -76,3 +78,27 @@ def test_heads_that_cannot_be_recognised_are_not_compared() -> None:
             raise AssertionError((first, second))
 
     assert lockstep("simclr", Other, 0) is None
+
+
+def beside(loss: float, way: float, gap: float = 0.0) -> Beside:
+    """One step: candidate, reference (loss 2, way 1), and two nudged references, one of them off by a gap."""
+    ways = [torch.tensor([value, 0.0]).double() for value in (way, 1.0, 1.0 + gap, 1.0)]
+    return Beside([loss, 2.0, 2.0, 2.0 - gap], ways)
+
+
+def test_what_is_allowed_by_hand() -> None:
+    """Of a loss 20 gaps and 1e-4 of 2.001; of a way 5 gaps and 1e-2 of 1.001; gaps count from there on."""
+    assert compare([beside(2.0002, 1.01)]).step == 0
+    found = compare([beside(2.0, 1.0), beside(2.00021, 1.0)])
+    assert (found.step, found.what) == (2, "loss")
+    assert found.difference == pytest.approx(2.1e-4)
+    assert found.rounding == pytest.approx(2.001e-4)
+    found = compare([beside(2.0, 0.9899)])
+    assert (found.step, found.what) == (1, "moved")
+    assert found.difference == pytest.approx(0.0101)
+    wide = beside(2.0, 1.0, gap=1e-3)
+    assert compare([wide, beside(2.0201, 1.015)]).step == 0
+    assert compare([beside(2.0201, 1.015), wide]).step == 1
+    assert compare([wide, beside(2.0203, 1.0)]).step == 2
+    assert compare([wide, beside(2.0, 1.0151)]).step == 2
+    assert compare([beside(math.nan, 1.0)]).step == 1

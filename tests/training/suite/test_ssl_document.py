@@ -22,7 +22,7 @@ def example() -> str:
     ("right", "wrong", "said"),
     [
         ("", "", "not significantly different from the reference"),
-        ("self.backbone(second)", "self.backbone(first)", "from the same weights, loss of step 1 differs by"),
+        ("self.backbone(second)", "self.backbone(first)", "from the same weights, loss in step 1 differs by"),
     ],
 )
 def test_the_example_and_a_bug_in_it(right: str, wrong: str, said: str, capsys: Any) -> None:

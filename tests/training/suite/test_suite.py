@@ -70,16 +70,22 @@ def test_the_fixture_fails_a_test(sysu30k_ssl_method: Any) -> None:
 
 
 def test_the_power_table_counts() -> None:
-    found = dict.fromkeys(WAYS, True)
-    missed = dict.fromkeys(found, False)
+    locked, figures = {"all": True, "lockstep": True}, dict.fromkeys(WAYS, True) | {"lockstep": False}
+    missed = dict.fromkeys(WAYS, False)
     shown = table(
         [
-            Trial("byol", "frozen EMA", (0, 1), found, "loss.first", 1.0),
+            Trial("byol", "frozen EMA", (0, 1), locked, "loss of step 2", 1.0),
+            Trial("triplet", "frozen EMA", (0, 1), locked, "moved of step 4", 1.0),
+            Trial("moco_v2", "frozen EMA", (0, 1), figures, "loss.first", 1.0),
             Trial("dino", "frozen EMA", (0, 1), missed, "", 1.0),
             Trial("byol", "channels last", (0, 1), missed, "", 1.0),
+            Trial("dino", "channels last", (0, 1), locked, "loss of step 3", 1.0),
         ]
     )
     rows = shown.splitlines()
-    assert rows[2].startswith("| frozen EMA | 2 | 1 (50.0%) | 1 (50.0%) |")
-    assert rows[2].endswith("| dino |")
-    assert rows[-1].startswith("| **none (false alarms)** | 1 | 0 (0.0%)")
+    assert rows[2] == "| frozen EMA | 4 | 3 (75.0%) | 2 (50.0%) | 2 to 4 | 1 of 2 | dino |"
+    assert rows[-4] == "| **none (false alarms)** | 2 | 1 (50.0%) | 1 (50.0%) | 3 | 0 of 1 | dino, channels last |"
+    assert rows[-2:] == [
+        "bugs found: 3 of 4, 95 % interval 19.4% to 99.4% (Clopper and Pearson)",
+        "false alarms: 1 of 2, 95 % interval 1.3% to 98.7% (Clopper and Pearson)",
+    ]
