@@ -30,8 +30,8 @@ from torchvision.models import resnet50
 from sysu30k_bench.arithmetic import full_float32
 from sysu30k_bench.data.open_dataset import open_test_set
 from sysu30k_bench.data.synth.twin import TwinRequest, write_twin
+from sysu30k_bench.evaluation.embedding.export_step import PreparedExport, export_step, prepare_export
 from sysu30k_bench.evaluation.environment import this_machine
-from sysu30k_bench.evaluation.export_step import PreparedExport, export_step, prepare_export
 from sysu30k_bench.evaluation.request import ExportRequest
 from sysu30k_bench.evaluation.run_folder import RunFolder
 from sysu30k_bench.models.backends.contract import Job, Runner

@@ -20,8 +20,8 @@ import numpy as np
 import torch
 
 from sysu30k_bench.data.open_dataset import open_test_set
+from sysu30k_bench.evaluation.embedding.import_step import import_step, prepare_import
 from sysu30k_bench.evaluation.environment import peak_memory_bytes, this_machine
-from sysu30k_bench.evaluation.import_step import import_step, prepare_import
 from sysu30k_bench.evaluation.request import ExportRequest
 from sysu30k_bench.processes import Ranks
 

@@ -22,9 +22,9 @@ from sysu30k_bench.data.split import ROLES, Role, TestSet
 from sysu30k_bench.data.subset import part_of
 from sysu30k_bench.embeddings.shard import Labels
 from sysu30k_bench.errors import UsageError
+from sysu30k_bench.evaluation.embedding.list_facts import data_of, require_matches
 from sysu30k_bench.evaluation.environment import peak_memory_bytes, this_machine
-from sysu30k_bench.evaluation.list_facts import data_of, require_matches
-from sysu30k_bench.evaluation.rank_gallery import rank_gallery
+from sysu30k_bench.evaluation.ranking.rank_gallery import rank_gallery
 from sysu30k_bench.evaluation.request import ExportRequest, SearchRequest
 from sysu30k_bench.evaluation.step_notes import ExportNotes
 from sysu30k_bench.models.embedder import Embedder

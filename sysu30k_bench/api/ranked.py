@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sysu30k_bench.api.result import Notes, Result
-from sysu30k_bench.evaluation.rank_gallery import RankedGallery
+from sysu30k_bench.evaluation.ranking.rank_gallery import RankedGallery
 from sysu30k_bench.evaluation.score_step import make_record
 from sysu30k_bench.evaluation.step_notes import ExportNotes
 

@@ -27,9 +27,9 @@ from sysu30k_bench.data.protocol import relevance
 from sysu30k_bench.data.split import rows_fingerprint
 from sysu30k_bench.embeddings.shard import Labels
 from sysu30k_bench.errors import DataError, UsageError
+from sysu30k_bench.evaluation.embedding.import_step import OWN_LABELS
 from sysu30k_bench.evaluation.environment import peak_memory_bytes, this_machine
-from sysu30k_bench.evaluation.import_step import OWN_LABELS
-from sysu30k_bench.evaluation.rank_gallery import rank_gallery
+from sysu30k_bench.evaluation.ranking.rank_gallery import rank_gallery
 from sysu30k_bench.evaluation.request import SearchRequest
 from sysu30k_bench.evaluation.step_notes import ExportNotes
 from sysu30k_bench.files import sha256_of_text

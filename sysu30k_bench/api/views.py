@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from sysu30k_bench.api.transformed import ImageTransform
 from sysu30k_bench.errors import UsageError
-from sysu30k_bench.evaluation.model import described_input
+from sysu30k_bench.evaluation.embedding.model import described_input
 from sysu30k_bench.models.card import AdapterCard, Feature, Flip, Input, Network
 from sysu30k_bench.models.cards import find_card
 from sysu30k_bench.words import with_article

@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 
 from sysu30k_bench.embeddings.features.reader import is_features_file
 from sysu30k_bench.errors import UsageError
-from sysu30k_bench.evaluation.export_step import PreparedExport, export_step, prepare_export
-from sysu30k_bench.evaluation.import_step import PreparedImport, import_step, prepare_import
+from sysu30k_bench.evaluation.embedding.export_step import PreparedExport, export_step, prepare_export
+from sysu30k_bench.evaluation.embedding.import_step import PreparedImport, import_step, prepare_import
+from sysu30k_bench.evaluation.ranking.search_step import Searched, search_step
 from sysu30k_bench.evaluation.request import EvalRequest, ExportRequest
 from sysu30k_bench.evaluation.run_folder import RunFolder
 from sysu30k_bench.evaluation.score_step import score_searched
-from sysu30k_bench.evaluation.search_step import Searched, search_step
 from sysu30k_bench.evaluation.step_notes import Exported
 from sysu30k_bench.processes import Ranks
 from sysu30k_bench.progress import Progress, Silent

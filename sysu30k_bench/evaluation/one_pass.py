@@ -16,9 +16,9 @@ from sysu30k_bench.embeddings.export import ExportReport, SplitExport
 from sysu30k_bench.embeddings.features.reader import is_features_file
 from sysu30k_bench.embeddings.together import export_together
 from sysu30k_bench.errors import BenchError, UsageError
+from sysu30k_bench.evaluation.embedding.export_step import PreparedExport, finished_export
+from sysu30k_bench.evaluation.embedding.import_step import PreparedImport
 from sysu30k_bench.evaluation.evaluate import Evaluated, prepare, run_prepared
-from sysu30k_bench.evaluation.export_step import PreparedExport, finished_export
-from sysu30k_bench.evaluation.import_step import PreparedImport
 from sysu30k_bench.evaluation.request import EvalRequest, ExportRequest
 from sysu30k_bench.evaluation.step_notes import Exported
 from sysu30k_bench.processes import Ranks

@@ -10,9 +10,9 @@ from pydantic import BaseModel
 
 from sysu30k_bench.data.split import ROLES
 from sysu30k_bench.embeddings.export import default_shard_rows
-from sysu30k_bench.evaluation.export_step import PreparedExport, reasons_against
+from sysu30k_bench.evaluation.embedding.export_step import PreparedExport, reasons_against
+from sysu30k_bench.evaluation.embedding.speed import measure_speed
 from sysu30k_bench.evaluation.request import SearchRequest
-from sysu30k_bench.evaluation.speed import measure_speed
 from sysu30k_bench.models.embedder import probe_dimension
 
 _LABEL_BYTES = 64

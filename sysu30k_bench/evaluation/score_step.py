@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 import pandas as pd
 
 from sysu30k_bench.errors import BenchError, IntegrityError
+from sysu30k_bench.evaluation.ranking.search_step import Searched
 from sysu30k_bench.evaluation.run_folder import RunFolder
-from sysu30k_bench.evaluation.search_step import Searched
 from sysu30k_bench.evaluation.step_notes import EXPORT_NOTES, SEARCH_NOTES, ExportNotes, SearchNotes, read_notes
 from sysu30k_bench.files import sha256_of_file
 from sysu30k_bench.metrics.open_set.searches import searches_of

@@ -10,7 +10,7 @@ import pandas as pd
 from sysu30k_bench.data.images import DamagedImageError
 from sysu30k_bench.data.inspect.appearance import Appearance, appearance
 from sysu30k_bench.errors import DataError, UsageError
-from sysu30k_bench.evaluation.labels import query_labels
+from sysu30k_bench.evaluation.embedding.labels import query_labels
 from sysu30k_bench.report.montage import open_images
 from sysu30k_bench.results.ranked_run import RankedRun
 

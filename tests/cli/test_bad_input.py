@@ -253,7 +253,7 @@ def test_files_that_may_not_be_read(twin: Path, stripes_checkpoint: Path, tmp_pa
 def test_what_nobody_thought_of_is_a_bug_and_not_a_traceback(
     bench: Bench, twin: Path, stripes_checkpoint: Path
 ) -> None:
-    fault = "import sysu30k_bench.evaluation.export_step as step; step.open_test_set = lambda *a: 1 / 0"
+    fault = "import sysu30k_bench.evaluation.embedding.export_step as step; step.open_test_set = lambda *a: 1 / 0"
     done = bench("eval", stripes_checkpoint, "--data", twin, before=fault)
     expect(done, 70, "internal error: ZeroDivisionError", "SYSU30K_BENCH_TRACEBACK")
 

@@ -14,12 +14,12 @@ from torch import nn
 from sysu30k_bench.data.open_dataset import open_test_set
 from sysu30k_bench.embeddings.identity import StoreIdentity
 from sysu30k_bench.errors import UsageError
-from sysu30k_bench.evaluation import backend_step
-from sysu30k_bench.evaluation.backend_step import settle_backend
-from sysu30k_bench.evaluation.batch_size import fastest_batch
-from sysu30k_bench.evaluation.export_step import export_step, prepare_export
+from sysu30k_bench.evaluation.embedding import backend_step
+from sysu30k_bench.evaluation.embedding.backend_step import settle_backend
+from sysu30k_bench.evaluation.embedding.batch_size import fastest_batch
+from sysu30k_bench.evaluation.embedding.export_step import export_step, prepare_export
+from sysu30k_bench.evaluation.embedding.speed import Speed, measure_speed
 from sysu30k_bench.evaluation.request import ExportRequest
-from sysu30k_bench.evaluation.speed import Speed, measure_speed
 from sysu30k_bench.files import sha256_of_text
 from sysu30k_bench.models.backends.contract import BackendRefusal, Job, Runner
 from sysu30k_bench.models.backends.registry import BACKENDS

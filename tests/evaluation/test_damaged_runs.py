@@ -14,8 +14,8 @@ import pytest
 
 from sysu30k_bench.errors import BenchError, DataError, IntegrityError
 from sysu30k_bench.evaluation import EvalRequest, evaluate, rank_gallery, search_step
+from sysu30k_bench.evaluation.ranking.rerank_step import rerank_step
 from sysu30k_bench.evaluation.request import ExportRequest, SearchRequest
-from sysu30k_bench.evaluation.rerank_step import rerank_step
 from sysu30k_bench.evaluation.run_folder import RunFolder
 from sysu30k_bench.evaluation.score_step import score_step
 from sysu30k_bench.evaluation.step_notes import EXPORT_NOTES, SEARCH_NOTES, ExportNotes, SearchNotes, read_notes

@@ -14,8 +14,8 @@ from sysu30k_bench.data.open_dataset import open_test_set
 from sysu30k_bench.data.split import ROLES
 from sysu30k_bench.embeddings.store import Store
 from sysu30k_bench.errors import IntegrityError, UsageError
-from sysu30k_bench.evaluation.export_step import export_step, prepare_export
-from sysu30k_bench.evaluation.model import TAKEN_FOR_GRANTED, ready_model
+from sysu30k_bench.evaluation.embedding.export_step import export_step, prepare_export
+from sysu30k_bench.evaluation.embedding.model import TAKEN_FOR_GRANTED, ready_model
 from sysu30k_bench.evaluation.request import ExportRequest
 from sysu30k_bench.processes import Ranks
 from sysu30k_bench.progress import Silent

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from sysu30k_bench.embeddings.manifest import MANIFEST_NAME
+from sysu30k_bench.evaluation.ranking.search_step import _kept_name
 from sysu30k_bench.evaluation.run_folder import RunFolder
-from sysu30k_bench.evaluation.search_step import _kept_name
 from sysu30k_bench.processes import Ranks
 
 

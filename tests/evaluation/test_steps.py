@@ -12,14 +12,14 @@ from sysu30k_bench.diagnostics.doctor import examine
 from sysu30k_bench.embeddings.identity import StoreIdentity
 from sysu30k_bench.errors import DataError, IntegrityError, UsageError
 from sysu30k_bench.evaluation import EvalRequest, evaluate
+from sysu30k_bench.evaluation.embedding.export_step import export_step, prepare_export
+from sysu30k_bench.evaluation.embedding.list_facts import require_matches
 from sysu30k_bench.evaluation.environment import library_versions, peak_memory_bytes, processor_name, this_machine
-from sysu30k_bench.evaluation.export_step import export_step, prepare_export
-from sysu30k_bench.evaluation.list_facts import require_matches
 from sysu30k_bench.evaluation.plan import plan
+from sysu30k_bench.evaluation.ranking.search_step import search_step
 from sysu30k_bench.evaluation.request import ExportRequest, SearchRequest
 from sysu30k_bench.evaluation.run_folder import RunFolder, default_run_folder
 from sysu30k_bench.evaluation.score_step import score_step
-from sysu30k_bench.evaluation.search_step import search_step
 from sysu30k_bench.evaluation.step_notes import EXPORT_NOTES, SEARCH_NOTES, ExportNotes, read_notes
 from sysu30k_bench.files import PARTIAL_SUFFIX
 from sysu30k_bench.processes import Ranks

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from sysu30k_bench.errors import IntegrityError
-from sysu30k_bench.evaluation.model import ready_model
+from sysu30k_bench.evaluation.embedding.model import ready_model
 from sysu30k_bench.evaluation.request import ExportRequest
 from sysu30k_bench.models.card import Network
 from sysu30k_bench.models.cards import find_card

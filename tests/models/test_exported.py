@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from sysu30k_bench.errors import DataError, IntegrityError, UsageError
-from sysu30k_bench.evaluation.model import ready_model
+from sysu30k_bench.evaluation.embedding.model import ready_model
 from sysu30k_bench.evaluation.request import ExportRequest
 from sysu30k_bench.models.card import Feature, Input
 from sysu30k_bench.models.embedder import Embedder

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from sysu30k_bench.errors import UsageError
-from sysu30k_bench.evaluation.model import TAKEN_FOR_GRANTED, ready_model
+from sysu30k_bench.evaluation.embedding.model import TAKEN_FOR_GRANTED, ready_model
 from sysu30k_bench.evaluation.request import ExportRequest
 
 CPU = torch.device("cpu")

@@ -13,7 +13,7 @@ import torch
 import transformers
 
 from sysu30k_bench.errors import BenchError, IntegrityError, UsageError
-from sysu30k_bench.evaluation.model import ready_model
+from sysu30k_bench.evaluation.embedding.model import ready_model
 from sysu30k_bench.evaluation.request import ExportRequest
 from sysu30k_bench.models.formats.exported import exported_digest, exported_kind
 

@@ -20,10 +20,10 @@ from sysu30k_bench.data.split import ROLES, Role, TestSet
 from sysu30k_bench.embeddings.features.reader import is_features_file
 from sysu30k_bench.embeddings.store import Store
 from sysu30k_bench.errors import CheckFailedError, UsageError
-from sysu30k_bench.evaluation.export_step import PreparedExport, export_step, prepare_export
+from sysu30k_bench.evaluation.embedding.export_step import PreparedExport, export_step, prepare_export
+from sysu30k_bench.evaluation.ranking.search_step import search_step
 from sysu30k_bench.evaluation.request import ExportRequest, SearchRequest
 from sysu30k_bench.evaluation.run_folder import RunFolder
-from sysu30k_bench.evaluation.search_step import search_step
 from sysu30k_bench.processes import Ranks
 from sysu30k_bench.progress import Progress
 from sysu30k_bench.search.engines.choose import choose_device, choose_engine

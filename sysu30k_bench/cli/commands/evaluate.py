@@ -99,8 +99,8 @@ def evaluate_command(
 def _estimate(request: EvalRequest, ranks: Ranks, *, as_json: bool) -> None:
     from sysu30k_bench.cli.estimate import print_plan
     from sysu30k_bench.errors import UsageError
+    from sysu30k_bench.evaluation.embedding.import_step import PreparedImport
     from sysu30k_bench.evaluation.evaluate import prepare
-    from sysu30k_bench.evaluation.import_step import PreparedImport
     from sysu30k_bench.evaluation.plan import plan
 
     if request.every_split:

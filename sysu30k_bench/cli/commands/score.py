@@ -83,7 +83,7 @@ def _more(run: Path, ranks: tuple[int, ...] | None, *, every: bool) -> Figures |
     """What was asked for beyond the record."""
     if not every and ranks is None:
         return None
-    from sysu30k_bench.evaluation.labels import query_labels
+    from sysu30k_bench.evaluation.embedding.labels import query_labels
     from sysu30k_bench.metrics.per_query import CMC_RANKS
     from sysu30k_bench.results.figures import all_figures
     from sysu30k_bench.search.ranking import RANKING_NAME, TOP_NAME, read_ranking

@@ -73,8 +73,8 @@ def search_command(
     judge_run(run, "export", folder=True)
     with loading():
         from sysu30k_bench.cli.requests import search_request
+        from sysu30k_bench.evaluation.ranking.search_step import neighbours_step, search_step
         from sysu30k_bench.evaluation.run_folder import RunFolder
-        from sysu30k_bench.evaluation.search_step import neighbours_step, search_step
         from sysu30k_bench.processes import Ranks
 
     folder = RunFolder(run)
@@ -103,7 +103,7 @@ def search_command(
 def _rerank(
     folder: RunFolder, request: SearchRequest, numbers: tuple[int, int, float], progress: Progress, *, as_json: bool
 ) -> None:
-    from sysu30k_bench.evaluation.rerank_step import rerank_step
+    from sysu30k_bench.evaluation.ranking.rerank_step import rerank_step
     from sysu30k_bench.search.graph.reciprocal import RerankSettings
 
     path = rerank_step(folder, request, RerankSettings(*numbers), progress)

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from sysu30k_bench.errors import UsageError
-from sysu30k_bench.evaluation.model import ready_model
+from sysu30k_bench.evaluation.embedding.model import ready_model
 from sysu30k_bench.evaluation.request import ExportRequest
 from sysu30k_bench.progress import Progress, Silent
 from sysu30k_bench.training.ssl.recipe import METHODS, MethodName

@@ -13,8 +13,8 @@ import torch
 
 from sysu30k_bench.data.images import decode
 from sysu30k_bench.data.split import TestSet
+from sysu30k_bench.evaluation.embedding.model import ready_model
 from sysu30k_bench.evaluation.evaluate import evaluate
-from sysu30k_bench.evaluation.model import ready_model
 from sysu30k_bench.evaluation.request import EvalRequest, ExportRequest
 from sysu30k_bench.models.embedder import Embedder
 from sysu30k_bench.models.formats.checkpoint import read_checkpoint

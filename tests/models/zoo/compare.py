@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from sysu30k_bench.data.images import decode
-from sysu30k_bench.evaluation.model import ReadyModel, ready_model
+from sysu30k_bench.evaluation.embedding.model import ReadyModel, ready_model
 from sysu30k_bench.evaluation.request import ExportRequest
 from tests.models.zoo.rebuild import HERE, expected
 

@@ -12,7 +12,7 @@ import pandas as pd
 from sysu30k_bench._version import __version__
 from sysu30k_bench.embeddings.store import Store
 from sysu30k_bench.errors import UsageError
-from sysu30k_bench.evaluation.rank_gallery import rank_gallery
+from sysu30k_bench.evaluation.ranking.rank_gallery import rank_gallery
 from sysu30k_bench.evaluation.request import SearchRequest
 from sysu30k_bench.evaluation.run_folder import RunFolder
 from sysu30k_bench.evaluation.step_notes import SEARCH_NOTES, SearchNotes, write_notes

@@ -12,8 +12,8 @@ import torch
 from sysu30k_bench.data.split import ROLES, TestSet
 from sysu30k_bench.embeddings.manifest import read_manifest
 from sysu30k_bench.errors import UsageError
+from sysu30k_bench.evaluation.embedding.trial_images import filled_up, trial_images
 from sysu30k_bench.evaluation.run_folder import RunFolder
-from sysu30k_bench.evaluation.trial_images import filled_up, trial_images
 from sysu30k_bench.models.backends.agreement import Reference
 from sysu30k_bench.models.backends.choose import choose_backend
 from sysu30k_bench.models.backends.contract import Backend, BackendRefusal

@@ -20,8 +20,8 @@ from sysu30k_bench.embeddings.identity import StoreIdentity, in_words
 from sysu30k_bench.embeddings.manifest import read_manifest, refuse_other
 from sysu30k_bench.embeddings.write import write_store
 from sysu30k_bench.errors import IntegrityError, UsageError
+from sysu30k_bench.evaluation.embedding.list_facts import data_of, require_matches
 from sysu30k_bench.evaluation.environment import peak_memory_bytes, this_machine
-from sysu30k_bench.evaluation.list_facts import data_of, require_matches
 from sysu30k_bench.evaluation.request import ExportRequest
 from sysu30k_bench.evaluation.run_folder import RunFolder, default_run_folder
 from sysu30k_bench.evaluation.step_notes import EXPORT_NOTES, Exported, ExportNotes, write_notes

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import torch
 
 from sysu30k_bench.data.split import TestSet
-from sysu30k_bench.evaluation.trial_images import filled_up, trial_images
+from sysu30k_bench.evaluation.embedding.trial_images import filled_up, trial_images
 from sysu30k_bench.models.embedder import Embedder, probe_dimension
 
 CPU_BATCH = 32

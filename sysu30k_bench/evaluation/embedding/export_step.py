@@ -16,14 +16,14 @@ from sysu30k_bench.embeddings.export import ExportReport, ExportSettings, export
 from sysu30k_bench.embeddings.identity import StoreIdentity
 from sysu30k_bench.embeddings.manifest import read_manifest
 from sysu30k_bench.errors import IntegrityError, UsageError
-from sysu30k_bench.evaluation.backend_step import Chosen, settle_backend
-from sysu30k_bench.evaluation.batch_size import default_batch
+from sysu30k_bench.evaluation.embedding.backend_step import Chosen, settle_backend
+from sysu30k_bench.evaluation.embedding.batch_size import default_batch
+from sysu30k_bench.evaluation.embedding.list_facts import data_of, require_matches
+from sysu30k_bench.evaluation.embedding.model import ReadyModel, described_input, ready_model
+from sysu30k_bench.evaluation.embedding.speed import measure_speed
 from sysu30k_bench.evaluation.environment import peak_memory_bytes, this_machine
-from sysu30k_bench.evaluation.list_facts import data_of, require_matches
-from sysu30k_bench.evaluation.model import ReadyModel, described_input, ready_model
 from sysu30k_bench.evaluation.request import ExportRequest
 from sysu30k_bench.evaluation.run_folder import RunFolder, default_run_folder
-from sysu30k_bench.evaluation.speed import measure_speed
 from sysu30k_bench.evaluation.step_notes import EXPORT_NOTES, Exported, ExportNotes, with_first_cost, write_notes
 from sysu30k_bench.files import remove_partials
 from sysu30k_bench.models.embedder import probe_dimension

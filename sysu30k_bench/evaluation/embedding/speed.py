@@ -11,7 +11,7 @@ import torch
 from sysu30k_bench.cpu_count import usable_processors
 from sysu30k_bench.data.split import TestSet
 from sysu30k_bench.embeddings.loading import workers_for
-from sysu30k_bench.evaluation.trial_images import filled_up, trial_images
+from sysu30k_bench.evaluation.embedding.trial_images import filled_up, trial_images
 from sysu30k_bench.models.embedder import Embedder
 
 TRIAL_SECONDS = 2.0

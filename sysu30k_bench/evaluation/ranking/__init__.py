@@ -1,0 +1,1 @@
+"""The second step: stores of embeddings to exact ranks."""
