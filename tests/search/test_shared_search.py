@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +16,7 @@ from sysu30k_bench.search.exact.saved_search import Kept
 from sysu30k_bench.search.exact.topk import TopK
 from sysu30k_bench.search.gallery import ArrayGallery, StoreGallery
 from sysu30k_bench.search.search import SearchResult, search
-from tests.conftest import unit_rows
+from tests.conftest import Outcome, unit_rows
 from tests.embeddings.stores import write_store
 from tests.search.test_search import assert_exact, market_like
 
@@ -33,11 +30,8 @@ def inputs() -> tuple[np.ndarray, np.ndarray]:
     return queries, rows
 
 
-def shared(folder: str, rank: int, world: int, port: int) -> None:
+def shared(folder: str) -> None:
     """One of several processes: searches its shards, and writes the merged result."""
-    os.environ.update(
-        RANK=str(rank), WORLD_SIZE=str(world), LOCAL_RANK="0", MASTER_ADDR="localhost", MASTER_PORT=str(port)
-    )
     ranks = Ranks.from_environment()
     queries, _ = inputs()
     store = Store.open(Path(folder) / "store")
@@ -46,7 +40,7 @@ def shared(folder: str, rank: int, world: int, port: int) -> None:
     engine = TorchEngine(torch.device("cpu"))
     result = search(queries, gallery, relevant, engine, top_k=K, block_rows=5, ranks=ranks)
     fields = {name: getattr(result, name) for name in SearchResult.__dataclass_fields__}
-    np.savez(Path(folder) / f"result-{world}-{rank}.npz", **fields)
+    np.savez(Path(folder) / f"result-{ranks.world}-{ranks.rank}.npz", **fields)
 
 
 @pytest.fixture(scope="module")
@@ -58,17 +52,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("world", [1, 2, 3])
-def test_any_number_of_processes_gives_the_same_bytes(folder: Path, world: int) -> None:
-    with socket.socket() as free:
-        free.bind(("localhost", 0))
-        port = free.getsockname()[1]
-    context = multiprocessing.get_context("spawn")
-    running = [context.Process(target=shared, args=(str(folder), rank, world, port)) for rank in range(world)]
-    for process in running:
-        process.start()
-    for process in running:
-        process.join(120)
-        assert process.exitcode == 0
+def test_any_number_of_processes_gives_the_same_bytes(bench: Callable[..., Outcome], folder: Path, world: int) -> None:
+    code = f"import sys; from tests.search.test_shared_search import shared; shared({str(folder)!r}); sys.exit(0)"
+    done = bench(before=code, processes=world)
+    assert done.code == 0, done.err
     queries, rows = inputs()
     relevant = market_like(np.random.default_rng(5), QUERIES, ROWS)
     alone = search(queries, ArrayGallery(rows), relevant, TorchEngine(torch.device("cpu")), top_k=K)

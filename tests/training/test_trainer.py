@@ -6,8 +6,6 @@ import dataclasses
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -28,6 +26,7 @@ from sysu30k_bench.training.run import run_recipe
 from sysu30k_bench.training.state import export_net
 from sysu30k_bench.training.table import TrainingTable, open_table
 from sysu30k_bench.training.trainer import Trainer
+from tests.conftest import Zygote
 
 SHORT = {"run.epochs": "3", "run.validation_identities": "0", "bags.identities_per_batch": "4",
          "optimizer.milestones": "[3]"}  # fmt: skip
@@ -143,7 +142,8 @@ def test_networks_of_the_recipes_are_recognised(
         export_net(path, network)
     else:
         torch.save({"state_dict": network.state_dict(), "optimizer": {}, "training": "{}"}, path)
-    outcome = bench("eval", path, "--data", openpeople, "--output", tmp_path / "run", "--limit", "2", "--json")
+    small = ["--height", "192", "--width", "64", "--limit", "2"]
+    outcome = bench("eval", path, "--data", openpeople, "--output", tmp_path / "run", *small, "--json")
     assert outcome.code == 0, outcome.err
     assert outcome.json["model"]["adapter"] == adapter
     assert outcome.json["model"]["tensors_missing"] == []
@@ -177,27 +177,25 @@ def test_two_processes_have_the_losses_of_one(bench: Any, trained_twin: Path, tm
         torch.testing.assert_close(value, theirs[name], rtol=2e-3, atol=2e-5)
 
 
-def test_killed_and_resumed_is_as_never_killed(trained_twin: Path, tmp_path: Path) -> None:
+def test_killed_and_resumed_is_as_never_killed(bench: Any, zygote: Zygote, trained_twin: Path, tmp_path: Path) -> None:
     sets = [word for key, value in (SHORT | {"run.epochs": "12"}).items() for word in ("--set", f"{key}={value}")]
-    command = [sys.executable, "-m", "sysu30k_bench", "train", "tiny", "--data", str(trained_twin), *sets,
-               "--accelerator", "cpu", "--output"]  # fmt: skip
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    with subprocess.Popen([*command, str(tmp_path / "killed")], stderr=subprocess.DEVNULL, env=environment) as process:
-        for _ in range(1200):
-            if (tmp_path / "killed" / "epochs.csv").exists():
-                break
-            time.sleep(0.05)
-        process.send_signal(signal.SIGKILL)
-    again = [*command, str(tmp_path / "killed"), "--resume"]
-    with subprocess.Popen(again, stderr=subprocess.PIPE, env=environment) as process:
-        assert process.stderr is not None
-        process.stderr.readline()  # it has begun to train
-        process.send_signal(signal.SIGINT)
-        said = process.stderr.read().decode()
-    assert process.returncode in {0, 130}
-    assert process.returncode == 0 or "the same command with --resume resumes" in said
+    words = ["train", "tiny", "--data", trained_twin, *sets, "--accelerator", "cpu", "--output"]
+    killed = zygote.begin(*words, tmp_path / "killed")
+    for _ in range(6000):
+        if (tmp_path / "killed" / "epochs.csv").exists():
+            break
+        time.sleep(0.01)
+    os.kill(killed.pid, signal.SIGKILL)
+    assert killed.wait()[0] == -signal.SIGKILL
+    again = zygote.begin(*words, tmp_path / "killed", "--resume")
+    while again.runs and not (again.stderr.exists() and again.stderr.read_text()):
+        time.sleep(0.01)  # until it has begun to train
+    os.kill(again.pid, signal.SIGINT)
+    code, said = again.wait()
+    assert code in {0, 130}
+    assert code == 0 or "the same command with --resume resumes" in said
     for name, more in (("killed", ["--resume"]), ("whole", [])):
-        subprocess.run([*command, str(tmp_path / name), *more], check=True, capture_output=True, env=environment)
+        assert bench(*words, tmp_path / name, *more).code == 0
     assert same(tmp_path / "killed", tmp_path / "whole")
 
 
