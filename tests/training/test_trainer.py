@@ -78,7 +78,7 @@ def test_training_learns_on_the_data_it_sees(trained_twin: Path, tmp_path: Path)
     assert table["pseudo_label_accuracy"].tolist() == [1.0] * 12
 
 
-@pytest.mark.parametrize("accumulate", ["1", "2"])
+@pytest.mark.parametrize("accumulate", [pytest.param("1", marks=pytest.mark.slow), "2"])
 def test_resuming_in_mid_epoch_gives_the_same_bits(trained_twin: Path, tmp_path: Path, accumulate: str) -> None:
     wanted = recipe(run__accumulate=accumulate, run__seed="5")
     go(trained_twin, tmp_path / "whole", wanted)
@@ -132,7 +132,7 @@ def test_a_checkpoint_goes_into_eval_with_no_option(bench: Any, trained_twin: Pa
 
 
 @pytest.mark.parametrize(("name", "adapter", "width"), [("resnet50", "dgl", 7), ("mgn", "mgn", 2048)])
-@pytest.mark.parametrize("authors", [True, False])
+@pytest.mark.parametrize("authors", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_networks_of_the_recipes_are_recognised(
     bench: Any, openpeople: Path, tmp_path: Path, name: str, adapter: str, width: int, authors: bool
 ) -> None:

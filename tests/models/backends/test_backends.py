@@ -111,7 +111,7 @@ def apart(made: Embedder, name: str, count: int = 6, batch: int = 4) -> float:
 
 def _cases() -> list[Any]:
     """Each backend on a network that it has most to do with; the rest, which have to be converted first, are slow."""
-    quick = {("onnxruntime", "resnet"), ("openvino", "vit"), *(("fused", kind) for kind in KINDS)}
+    quick = {("onnxruntime", "resnet"), ("openvino", "resnet"), *(("fused", kind) for kind in KINDS)}
     names = ("fused", "onnxruntime", "openvino")
     return [
         pytest.param(name, kind, marks=() if (name, kind) in quick else pytest.mark.slow)

@@ -105,7 +105,13 @@ def test_accumulated_gradients_are_their_mean(people: Path, tmp_path: Path) -> N
         torch.testing.assert_close(value, before[name] - 0.1 * gradient, rtol=1e-4, atol=1e-6)
 
 
-@pytest.mark.parametrize("method", METHODS)
+FAST = {"moco_v2", "dino", "triplet"}
+"""A queue, a teacher, a loss of our own: the other methods run the same way in the slow tests."""
+
+
+@pytest.mark.parametrize(
+    "method", [pytest.param(one, marks=[] if one in FAST else [pytest.mark.slow]) for one in METHODS]
+)
 def test_eval_reads_what_comes_out(bench: Any, people: Path, tmp_path: Path, method: str) -> None:
     sets = [f"--set={key}={value}" for key, value in (SHORT | {"run.epochs": "1"}).items()]
     words = ["train", f"{method}_tiny", "--data", people, "--output", tmp_path / "r", *sets]
