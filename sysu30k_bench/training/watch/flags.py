@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from sysu30k_bench.metrics.intervals import wilson
 from sysu30k_bench.training.ssl.monitor import collapsed
 from sysu30k_bench.training.watch.history import History, Row
 
@@ -17,6 +18,7 @@ ALPHA = 0.01
 MAX_DROP = 0.01
 FALLEN = 0.5
 HUB = 0.2
+"""Share of the queries that one gallery image is the best match of, of which the interval's lower end is taken."""
 
 
 def flags_of(
@@ -42,14 +44,14 @@ def flags_of(
     found: list[tuple[str, str]] = []
     if not figures.get("finite", 1.0):
         found.append(("nan", "features are not finite"))
-    found += [("collapse", said) for said in _collapse(figures, history.rows)]
+    found += [("collapse", said) for said in _collapse(figures, len(ranks), history.rows)]
     dropped = _drop(figures, ranks, history, max_drop, alpha)
     if dropped:
         found.append(("drop", dropped))
     return list(dict.fromkeys(flag for flag, _ in found)), [said for _, said in found]
 
 
-def _collapse(figures: dict[str, float], before: Sequence[Row]) -> list[str]:
+def _collapse(figures: dict[str, float], queries: int, before: Sequence[Row]) -> list[str]:
     said = []
     rankme = figures.get("rankme", math.nan)
     alone = collapsed(figures)
@@ -58,8 +60,9 @@ def _collapse(figures: dict[str, float], before: Sequence[Row]) -> list[str]:
     highest = max((row.figures.get("rankme", 0.0) for row in before), default=0.0)
     if rankme < FALLEN * highest:
         said.append(f"RankMe fell to {rankme:.1f}, less than half of its highest, {highest:.1f}")
-    if figures.get("hub_share", 0.0) > HUB:
-        said.append(f"one gallery image is the best match of {figures['hub_share']:.0%} of the queries")
+    share = figures.get("hub_share", 0.0)
+    if share and wilson(share * queries, queries).low > HUB:  # of 20 queries a sound network may send 5 to one image
+        said.append(f"one gallery image is the best match of {share:.0%} of the queries")
     return said
 
 

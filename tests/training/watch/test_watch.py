@@ -135,6 +135,15 @@ def test_a_drop_is_flagged_where_it_is_significant_and_large(tmp_path: Path) -> 
     assert judged(kept, ranks, finite=0.0) == ["nan"]
 
 
+@pytest.mark.parametrize(
+    ("queries", "share", "said"),
+    [(20, 0.25, []), (20, 0.5, ["collapse"]), (1000, 0.21, []), (1000, 0.25, ["collapse"])],
+)
+def test_a_hub_among_few_queries_may_be_chance(tmp_path: Path, queries: int, share: float, said: list[str]) -> None:
+    ranks = np.arange(1, queries + 1) + 0.0
+    assert judged(history(tmp_path, ranks), ranks, hub_share=share) == said
+
+
 def test_false_alarms_of_drops_stay_below_alpha(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two equal methods on 200 queries: their ranks differ by chance, AP often by more than a point."""
     monkeypatch.setattr("sysu30k_bench.training.watch.history._curve", lambda rows: b"")  # noqa: ARG005
