@@ -29,7 +29,7 @@ class Lockstep:
 
     Attributes:
         step: The first step that deviates, from 1; 0 where none does.
-        what: `loss` or `moved`, the way of the trunk's weights in that step.
+        what: `loss` or `moved`, the change of the trunk's weights in that step.
         difference: Candidate less reference there; of the way, the length of the difference of both.
         rounding: What rounding may make of it.
     """
@@ -44,7 +44,7 @@ class Lockstep:
         """The finding in a sentence; empty where nothing deviates."""
         if not self.step:
             return ""
-        subject = "loss" if self.what == "loss" else "the way of the trunk's weights"
+        subject = "loss" if self.what == "loss" else "the change of the trunk's weights"
         size = f"{self.difference:+.3g}" if self.what == "loss" else f"{self.difference:.3g}"
         return (
             f"from the same weights, {subject} in step {self.step} differs by {size}; rounding "

@@ -55,7 +55,7 @@ def test_small_bugs_are_found_and_equal_implementations_pass() -> None:
     found = lockstep("simsiam", example("simsiam", rate=1.03), 0)
     assert found is not None
     assert (found.step, found.what) == (1, "moved")
-    assert "from the same weights, the way of the trunk's weights in step 1 differs by" in found.reason
+    assert "from the same weights, the change of the trunk's weights in step 1 differs by" in found.reason
     constant = lockstep("byol", example("byol"), 0)  # its momentum has no schedule here
     assert constant is not None
     assert constant.step > 1
