@@ -16,7 +16,12 @@ if TYPE_CHECKING:
 
 
 class CallableRoom(ModuleType):
-    """A sub-package whose call is that of the public function of its name."""
+    @property
+    def __doc__(self) -> str:  # type: ignore[override]
+        """The function's documentation, for `help` and notebooks."""
+        import inspect
+
+        return inspect.getdoc(self._function()) or ""
 
     @property
     def __signature__(self) -> inspect.Signature:
@@ -43,4 +48,3 @@ def make_callable(name: str) -> None:
     """
     room = importlib.import_module(f"sysu30k_bench.{name}")
     room.__class__ = CallableRoom
-    room.__doc__ = f"{room.__doc__}\n\nCalled, it is the public function `sysu30k_bench.{name}`: see docs/api.md.\n"
