@@ -1,4 +1,4 @@
-"""float32 that is float32: torch's shortcuts (TF32, bfloat16) switched off for a while, whoever switched them on."""
+"""float32 that is float32: torch's shortcuts (TF32, bfloat16) switched off for a while."""
 
 from __future__ import annotations
 

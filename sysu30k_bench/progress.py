@@ -1,4 +1,4 @@
-"""What long work tells whoever watches it."""
+"""What long work reports while it runs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Progress(Protocol):
         """The piece of work is over."""
 
     def say(self, message: str) -> None:
-        """Something that the user should read, such as a shard made anew."""
+        """Something that the user should read, such as a shard that is computed again."""
 
 
 class Silent:

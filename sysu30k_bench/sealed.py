@@ -1,6 +1,6 @@
 """What is written and read again carries its own SHA-256: a JSON document as `sha256`, any other file at its end.
 
-A digest finds damage and slips of the hand. It is no signature: who changes a file on purpose can make it anew.
+A digest finds damage and slips of the hand. It is not a signature: anyone who changes a file on purpose can renew it.
 """
 
 from __future__ import annotations

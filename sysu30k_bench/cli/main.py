@@ -28,7 +28,7 @@ def main() -> None:
 
 
 def __getattr__(name: str) -> object:
-    """Gives `cli`, the group of all commands, to whoever asks for it here; it imports click."""
+    """Gives `cli`, the group of all commands, on request; it imports click."""
     if name == "cli":
         from sysu30k_bench.cli.program import cli
 

@@ -1,6 +1,6 @@
 """Tables that survive pipes and narrow terminals.
 
-Where nothing limits the width, a row is a line, and whoever reads the output by program finds every value whole. Where
+Where nothing limits the width, a row is a line, and a program that reads the output finds every value whole. Where
 something does, text is wrapped first and whole columns go next; a number is never cut.
 """
 

@@ -94,7 +94,7 @@ def export_split(
         folder: The store's folder; made if need be.
         identity: What the embeddings are of.
         settings: How to export.
-        progress: Told of images done and of shards made anew.
+        progress: Receives images done and shards computed again.
 
     Returns:
         What was done. Damaged images are reported, not raised: the caller decides what they mean.

@@ -63,7 +63,7 @@ def scaling_band(first: np.ndarray, ranked: np.ndarray, sizes: np.ndarray) -> Ba
 
 
 def det_band(mated: np.ndarray, other: np.ndarray, rates: np.ndarray) -> Band:
-    """FNIR at the least threshold of each FPIR, the threshold found anew in each of 400 resamples of the queries.
+    """FNIR at the least threshold of each FPIR, the threshold found again in each of 400 resamples of the queries.
 
     Args:
         mated: (Q,) score of each query's best match; NaN for those that are no mated search.

@@ -69,7 +69,7 @@ def det(runs: Sequence[RankedRun]) -> str:
 
 
 def margins(tables: Sequence[pd.DataFrame], names: Sequence[str]) -> str:
-    """Draws how far matches lie before the best image of somebody else, or behind it (negative).
+    """Draws the margins of matches: their score less that of the best image of another person.
 
     Args:
         tables: A ranking for each run.

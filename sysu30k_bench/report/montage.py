@@ -50,7 +50,7 @@ class Strip:
     Attributes:
         query: The probe.
         match: The true match that is found first.
-        impostors: The best images that are of somebody else, best first.
+        impostors: The best images of other people, best first.
     """
 
     query: Tile

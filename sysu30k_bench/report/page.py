@@ -92,7 +92,7 @@ def make_report(folder: Path, other: Path | None = None, *, images: bool = False
                 det(shown_runs),
             ),
             (
-                "How far matches lie before the best image of somebody else",
+                "Margin: score of the match less that of the best image of another person",
                 margins(tables, [one.name for one in shown_runs]),
             ),
         ],

@@ -1,4 +1,4 @@
-"""A value for every query: of a table that somebody brings, or found in the run and its images."""
+"""A value for every query: of a table that the user brings, or found in the run and its images."""
 
 from __future__ import annotations
 

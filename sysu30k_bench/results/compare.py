@@ -59,7 +59,7 @@ class Pair(_Strict):
         p_holm: The same, corrected for all pairs (Holm, 1979).
         least_difference: Smallest net number of queries, of as many that differ, which would reach p < 0.05.
         same_ranks: Whether every query contributes the same to every metric.
-        open_set: Differences of FNIR at each FPIR, by name, with both thresholds found anew in every draw.
+        open_set: Differences of FNIR at each FPIR, by name, with both thresholds found again in every draw.
         finds: Smallest difference of rank-1 that the exact test finds with 80 % power, where as many queries differ.
     """
 

@@ -28,7 +28,7 @@ class Logs:
         self._drawn = 0.0
 
     def note(self, history: list[dict[str, float]], *, final: bool) -> None:
-        """Writes the CSV anew, so that a resumed run has one unbroken record; at the end, everything.
+        """Rewrites the CSV, so that a resumed run has one unbroken record; at the end, everything.
 
         TensorBoard is told of all epochs by each process: what a killed one had told, and what it had not, is the same.
 

@@ -42,7 +42,7 @@ class ConfirmRequest:
     Attributes:
         board: The board.
         row: Id of the row.
-        run: The submitter's run folder, or that of whoever repeated it.
+        run: The run folder of the submitter, or of the person who repeated it.
         export: The checkpoint, the data, and the card and options that the row names.
         by: Who audits, or who repeated it.
         nonce: Text that nobody could know when the embeddings were made, such as the hash of a later commit.
@@ -84,13 +84,13 @@ def audit_row(request: ConfirmRequest, plan: AuditPlan, progress: Progress) -> A
 
 
 def plan_reproduction(request: ConfirmRequest, progress: Progress) -> AuditPlan:
-    """Holds somebody else's run of the same weights against a row, and prepares the audit of that run.
+    """Compares another person's run of the same weights with a row, and prepares the audit of that run.
 
     Raises:
         CheckFailedError: It is not official, not of the same weights, card or lists, its record does not follow from
             its ranking, or too many queries differ.
         DataError: Row or run do not exist.
-        UsageError: The row is only reported, or it is whoever claims it who repeats it.
+        UsageError: The row is only reported, or the same person claims and repeats it.
     """
     check_words(request.by, request.nonce)
     row, evidence = row_of(request.board, request.row)
@@ -118,7 +118,7 @@ def plan_reproduction(request: ConfirmRequest, progress: Progress) -> AuditPlan:
 
 
 def reproduce_row(request: ConfirmRequest, plan: AuditPlan, progress: Progress) -> Reproduction:
-    """Audits somebody else's run, and says how far it agrees with the row.
+    """Audits another person's run, and returns how far it agrees with the row.
 
     Raises:
         CheckFailedError: What was found does not confirm it.

@@ -141,13 +141,13 @@ class Audit(_Confirmation):
 
 
 class Reproduction(_Confirmation):
-    """Somebody else evaluated the same weights on the same lists, and that run was audited.
+    """Another person evaluated the same weights on the same lists, and that run was audited.
 
     Attributes:
         kind: What this is.
         row: Id of the row.
         row_sha256: Digest of everything in the row but its status.
-        by: Who repeated it; not whoever claims the row.
+        by: Who repeated it; not the person who claims the row.
         date: When it was audited, as ISO 8601 has it.
         tool: With what.
         device: On what it was audited.

@@ -28,7 +28,7 @@ def word_fault(text: str) -> str | None:
     Compatibility forms count as what they stand for: `=` of full width is one, and so are angle brackets.
 
     Args:
-        text: A name, a source, a key or any other text of somebody else.
+        text: A name, a source, a key or any other text from outside.
 
     Returns:
         What is wrong with it, without the text; None where nothing is.

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _EXAMPLES = (
     ("rank the gallery of an exported run", "search run"),
     ("each gallery image's ten nearest others", "search run --self --top-k 10"),
-    ("rank anew, beside the protocol's ranking", "search run --rerank --k1 20 --k2 6"),
+    ("re-rank, beside the protocol's ranking", "search run --rerank --k1 20 --k2 6"),
 )
 
 

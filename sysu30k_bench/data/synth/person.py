@@ -57,7 +57,7 @@ class Person:
 
 
 def draw_looks(rng: np.random.Generator, wardrobe: int) -> Person:
-    """Draws somebody's looks.
+    """Draws the looks of a person.
 
     Args:
         rng: Source of chance.

@@ -31,7 +31,7 @@ class Fault(NamedTuple):
 
 
 class TarIndex:
-    """An `Index` of a tar; opened anew in every process.
+    """An `Index` of a tar; opened again in every process.
 
     Args:
         path: The tar.

@@ -36,7 +36,7 @@ def ready_index(tar: Path, progress: Progress) -> Path:
     """Returns the index of a tar, and makes it, or what is missing of it, where need be.
 
     The index lies beside the tar, or in the user's cache folder where that cannot be written. It belongs to the tar's
-    size, time of change and samples of its bytes. One that was touched, or is another's, is made anew.
+    size, time of change and samples of its bytes. One that was changed, or belongs to another tar, is rebuilt.
 
     Args:
         tar: An uncompressed tar.
@@ -99,7 +99,7 @@ def _make_or_begin_again(tar: Path, place: Path, progress: Progress) -> None:
 
 
 def _make(tar: Path, place: Path, progress: Progress) -> None:
-    """Goes on with `place.partial`, or begins it, and gives it its name when it is whole."""
+    """Resumes `place.partial`, or begins it, and renames it when it is complete."""
     partial = _partial(place)
     own = state_of_tar(tar)
     size = int(own["size"])

@@ -82,7 +82,7 @@ def check_tar(path: Path) -> None:
 
 
 def _run(file: BinaryIO, at: int, length: int, path: Path) -> Generator[Found, None, int | None]:
-    """Goes on until `tarfile` stops; returns where to begin again, or None at the end."""
+    """Continues until `tarfile` stops; returns where to begin again, or None at the end."""
     file.seek(at)
     stopped = at
     try:

@@ -22,7 +22,7 @@ _UNREADABLE = (zipfile.BadZipFile, zlib.error, OSError, EOFError, ValueError, Ru
 
 
 class ZipIndex:
-    """An `Index` of a zip, which brings its own; opened anew in every process.
+    """An `Index` of a zip, which brings its own; opened again in every process.
 
     Args:
         path: The zip.

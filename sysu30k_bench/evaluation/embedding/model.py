@@ -118,7 +118,7 @@ def ready_model(request: ExportRequest, device: torch.device) -> ReadyModel:
 
     Args:
         request: Names checkpoint, card and changes to it.
-        device: Where the network shall run.
+        device: Where the network runs.
 
     Raises:
         UsageError: No card fits, or several do.

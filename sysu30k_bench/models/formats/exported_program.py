@@ -32,7 +32,7 @@ def load_exported_program(path: Path, device: torch.device) -> tuple[nn.Module, 
 
     Args:
         path: The archive.
-        device: Where it shall run.
+        device: Where it runs.
 
     Returns:
         A module that maps (N, 3, H, W) to features, the batch size that it insists on or None, and its image size.

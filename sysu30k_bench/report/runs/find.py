@@ -48,7 +48,7 @@ class Lost(NamedTuple):
 def find_runs(folders: Sequence[Path]) -> tuple[list[Found], list[Lost]]:
     """Finds every run folder below some folders, and these folders where they are runs; each once.
 
-    A random control and a ranking made anew belong to the run that they lie in; links are not followed.
+    A random control and a re-ranking belong to the run that contains them; links are not followed.
 
     Args:
         folders: Where to look.

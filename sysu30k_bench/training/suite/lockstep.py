@@ -124,7 +124,7 @@ def _follow(weights: Weights, theirs: Weights, noise: torch.Generator | None) ->
 
 
 def _take_over(run: Reference, candidate: Candidate, trunk: nn.Module) -> bool:
-    """Copies a candidate's first weights into a reference, and makes its slow copies anew."""
+    """Copies a candidate's first weights into a reference, and resets its slow copies."""
     run.method.backbone.load_state_dict(trunk.state_dict())
     theirs = _learning(trunk, _parameters(candidate))
     ours = _learning(run.method.backbone, run.method.parameters())

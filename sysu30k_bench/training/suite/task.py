@@ -29,7 +29,7 @@ _RATES = {
 
 
 class Candidate(Protocol):
-    """An implementation of a method, made anew for each run."""
+    """An implementation of a method, created for each run."""
 
     @property
     def backbone(self) -> nn.Module:

@@ -103,7 +103,7 @@ def _catalogue() -> dict[str, dict[str, str]]:
 
 
 def written(packages: Mapping[str, Iterable[str]]) -> str:
-    """Makes the text of `catalogue.toml` anew.
+    """Regenerates the text of `catalogue.toml`.
 
     Args:
         packages: The architectures of each package, such as `{"timm": timm.list_models()}`.
