@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 from sysu30k_bench.errors import BenchError, DataError, IntegrityError
-from sysu30k_bench.evaluation import EvalRequest, evaluate, rank_gallery, search_step
+from sysu30k_bench.evaluation import EvalRequest, evaluate
+from sysu30k_bench.evaluation.ranking import rank_gallery, search_step
 from sysu30k_bench.evaluation.ranking.rerank_step import rerank_step
 from sysu30k_bench.evaluation.request import ExportRequest, SearchRequest
 from sysu30k_bench.evaluation.run_folder import RunFolder
