@@ -102,6 +102,10 @@ def whole_numbers(name: str, value: Whole, length: int, beside: str) -> np.ndarr
         inside = (np.abs(array) < 2.0**53).all()
     elif array.dtype.kind in "iu":
         inside = array.dtype.kind == "i" or not (array > np.iinfo(np.int64).max).any()
+    elif array.dtype.kind in "USO" and all(isinstance(one, str | bytes) for one in array.tolist()):
+        raise UsageError(
+            f"{name} holds text", hint="convert it to whole numbers: np.unique(ids, return_inverse=True)[1]"
+        )
     else:
         raise UsageError(
             f"{name} has type {array.dtype}, and not every value is a whole number",

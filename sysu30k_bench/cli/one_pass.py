@@ -35,14 +35,26 @@ def evaluate_several(request: EvalRequest, checkpoints: Sequence[Path], *, as_js
     else:
         folders = [one.done.folder.path for one in outcomes if one.done is not None]
         print_tables(list_runs(folders), "rank1")
+        _print_controls(outcomes)
     failed = [one for one in outcomes if one.error is not None]
     for one in failed:
-        print_error(f"{one.checkpoint}: {one.error}")
+        named = str(one.checkpoint) in str(one.error)
+        print_error(str(one.error) if named else f"{one.checkpoint}: {one.error}")
     if failed:
         if not as_json:
             said = f"{count(len(failed), 'checkpoint')} failed, {len(outcomes) - len(failed)} evaluated"
             stdout_console().print(said, markup=False)
         raise click.exceptions.Exit(max(one.error.exit_code for one in failed if one.error is not None))
+
+
+def _print_controls(outcomes: Sequence[Outcome]) -> None:
+    for one in outcomes:
+        record = one.done.record if one.done is not None else None
+        if record is not None and record.control is not None:
+            control = record.control.rank1
+            interval = f"{control.low * 100:.2f} to {control.high * 100:.2f}"
+            said = f"{one.checkpoint.name} with random weights: rank-1 {control.value * 100:.2f} % ({interval})"
+            stdout_console().print(said, markup=False, soft_wrap=True)
 
 
 def _values(one: Outcome) -> dict[str, Any]:

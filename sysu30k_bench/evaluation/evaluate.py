@@ -90,7 +90,7 @@ def run_prepared(
     """
     folder, ranks = prepared.folder, prepared.ranks
     exported = exported or first_step(prepared, progress)
-    beside = _control(request, prepared) if request.control else None
+    beside = _control(request, prepared, progress) if request.control else None
     random = export_step(beside, progress) if beside is not None else None
     control = None
     with folder.locked() if ranks.first else nullcontext():
@@ -112,9 +112,14 @@ def first_step(prepared: PreparedExport | PreparedImport, progress: Progress) ->
     return export_step(prepared, progress)
 
 
-def _control(request: EvalRequest, prepared: PreparedExport | PreparedImport) -> PreparedExport:
+def _control(
+    request: EvalRequest, prepared: PreparedExport | PreparedImport, progress: Progress
+) -> PreparedExport | None:
     if isinstance(prepared, PreparedImport):
         raise UsageError("a features file has no network", hint="omit --control")
+    if not any(True for _ in prepared.model.embedder.parameters()):
+        progress.say("no control: this network has no parameters that could be random")
+        return None
     export = replace(
         request.export, random_weights=True, output=prepared.folder.control.path, backend=prepared.backend.name
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from sysu30k_bench.errors import UsageError
 from sysu30k_bench.metrics.catalogue import METRICS
@@ -87,8 +87,8 @@ class Verdict(BaseModel):
     bound: float
     max_drop: float
     alpha: float
-    lost: list[str]
-    won: list[str]
+    lost: list[str] = Field(repr=False)
+    won: list[str] = Field(repr=False)
     p: float
     reason: str
     gallery: int
@@ -123,7 +123,10 @@ def gate(
     if metric not in METRICS:
         raise UsageError(f"there is no metric {metric!r}", hint=", ".join(METRICS))
     if not 0 <= max_drop < 1 or not 0 < alpha < 0.5:
-        raise UsageError("max_drop must be from 0 to 1, and alpha from 0 to 0.5")
+        raise UsageError(
+            f"max_drop is {max_drop:g} and alpha {alpha:g}; they are fractions, below 1 and below 0.5",
+            hint="max_drop=0.01 allows a drop of one point",
+        )
     held, candidate = aligned([baseline, run])
     info = METRICS[metric]
     before, after = _contributions(held, metric), _contributions(candidate, metric)

@@ -59,12 +59,14 @@ def said(n: int, discordances: tuple[float, ...] = DISCORDANCES) -> str:
     """The smallest differences of rank-1 in a sentence, by how many queries differ."""
     least = {share: smallest_difference(n, share) for share in discordances}
     found = [
-        f"{value * 100:.1f} points where {share:.0%} of the queries differ" for share, value in least.items() if value
+        f"{value * 100:.1f} points if {share * 100:g} % of the queries differ"
+        for share, value in least.items()
+        if value
     ]
-    never = " or ".join(f"{share:.0%}" for share, value in least.items() if not value)
-    parts = [f"differences of rank-1 from {'; '.join(found)}"] if found else []
-    parts += [f"none where {never} of the queries differ"] if never else []
-    return f"{count(n, 'query', 'queries')}: the paired test finds, with 80 % power, {'; '.join(parts)}"
+    never = " or ".join(f"{share * 100:g} %" for share, value in least.items() if not value)
+    parts = [f"differences of rank-1 from {', '.join(found)}"] if found else []
+    parts += [f"no difference if {never} of the queries differ"] if never else []
+    return f"{count(n, 'query', 'queries')}: with 80 % power, the paired test detects {'; '.join(parts)}"
 
 
 def _critical(differing: np.ndarray, alpha: float) -> np.ndarray:

@@ -55,7 +55,7 @@ def make_report(folder: Path, other: Path | None = None, *, images: bool = False
     template = Environment(autoescape=True, undefined=StrictUndefined).from_string(text)
     open_set = record.open_set or (open_set_of(run.searches) if run.searches is not None else None)
     table = read_ranking(folder / RANKING_NAME).table
-    near, worst = _near_misses(table), table.sort_values("rank_high", ascending=False, kind="stable")
+    near, worst = _near_misses(table), _missed(table)
     pair = compare([run, second]).pairs[0] if second is not None else None
     shown_runs, tables = [run], [table]
     if second is not None and other is not None:
@@ -132,6 +132,13 @@ def _smaller(run: RankedRun, top: pd.DataFrame | None, table: pd.DataFrame) -> l
         for per_cent, rate in RATES.items()
         for size in sizes
     ]
+
+
+def _missed(table: pd.DataFrame) -> pd.DataFrame:
+    """Matches that are not at rank 1, the worst first."""
+    missed: pd.DataFrame = table[(table["match"] != "") & (table["rank_high"] > 1)]
+    ordered: pd.DataFrame = missed.sort_values("rank_high", ascending=False, kind="stable")
+    return ordered
 
 
 def _near_misses(table: pd.DataFrame) -> pd.DataFrame:

@@ -122,7 +122,8 @@ def aligned(runs: Sequence[RankedRun]) -> list[RankedRun]:
         strange = _other_matches(first, run)
         if strange:
             raise UsageError(
-                f"{first.name} and {run.name} have different matches, so their galleries differ", details=strange[:20]
+                f"{first.name} and {run.name} have different matches, so their galleries differ",
+                details=[*strange[:20], *_more(len(strange) - 20)],
             )
         lists = [one.record.data.gallery_fingerprint for one in (first, run) if one.record is not None]
         if len(set(lists)) > 1:
@@ -149,7 +150,7 @@ def aligned_queries(runs: Sequence[RankedRun]) -> list[RankedRun]:
         if len(missing):
             raise UsageError(
                 f"{first.name} and {run.name} have different queries: {len(missing)} are in only one of them",
-                details=[str(key) for key in missing[:20]],
+                details=[*(str(key) for key in missing[:20]), *_more(len(missing) - 20)],
                 hint="compare runs on the same lists",
             )
         order = run.per_query.index.get_indexer(first.per_query.index)
@@ -158,3 +159,7 @@ def aligned_queries(runs: Sequence[RankedRun]) -> list[RankedRun]:
         parts = (run.name, run.per_query.iloc[order], run.hit[order], ranked, run.record, run.pairs, searches)
         out.append(RankedRun(*parts))
     return out
+
+
+def _more(left: int) -> list[str]:
+    return [f"and {left:,} more"] if left > 0 else []

@@ -39,6 +39,12 @@ class Metric(_Strict):
             raise ValueError("low <= value <= high does not hold")
         return self
 
+    def __float__(self) -> float:
+        return self.value
+
+    def __format__(self, spec: str) -> str:
+        return format(self.value, spec) if spec else str(self)
+
 
 class MedianRank(_Strict):
     """Median rank of the first match, with its 95 % interval."""

@@ -47,7 +47,7 @@ def test_more_queries_tell_smaller_differences_and_few_tell_none() -> None:
 
 def test_the_sentence() -> None:
     assert said(1000, (0.05, 0.2)) == (
-        "1,000 queries: the paired test finds, with 80 % power, differences of rank-1 from 2.0 points where 5% of the "
-        "queries differ; 4.0 points where 20% of the queries differ"
+        "1,000 queries: with 80 % power, the paired test detects differences of rank-1 from 2.0 points if 5 % of the "
+        "queries differ, 4.0 points if 20 % of the queries differ"
     )
-    assert "none where 2% of the queries differ" in said(30, (0.02,))
+    assert "no difference if 2 % of the queries differ" in said(30, (0.02,))

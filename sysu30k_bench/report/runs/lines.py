@@ -102,7 +102,7 @@ def caption(table: RunTable) -> str:
     split = "" if table.split is None else f" split {table.split}"
     of = "" if table.whole_gallery is None else f" of {table.whole_gallery:,}"
     parts = [
-        f"{table.dataset}{split}{' (drawn people)' if table.drawn else ''}",
+        f"{table.dataset}{split}{' (drawn or generated people)' if table.drawn else ''}",
         count(table.queries, "query", "queries"),
         f"{table.gallery:,}{of} gallery images",
     ]
