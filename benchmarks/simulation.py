@@ -30,6 +30,7 @@ from sysu30k_bench.search.search import block_rows_for
 
 GALLERIES = (10**6, 10**7, 10**8, 10**9)
 PROCESSES = (1, 8, 64)
+POSITIVE = click.FloatRange(0, 1e9, min_open=True)
 TOP_BYTES = 16
 """A row of a top list: a position and a score."""
 
@@ -148,14 +149,20 @@ def shown(seconds: float) -> str:
 
 @click.command()
 @click.option("--measure", is_flag=True, help="Measure pairs, labels and libraries on this machine.")
-@click.option("--images", default=40.0, show_default=True, help="Images/s of a process; a GPU does 1,000 and more.")
-@click.option("--pairs", default=0.08, show_default=True, help="1e9 pairs/s of a process.")
-@click.option("--labels", default=0.5, show_default=True, help="Millions of labels/s.")
-@click.option("--label-bytes", default=150.0, show_default=True)
-@click.option("--storage", default=2000.0, show_default=True, help="MB/s of shared storage, for all.")
-@click.option("--network", default=1000.0, show_default=True, help="MB/s that a process receives.")
-@click.option("--libraries", default=600.0, show_default=True, help="MB of a process that has imported everything.")
-@click.option("--queries", default=1000, show_default=True)
+@click.option("--images", type=POSITIVE, default=40.0, show_default=True, help="Images/s of a process; a GPU: 1,000.")
+@click.option("--pairs", type=POSITIVE, default=0.08, show_default=True, help="1e9 pairs/s of a process.")
+@click.option("--labels", type=POSITIVE, default=0.5, show_default=True, help="Millions of labels/s.")
+@click.option("--label-bytes", type=click.FloatRange(0, 1e6), default=150.0, show_default=True)
+@click.option("--storage", type=POSITIVE, default=2000.0, show_default=True, help="MB/s of shared storage, for all.")
+@click.option("--network", type=POSITIVE, default=1000.0, show_default=True, help="MB/s that a process receives.")
+@click.option(
+    "--libraries",
+    type=click.FloatRange(0, 1e6),
+    default=600.0,
+    show_default=True,
+    help="MB of an idle process.",
+)
+@click.option("--queries", type=click.IntRange(1), default=1000, show_default=True)
 def main(measure: bool, queries: int, **given: float) -> None:
     """Prints the table."""
     rates = measured(Rates(**given)) if measure else Rates(**given)

@@ -48,6 +48,8 @@ def writing_atomically(path: Path, size: int | None = None) -> Iterator[Path]:
     Raises:
         DataError: The disk is full or the folder cannot be written.
     """
+    if path.exists() and not path.is_file() and not path.is_dir():  # a rename would replace a device by a file
+        raise DataError(f"cannot write {path}: it is a device or a pipe", hint="name a file")
     temporary = path.with_name(f".{path.name}.{os.getpid()}{PARTIAL_SUFFIX}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

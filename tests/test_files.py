@@ -136,3 +136,10 @@ def test_one_process_is_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WORLD_SIZE", "many")
     with pytest.raises(UsageError, match="torchrun"):
         Ranks.from_environment()
+
+
+def test_a_pipe_is_not_replaced_by_a_file(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(DataError, match="device or a pipe"):
+        write_atomically(tmp_path / "pipe", b"x")
+    assert not (tmp_path / "pipe").is_file()

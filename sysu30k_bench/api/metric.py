@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Sequence, Sized
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -83,7 +83,7 @@ class RetrievalMetric:
         if role not in _ROLES:
             raise UsageError(f"role is {role!r}", hint="query or gallery")
         rows = self._rows[role]
-        if tuple(getattr(embeddings, "shape", ()))[:1] == (0,) and len(ids) == 0:
+        if tuple(getattr(embeddings, "shape", ()))[:1] == (0,) and isinstance(ids, Sized) and len(ids) == 0:
             return  # the last batch of a loader whose images belong to other processes
         new = np.array(matrix("embeddings", embeddings), np.float32)  # a copy: the caller may use its memory again
         people = whole_numbers("ids", ids, len(new), "embeddings")

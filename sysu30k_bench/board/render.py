@@ -69,7 +69,7 @@ class Board:
         """
         faults = check_board(folder)
         if faults:
-            raise CheckFailedError(f"{count(len(faults), 'fault')}: nothing was rendered", details=faults)
+            raise CheckFailedError(f"{count(len(faults), 'fault')}: the board is not used", details=faults)
         rows = in_order([parse_row(path.read_bytes()) for path in (folder / ROWS).glob("*.json")])
         evidence = read_evidence(folder, rows)
         tests = significance(rows, evidence)

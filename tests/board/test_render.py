@@ -128,6 +128,6 @@ def test_a_board_with_faults_is_not_rendered_and_a_stale_one_is_told(
     assert bench("leaderboard", "render", board, "--check").code == 0
     assert len(write_board(board)) == 6 + 13
     (board / "rows" / "dgl.json").write_text("{")
-    with pytest.raises(CheckFailedError, match="nothing was rendered"):
+    with pytest.raises(CheckFailedError, match="the board is not used"):
         render(Board.open(board))
     assert bench("leaderboard", "render", board).code == 1

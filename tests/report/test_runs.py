@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 from collections.abc import Callable
@@ -117,7 +118,7 @@ def test_damaged_and_unfinished_runs_are_named_and_do_not_stop_the_list(
     said = bench("runs", tmp_path).out
     assert f"unfinished: {unscored}: it is searched, and not scored; run `sysu30k-bench score {unscored}`" in said
     assert f"damaged: {foreign}: " in said
-    assert "40 queries: the paired test finds" in said
+    assert "40 queries: with 80 % power, the paired test detects" in said
 
 
 def test_what_cannot_be_listed_is_refused(bench: Bench, tmp_path: Path) -> None:
@@ -182,3 +183,18 @@ def test_the_page_sorts_and_filters(browser: Browser, whole: Path, tmp_path: Pat
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     assert faults == []
     page.close()
+
+
+def test_a_page_replaces_no_other_file_and_no_device(bench: Bench, whole: Path) -> None:
+    before = (whole / "result.json").read_bytes()
+    for place in (whole / "result.json", "/dev/null"):
+        assert bench("runs", whole, "--html", place).code == 2
+    assert (whole / "result.json").read_bytes() == before
+
+
+def test_a_name_that_is_not_utf8_is_listed(bench: Bench, whole: Path, tmp_path: Path) -> None:
+    strange = Path(os.fsdecode(os.fsencode(tmp_path / "runs") + b"/bad\xff"))
+    shutil.copytree(whole, strange)
+    found = bench("runs", tmp_path / "runs", "--json", "--html", tmp_path / "page.html")
+    assert found.code == 0, found.err
+    assert found.json["tables"][0]["runs"][0]["folder"].endswith("bad\\udcff")

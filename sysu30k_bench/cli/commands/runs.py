@@ -39,7 +39,7 @@ def runs_command(folders: tuple[Path, ...], sort: str, html: Path | None, as_jso
     Each table has the runs of the same lists, in groups that are not significantly different in rank-1; runs of
     different lists are never ranked together. Damaged and unfinished runs are named and do not stop the list.
     """
-    from sysu30k_bench.errors import DataError
+    from sysu30k_bench.errors import DataError, UsageError
 
     looked_in = folders or (Path("runs"),)
     if not folders and not looked_in[0].is_dir():
@@ -48,6 +48,8 @@ def runs_command(folders: tuple[Path, ...], sort: str, html: Path | None, as_jso
         judge_run(folder, folder=True)
     if html is not None and html.is_dir():
         raise DataError(f"cannot write {html}: it is a folder", hint="name a file, such as --html runs.html")
+    if html is not None and html.suffix.lower() not in {".html", ".htm"}:  # a slip would cost a run its record
+        raise UsageError(f"--html {html}: the name of a page ends in .html", hint="--html runs.html")
     with loading():
         from sysu30k_bench.report.runs.listing import list_runs
 

@@ -167,7 +167,8 @@ def _naming_what_fits(
     refusal: IntegrityError, card: AdapterCard, request: ExportRequest, checkpoint: CheckpointFile
 ) -> IntegrityError:
     """Adds to the refusal of a card that was named which other one takes the whole file."""
-    if request.adapter is None and request.model is None:
+    unfit = "--allow-partial" in (refusal.hint or "")  # of damaged numbers no other card makes sound ones
+    if not unfit or (request.adapter is None and request.model is None):
         return refusal
     try:
         found = detect_card(checkpoint, weights=request.weights).card

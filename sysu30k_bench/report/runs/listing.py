@@ -64,8 +64,15 @@ def list_runs(folders: Sequence[Path], sort: str = "rank1") -> RunList:
     return RunList(tables=tables, not_listed=[_said(one) for one in lost])
 
 
+def printable(text: str) -> str:
+    """Escapes what UTF-8 cannot hold, as in names of files that are not UTF-8, and control characters."""
+    plain = text.encode("utf-8", "backslashreplace").decode()
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in plain)
+
+
 def _said(lost: Lost) -> dict[str, str]:
-    return {"folder": str(lost.folder), "state": lost.state, "reason": lost.reason, "hint": lost.hint}
+    told = {"folder": str(lost.folder), "state": lost.state, "reason": lost.reason, "hint": lost.hint}
+    return {name: printable(text) for name, text in told.items()}
 
 
 def _read(found: Found) -> _Run | Lost:
@@ -146,8 +153,8 @@ def _line(run: _Run, group: int) -> RunLine:
     }
     report = run.folder / REPORT_NAME
     return RunLine(
-        name=run.id,
-        folder=str(run.folder),
+        name=printable(run.id),
+        folder=printable(str(run.folder)),
         method=model.title,
         adapter=model.adapter,
         checkpoint=model.checkpoint,
@@ -159,5 +166,5 @@ def _line(run: _Run, group: int) -> RunLine:
         images_per_second=record.cost.images_per_second,
         machine=record.environment.processor if record.environment.device == "cpu" else record.environment.device,
         created=record.created,
-        report=str(report) if report.is_file() else None,
+        report=printable(str(report)) if report.is_file() else None,
     )
