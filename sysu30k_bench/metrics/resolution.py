@@ -63,9 +63,14 @@ def said(n: int, discordances: tuple[float, ...] = DISCORDANCES) -> str:
         for share, value in least.items()
         if value
     ]
-    never = " or ".join(f"{share * 100:g} %" for share, value in least.items() if not value)
     parts = [f"differences of rank-1 from {', '.join(found)}"] if found else []
-    parts += [f"no difference if {never} of the queries differ"] if never else []
+    most = max((share for share, value in least.items() if not value), default=None)
+    if most is not None:
+        parts += [
+            f"none if {most * 100:g} % or fewer differ"
+            if found
+            else f"no difference if {most * 100:g} % of them differ"
+        ]
     return f"{count(n, 'query', 'queries')}: with 80 % power, the paired test detects {'; '.join(parts)}"
 
 

@@ -50,4 +50,8 @@ def test_the_sentence() -> None:
         "1,000 queries: with 80 % power, the paired test detects differences of rank-1 from 2.0 points if 5 % of the "
         "queries differ, 4.0 points if 20 % of the queries differ"
     )
-    assert "no difference if 2 % of the queries differ" in said(30, (0.02,))
+    assert (
+        said(30, (0.02, 0.05))
+        == "30 queries: with 80 % power, the paired test detects no difference if 5 % of them differ"
+    )
+    assert said(40, (0.05, 0.1, 0.4)).endswith("; none if 10 % or fewer differ")
