@@ -40,7 +40,7 @@ picture: $(STAMP)  ## the picture of README, from what `make demo` left; needs C
 	$(BIN)/python -m benchmarks.picture $(DEMO)
 
 test: $(STAMP)  ## the tests that CI runs
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow" --numprocesses 2
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow" --numprocesses 2 --dist loadfile
 
 test-all: $(STAMP)  ## the same and the full-scale tests
 	$(BIN)/python -m pytest
