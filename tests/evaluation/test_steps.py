@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torchvision.models import resnet18
 
 from sysu30k_bench.data.open_dataset import open_test_set
 from sysu30k_bench.diagnostics.doctor import examine
@@ -41,14 +42,29 @@ def test_public_function_returns_what_it_writes(own_twin: Path, stripes_checkpoi
     assert record.environment.search.tool == record.environment.tool
 
 
-def test_objects_passed_on_are_what_the_files_say(own_twin: Path, stripes_checkpoint: Path, tmp_path: Path) -> None:
+def small_resnet18(folder: Path, data: Path) -> ExportRequest:
+    """A request about a ResNet-18 of random weights on small images."""
+    torch.save(resnet18(weights=None).state_dict(), folder / "r18.pth")
+    size = {"height": 32, "width": 16}
+    return ExportRequest(folder / "r18.pth", data, model="torchvision:resnet18", input=size, output=folder / "run")
+
+
+def test_objects_passed_on_are_what_the_files_say(own_twin: Path, tmp_path: Path) -> None:
     """The steps of `eval` read nothing back; `score` reads everything, and must find the same."""
-    request = EvalRequest(ExportRequest(stripes_checkpoint, own_twin, output=tmp_path / "run"), control=True)
+    request = EvalRequest(small_resnet18(tmp_path, own_twin), control=True)
     passed, folder = evaluate(request)
     read = score_step(folder)
     assert passed is not None
     assert read.control is not None
     assert read.model_dump(exclude={"created", "sha256"}) == passed.model_dump(exclude={"created", "sha256"})
+
+
+def test_a_network_without_parameters_has_no_control(own_twin: Path, stripes_checkpoint: Path, tmp_path: Path) -> None:
+    request = EvalRequest(ExportRequest(stripes_checkpoint, own_twin, output=tmp_path / "run"), control=True)
+    record, folder = evaluate(request)
+    assert record is not None
+    assert record.control is None
+    assert not folder.control.path.exists()
 
 
 class SecondOfTwo(Ranks):
