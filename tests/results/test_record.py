@@ -10,7 +10,7 @@ import pytest
 from sysu30k_bench.errors import DataError, IntegrityError
 from sysu30k_bench.evaluation import EvalRequest, evaluate
 from sysu30k_bench.evaluation.request import ExportRequest
-from sysu30k_bench.results.record import read_record, record_schema
+from sysu30k_bench.results.record import Metric, read_record, record_schema
 from sysu30k_bench.results.schema import SCHEMA_FILE
 
 
@@ -98,3 +98,9 @@ def test_a_record_from_before_open_set_rates_is_read(result: dict[str, Any], tmp
     assert read_record(tmp_path / "result.json").open_set is None
     assert result["open_set"]["non_mated"] == 40
     assert "needs 100 non-mated searches" in result["open_set"]["not_computed"][1]
+
+
+def test_a_metric_formats_as_its_value() -> None:
+    metric = Metric(value=0.5, low=0.25, high=0.75, n=4)
+    assert (f"{metric:.2f}", f"{metric:.1%}", float(metric)) == ("0.50", "50.0%", 0.5)
+    assert "low=0.25" in f"{metric}"
