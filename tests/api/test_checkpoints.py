@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from torchvision.models import resnet18
 
 import sysu30k_bench as sb
 from tests.conftest import Outcome
@@ -23,10 +25,12 @@ def files(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
 
 
-def test_the_same_run_folder_with_the_same_bytes(
-    bench: Bench, stripes_checkpoint: Path, own_twin: Path, tmp_path: Path
-) -> None:
+def test_the_same_run_folder_with_the_same_bytes(bench: Bench, own_twin: Path, tmp_path: Path) -> None:
+    checkpoint = tmp_path / "r18.pth"
+    torch.save(resnet18(weights=None).state_dict(), checkpoint)
     words = [
+        "--model",
+        "torchvision:resnet18",
         "--flip",
         "none",
         "--height",
@@ -40,11 +44,12 @@ def test_the_same_run_folder_with_the_same_bytes(
         "--control",
         "random",
     ]
-    outcome = bench("eval", stripes_checkpoint, "--data", own_twin, "--output", tmp_path / "a", *words, "--json")
+    outcome = bench("eval", checkpoint, "--data", own_twin, "--output", tmp_path / "a", *words, "--json")
     assert outcome.code == 0, outcome.err
     result = sb.evaluate(
-        str(stripes_checkpoint),
+        str(checkpoint),
         data=str(own_twin),
+        model="torchvision:resnet18",
         output=tmp_path / "b",
         flip="none",
         height=64,
