@@ -23,7 +23,7 @@ def test_several_checkpoints_give_one_table_and_the_code_of_the_worst(
     assert run.name.startswith("good-")
     assert f"{run}" in done.out
     assert "1 checkpoint failed, 1 evaluated" in done.out
-    assert f"error: {bad}: " in done.err
+    assert f"error: {bad} " in done.err
     found = bench("eval", good, bad, "--data", own_twin, "--output", tmp_path / "runs", "--json")
     assert found.code == 4
     assert [sorted(one) for one in found.json] == [
