@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from sysu30k_bench.cli.console import stdout_console
 from sysu30k_bench.cli.tables import Column, print_table
-from sysu30k_bench.metrics.catalogue import METRICS
-from sysu30k_bench.metrics.resolution import said
+from sysu30k_bench.metrics.catalogue import METRICS, MISSES
+from sysu30k_bench.metrics.resolution import SHOWN_DISCORDANCES, said
 from sysu30k_bench.report.runs.lines import RunLine, RunList, RunTable, caption
-
-_SHARES = (0.05, 0.1, 0.2)
-_MISSES = "fnir_at_fpir1"
 
 
 def print_tables(found: RunList, sort: str) -> None:
@@ -22,7 +19,7 @@ def print_tables(found: RunList, sort: str) -> None:
     console = stdout_console()
     for table in found.tables:
         _table(table, sort)
-        console.print(f"{said(table.queries, _SHARES)}.\n", markup=False, soft_wrap=True)
+        console.print(f"{said(table.queries, SHOWN_DISCORDANCES)}.\n", markup=False, soft_wrap=True)
     if found.tables:
         console.print(
             "group: not significantly different in rank-1 from the group's best (exact McNemar, Holm over the table)",
@@ -37,8 +34,8 @@ def print_tables(found: RunList, sort: str) -> None:
 
 
 def _table(table: RunTable, sort: str) -> None:
-    misses = any(_MISSES in line.metrics for line in table.runs)
-    more = sort if sort in METRICS and sort not in {"rank1", "ap_standard", "minp", _MISSES} else None
+    misses = any(MISSES in line.metrics for line in table.runs)
+    more = sort if sort in METRICS and sort not in {"rank1", "ap_standard", "minp", MISSES} else None
     columns = [
         Column("group", "number", goes=3),
         Column("run", "name"),
@@ -48,7 +45,7 @@ def _table(table: RunTable, sort: str) -> None:
         Column("AP (standard) %", "number", goes=1),
         Column("mINP %", "number", goes=5),
     ]
-    columns += [Column(f"{METRICS[_MISSES].title}, % (less is better)", "number", goes=6)] if misses else []
+    columns += [Column(f"{METRICS[MISSES].title}, % (less is better)", "number", goes=6)] if misses else []
     columns += [Column(f"{METRICS[more].title}, %", "number", goes=1)] if more else []
     columns += [
         Column("dimension", "number", goes=8),
@@ -64,7 +61,7 @@ def _cells(line: RunLine, *, misses: bool, more: str | None) -> list[str]:
     rank1, speed = line.metrics["rank1"], line.images_per_second
     cells = [str(line.group), line.name, line.adapter, _per_cent(line, "rank1")]
     cells += [f"{rank1.low * 100:.2f} to {rank1.high * 100:.2f}", _per_cent(line, "ap_standard")]
-    cells += [_per_cent(line, "minp"), *([_per_cent(line, _MISSES)] if misses else [])]
+    cells += [_per_cent(line, "minp"), *([_per_cent(line, MISSES)] if misses else [])]
     cells += [_per_cent(line, more)] if more else []
     cells += [f"{line.dimension:,}", "" if speed is None else f"{speed:,.1f}"]
     return [*cells, "official" if line.official else "not official", line.created[:10]]

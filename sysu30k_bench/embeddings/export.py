@@ -73,21 +73,11 @@ def default_shard_rows(dimension: int, dtype: str) -> int:
     return max(16, min(MAX_SHARD_ROWS, SHARD_BYTES // (dimension * np.dtype(dtype).itemsize)))
 
 
-def export_split(
-    split: Split,
-    source: ImageSource,
-    embedder: Embedder,
-    folder: Path,
-    identity: StoreIdentity,
-    settings: ExportSettings,
-    progress: Progress,
-) -> ExportReport:
-    """Embeds a split into a store, or resumes where an earlier run stopped.
+@dataclass(frozen=True)
+class SplitJob:
+    """A split to embed by one network.
 
-    Whole shards of the same identity are kept; every other is made. What is finished survives
-    anything, since a shard takes its name only when all of its bytes are on the disk.
-
-    Args:
+    Attributes:
         split: The rows.
         source: Where the images' bytes are.
         embedder: The network, on `settings.device`.
@@ -95,6 +85,25 @@ def export_split(
         identity: What the embeddings are of.
         settings: How to export.
         progress: Receives images done and shards computed again.
+    """
+
+    split: Split
+    source: ImageSource
+    embedder: Embedder
+    folder: Path
+    identity: StoreIdentity
+    settings: ExportSettings
+    progress: Progress
+
+
+def export_split(job: SplitJob) -> ExportReport:
+    """Embeds a split into a store, or resumes where an earlier run stopped.
+
+    Whole shards of the same identity are kept; every other is made. What is finished survives
+    anything, since a shard takes its name only when all of its bytes are on the disk.
+
+    Args:
+        job: What to embed, by what, and where to.
 
     Returns:
         What was done. Damaged images are reported, not raised: the caller decides what they mean.
@@ -104,36 +113,23 @@ def export_split(
         IntegrityError: Some embeddings are zero, NaN or infinite; the images are named.
         DataError: The folder cannot be written.
     """
-    return drained(SplitExport(split, source, embedder, folder, identity, settings, progress).steps())
+    return drained(SplitExport(job).steps())
 
 
 class SplitExport:
     """One split embedded by one network, planned and then made batch by batch; see `export_split`."""
 
-    def __init__(
-        self,
-        split: Split,
-        source: ImageSource,
-        embedder: Embedder,
-        folder: Path,
-        identity: StoreIdentity,
-        settings: ExportSettings,
-        progress: Progress,
-    ) -> None:
-        self._folder = folder
-        self._ranks = settings.ranks
-        self._manifest = _plan(split, embedder, folder, identity, settings)
+    def __init__(self, job: SplitJob) -> None:
+        self._folder = job.folder
+        self._ranks = ranks = job.settings.ranks
+        self._manifest = _plan(job)
         self._started = time.perf_counter()
-        mine = range(settings.ranks.rank, self._manifest.shard_count, settings.ranks.world)
-        self._kept = {
-            index: entry
-            for index in mine
-            if (entry := _reusable(index, self._manifest, folder, split, source, embedder, progress))
-        }
+        mine = range(ranks.rank, self._manifest.shard_count, ranks.world)
+        self._kept = {index: entry for index in mine if (entry := _reusable(index, self._manifest, job))}
         missing = [index for index in mine if index not in self._kept]
-        pending = sorted(index for part in self._ranks.gather(missing) for index in part)
-        self._indices = pending[self._ranks.rank :: self._ranks.world]
-        self._run = _Run(split, source, embedder, folder, self._manifest, settings, progress)
+        pending = sorted(index for part in ranks.gather(missing) for index in part)
+        self._indices = pending[ranks.rank :: ranks.world]
+        self._run = _Run(job, self._manifest)
 
     @property
     def batches(self) -> list[range]:
@@ -175,12 +171,11 @@ Made = tuple[ShardEntry, dict[str, str]]
 Returned = TypeVar("Returned")
 
 
-def _plan(
-    split: Split, embedder: Embedder, folder: Path, identity: StoreIdentity, settings: ExportSettings
-) -> Manifest:
+def _plan(job: SplitJob) -> Manifest:
+    split, folder, identity, settings = job.split, job.folder, job.identity, job.settings
     existing = read_manifest(folder)
     refuse_other(folder, existing, identity)
-    dimension = probe_dimension(embedder, settings.device)
+    dimension = probe_dimension(job.embedder, settings.device)
     if existing is not None:
         if (existing.rows, existing.dimension) != (len(split), dimension):
             raise IntegrityError(
@@ -199,16 +194,8 @@ def _plan(
     return manifest
 
 
-def _reusable(
-    index: int,
-    manifest: Manifest,
-    folder: Path,
-    split: Split,
-    source: ImageSource,
-    embedder: Embedder,
-    progress: Progress,
-) -> Made | None:
-    path = folder / shard_name(index)
+def _reusable(index: int, manifest: Manifest, job: SplitJob) -> Made | None:
+    path = job.folder / shard_name(index)
     if not path.is_file():
         return None
     first = index * manifest.shard_rows
@@ -216,23 +203,23 @@ def _reusable(
     try:
         shard = read_shard(path, identity=manifest.identity.digest)
     except IntegrityError as error:
-        progress.say(f"{error.message}; the shard is computed again")
+        job.progress.say(f"{error.message}; the shard is computed again")
         return None
     if (shard.first, shard.span, shard.embedding.shape[1]) != (first, span, manifest.dimension):
-        progress.say(f"{path} does not fit the plan; the shard is computed again")
+        job.progress.say(f"{path} does not fit the plan; the shard is computed again")
         return None
-    if shard.images != images_digest(source, split.keys[first : first + span]):
-        progress.say(f"the images of {path} were changed; the shard is computed again")
+    if shard.images != images_digest(job.source, job.split.keys[first : first + span]):
+        job.progress.say(f"the images of {path} were changed; the shard is computed again")
         return None
-    if any(not _still_damaged(source, key, embedder) for key in shard.damaged):
+    if any(not _still_damaged(job, key) for key in shard.damaged):
         return None
     return _entry(index, shard), shard.damaged
 
 
-def _still_damaged(source: ImageSource, key: str, embedder: Embedder) -> bool:
-    size = embedder.input
+def _still_damaged(job: SplitJob, key: str) -> bool:
+    size = job.embedder.input
     try:
-        decode(source.read(key), size.height, size.width, size.interpolation)
+        decode(job.source.read(key), size.height, size.width, size.interpolation)
     except DamagedImageError:
         return True
     return False
@@ -251,62 +238,48 @@ def _entry(index: int, shard: Shard) -> ShardEntry:
 class _Run:
     """One process's pass over the shards that it has to make."""
 
-    def __init__(
-        self,
-        split: Split,
-        source: ImageSource,
-        embedder: Embedder,
-        folder: Path,
-        manifest: Manifest,
-        settings: ExportSettings,
-        progress: Progress,
-    ) -> None:
-        self._split = split
-        self._keys = split.keys
-        self._cameras = split.camera_ids
-        self._source = source
-        self._embedder = embedder
-        self._folder = folder
+    def __init__(self, job: SplitJob, manifest: Manifest) -> None:
+        self._job = job
+        self._keys = job.split.keys
+        self._cameras = job.split.camera_ids
         self._manifest = manifest
-        self._settings = settings
-        self._progress = progress
 
     def batches(self, indices: Sequence[int]) -> list[range]:
-        return [batch for index in indices for batch in _cut(self._span(index), self._settings.batch_size)]
+        return [batch for index in indices for batch in _cut(self._span(index), self._job.settings.batch_size)]
 
     def steps(self, indices: Sequence[int], stream: Iterator[Batch] | None) -> Generator[None, None, list[Made]]:
         spans = [self._span(index) for index in indices]
         if stream is None:
-            gpu = self._settings.device.type == "cuda"
-            workers, wanted = self._settings.workers, self._embedder.input
+            gpu = self._job.settings.device.type == "cuda"
+            workers, wanted = self._job.settings.workers, self._job.embedder.input
             batches = self.batches(indices)
-            stream = load_batches(self._source, self._keys, batches, wanted, workers=workers, gpu=gpu)
+            stream = load_batches(self._job.source, self._keys, batches, wanted, workers=workers, gpu=gpu)
         flights = in_flight(stream, self._launch)
         self._expect(spans[0] if spans else range(0))
-        self._progress.begin(self._manifest.identity.role, sum(len(span) for span in spans), "images")
+        self._job.progress.begin(self._manifest.identity.role, sum(len(span) for span in spans), "images")
         with Background[Made]() as writing:
             for index, span, following in zip(indices, spans, [*spans, range(0)][1:], strict=True):
                 self._expect(following)
                 buffer = np.empty((len(span), self._manifest.dimension), self._manifest.identity.dtype)
                 kept: list[int] = []
                 damaged: dict[int, str] = {}
-                for _ in _cut(span, self._settings.batch_size):
+                for _ in _cut(span, self._job.settings.batch_size):
                     batch, vectors = next(flights)
                     self._require_finite(vectors, batch.positions)
                     buffer[len(kept) : len(kept) + len(vectors)] = vectors
                     kept += batch.positions
                     damaged |= batch.damaged
-                    self._progress.advance(len(batch.positions) + len(batch.damaged))
+                    self._job.progress.advance(len(batch.positions) + len(batch.damaged))
                     yield
                 writing.do(partial(self._write, index, span, buffer[: len(kept)], kept, damaged))
             made = writing.results()
-        self._progress.end()
+        self._job.progress.end()
         return made
 
     def _expect(self, span: range) -> None:
         """Within a batch images are read in the order of the split; the disk may fetch a shard's in its own."""
         if len(span):
-            self._source.expect(self._keys[span.start : span.stop])
+            self._job.source.expect(self._keys[span.start : span.stop])
 
     def _span(self, index: int) -> range:
         first = index * self._manifest.shard_rows
@@ -316,8 +289,8 @@ class _Run:
         if not batch.positions:
             return lambda: np.empty((0, self._manifest.dimension), np.float32)
         cameras = torch.from_numpy(self._cameras[batch.positions])
-        images = batch.images.to(self._settings.device, non_blocking=True)
-        return landing_of(_forward(self._embedder, images, cameras))
+        images = batch.images.to(self._job.settings.device, non_blocking=True)
+        return landing_of(_forward(self._job.embedder, images, cameras))
 
     def _require_finite(self, vectors: np.ndarray, positions: list[int]) -> None:
         finite = np.isfinite(vectors).all(axis=1)
@@ -336,13 +309,13 @@ class _Run:
             span=len(span),
             embedding=vectors,
             key=[self._keys[position] for position in kept],
-            person_id=self._split.person_ids[kept],
-            camera_id=self._split.camera_ids[kept],
+            person_id=self._job.split.person_ids[kept],
+            camera_id=self._job.split.camera_ids[kept],
             damaged={self._keys[position]: reason for position, reason in damaged.items()},
-            images=images_digest(self._source, self._keys[span.start : span.stop]),
+            images=images_digest(self._job.source, self._keys[span.start : span.stop]),
         )
         content = encode_shard(shard, self._manifest.identity.digest)
-        write_atomically(self._folder / shard_name(index), content)
+        write_atomically(self._job.folder / shard_name(index), content)
         return _entry(index, shard), shard.damaged
 
 

@@ -173,12 +173,4 @@ def _exported(
 
 
 def _split_export(one: PreparedExport, role: Role, progress: Progress) -> SplitExport:
-    return SplitExport(
-        one.test_set.split(role),
-        one.test_set.images,
-        one.model.embedder,
-        one.folder.embeddings(role),
-        one.identities[role],
-        one.settings,
-        progress,
-    )
+    return SplitExport(one.job(role, progress))

@@ -72,6 +72,9 @@ FROM_RANKS: tuple[str, ...] = tuple(name for name, info in METRICS.items() if in
 OPEN_SET: tuple[str, ...] = tuple(name for name, info in METRICS.items() if info.source == "open set")
 """Metrics at a threshold."""
 
+MISSES = "fnir_at_fpir1"
+"""The one of them that tables show; less is better."""
+
 
 def title(name: str) -> str:
     """Returns the title of a metric."""

@@ -11,6 +11,8 @@ from sysu30k_bench.words import count
 
 POWER = 0.8
 DISCORDANCES = (0.02, 0.05, 0.1, 0.2, 0.4)
+SHOWN_DISCORDANCES = (0.05, 0.1, 0.2)
+"""For the sentence beside a table of runs or rows."""
 
 
 def mcnemar_power(n: int, discordance: float, difference: float, alpha: float = 0.05) -> float:

@@ -99,7 +99,7 @@ def test_the_hub_reads_eval_results(board: Board) -> None:
         row = of(board, name)
         data = yaml.safe_load(form_of_row(board, "eval-results", name, "owner/sysu-30k"))
         entries = hub.parse_eval_result_entries(data)
-        assert all(type(entry).__name__ == "EvalResultEntry" for entry in entries)
+        assert all(isinstance(entry, hub.EvalResultEntry) for entry in entries)
         assert hub.eval_result_entries_to_yaml(entries) == data, "nothing that the hub does not know"
         rank1 = next(entry for entry in entries if entry.task_id == "rank1")
         assert (rank1.dataset_id, rank1.value) == ("owner/sysu-30k", pytest.approx(row.rank1 * 100))

@@ -12,7 +12,7 @@ import torch
 
 from sysu30k_bench.data.open_dataset import open_test_set
 from sysu30k_bench.data.synth.twin import TwinRequest, write_twin
-from sysu30k_bench.embeddings.export import ExportReport, ExportSettings, default_shard_rows, export_split
+from sysu30k_bench.embeddings.export import ExportReport, ExportSettings, SplitJob, default_shard_rows, export_split
 from sysu30k_bench.embeddings.identity import StoreIdentity
 from sysu30k_bench.embeddings.store import Store
 from sysu30k_bench.errors import DataError, IntegrityError, UsageError
@@ -56,14 +56,9 @@ def run(
         "role": "gallery",
     }
     settings = ExportSettings(torch.device("cpu"), batch_size=3, workers=0, shard_rows=shard_rows)
+    stands_for = StoreIdentity(**{**values, **identity})
     return export_split(
-        test_set.gallery,
-        test_set.images,
-        embedder,
-        folder,
-        StoreIdentity(**{**values, **identity}),
-        settings,
-        progress or Silent(),
+        SplitJob(test_set.gallery, test_set.images, embedder, folder, stands_for, settings, progress or Silent())
     )
 
 

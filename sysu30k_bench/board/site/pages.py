@@ -12,13 +12,12 @@ from sysu30k_bench.board.rows import OPEN_SET_SCORES, Row
 from sysu30k_bench.board.site.heat import heat_map
 from sysu30k_bench.board.site.plot import scaling_plot
 from sysu30k_bench.board.site.template import page_environment
-from sysu30k_bench.board.site.view import MISSES, bucket_counts, pair_cells, pairs_table, per_cent, squares, view
-from sysu30k_bench.metrics.catalogue import METRICS
-from sysu30k_bench.metrics.resolution import said
+from sysu30k_bench.board.site.view import bucket_counts, pair_cells, pairs_table, per_cent, squares, view
+from sysu30k_bench.metrics.catalogue import METRICS, MISSES
+from sysu30k_bench.metrics.resolution import SHOWN_DISCORDANCES, said
 from sysu30k_bench.results.ranked_run import RankedRun
 from sysu30k_bench.results.titles import TITLES
 
-_SHARES = (0.05, 0.1, 0.2)
 _COSTS = [
     ("parameters", "parameters", True),
     ("dimension", "dimension", True),
@@ -97,7 +96,7 @@ def pages(
             gallery=gallery,
             columns=[column for column in _COLUMNS if column[0] not in absent],
             misses=MISSES if MISSES not in absent else "",
-            resolution=[said(n, _SHARES) for n in sorted({row.n for row in rows})],
+            resolution=[said(n, SHOWN_DISCORDANCES) for n in sorted({row.n for row in rows})],
             costed=costed,
             corrected=_corrected(rows),
             most=_round_up(max((one.high for one in views), default=1.0)),

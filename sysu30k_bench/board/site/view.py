@@ -11,12 +11,11 @@ import pandas as pd
 
 from sysu30k_bench.board.groups import Apart
 from sysu30k_bench.board.rows import STATUSES, Row
+from sysu30k_bench.metrics.catalogue import MISSES
 from sysu30k_bench.metrics.intervals import wilson
 from sysu30k_bench.results.ranked_run import RankedRun
 
 SHOWN_SCORES = ("ap_standard", "ap_trapezoid", "rank5", "rank10")
-MISSES = "fnir_at_fpir1"
-"""An error rate: less is better."""
 _BUCKETS = ((1, "rank 1"), (5, "2 to 5"), (10, "6 to 10"), (100, "11 to 100"), (1000, "101 to 1,000"))
 
 

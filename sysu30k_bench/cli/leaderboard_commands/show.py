@@ -33,7 +33,7 @@ def show(board: Path | None, as_json: bool) -> None:
     """Show every row with its interval, its status and its source: those of the package, or those of BOARD."""
     from sysu30k_bench.board.rows import published_rows
     from sysu30k_bench.metrics.intervals import wilson
-    from sysu30k_bench.metrics.resolution import said
+    from sysu30k_bench.metrics.resolution import SHOWN_DISCORDANCES, said
 
     rows = published_rows() if board is None else _rows_of(board)
     if as_json:
@@ -47,7 +47,7 @@ def show(board: Path | None, as_json: bool) -> None:
     print_table(_COLUMNS, values)
     console = stdout_console()
     for n in sorted({row.n for row in rows}):
-        console.print(f"{said(n, (0.05, 0.1, 0.2))}.", markup=False, soft_wrap=True)
+        console.print(f"{said(n, SHOWN_DISCORDANCES)}.", markup=False, soft_wrap=True)
     if any(row.status == "reported" for row in rows):
         console.print("Status `reported`: an unverified claim without a ranking.", markup=False)
     console.print("Sources:", markup=False)

@@ -12,7 +12,7 @@ import torch
 from sysu30k_bench.data.open_dataset import open_test_set
 from sysu30k_bench.data.split import ROLES, Role, TestSet
 from sysu30k_bench.data.subset import part_of
-from sysu30k_bench.embeddings.export import ExportReport, ExportSettings, export_split
+from sysu30k_bench.embeddings.export import ExportReport, ExportSettings, SplitJob, export_split
 from sysu30k_bench.embeddings.identity import StoreIdentity
 from sysu30k_bench.embeddings.manifest import read_manifest
 from sysu30k_bench.errors import IntegrityError, UsageError
@@ -80,6 +80,18 @@ class PreparedExport:
         lines += [f"note: {model.card.notes}"] if model.card.notes and not model.cautions else []
         return "\n".join(lines)
 
+    def job(self, role: Role, progress: Progress) -> SplitJob:
+        """What of it concerns one role."""
+        return SplitJob(
+            self.test_set.split(role),
+            self.test_set.images,
+            self.model.embedder,
+            self.folder.embeddings(role),
+            self.identities[role],
+            self.settings,
+            progress,
+        )
+
     @property
     def settings(self) -> ExportSettings:
         """How to export."""
@@ -126,21 +138,9 @@ def export_step(prepared: PreparedExport, progress: Progress) -> Exported:
             embedded is kept.
         BenchError: Anything else that `export_split` refuses.
     """
-    folder, test_set = prepared.folder, prepared.test_set
     _tell_time(prepared, progress)
-    with folder.locked() if prepared.ranks.first else nullcontext():
-        reports = {
-            role: export_split(
-                test_set.split(role),
-                test_set.images,
-                prepared.model.embedder,
-                folder.embeddings(role),
-                prepared.identities[role],
-                prepared.settings,
-                progress,
-            )
-            for role in ROLES
-        }
+    with prepared.folder.locked() if prepared.ranks.first else nullcontext():
+        reports = {role: export_split(prepared.job(role, progress)) for role in ROLES}
         return finished_export(prepared, reports)
 
 

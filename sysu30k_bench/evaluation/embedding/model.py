@@ -130,6 +130,7 @@ def ready_model(request: ExportRequest, device: torch.device) -> ReadyModel:
         return _ready_exported(request, kind, device)
     checkpoint = read_checkpoint(request.checkpoint)
     chosen, found_by = _choose_card(request, checkpoint)
+    fit: Fit | None = None
     try:
         fit = require_fit(_with_changes(chosen, request), checkpoint, request.weights)
         card = _with_input(fit.card, request)
@@ -137,6 +138,8 @@ def ready_model(request: ExportRequest, device: torch.device) -> ReadyModel:
         fit = replace(fit, card=card)
         embedder, coverage = load_embedder(fit, checkpoint, allow_partial=request.allow_partial, bf16=bf16)
     except IntegrityError as error:
+        if fit is not None and fit.coverage.complete:
+            raise  # the file fits, and its numbers are at fault: with another card they would be, too
         raise _naming_what_fits(error, chosen, request, checkpoint) from error
     if request.random_weights:
         embedder = random_embedder(card, embedder)
@@ -167,8 +170,7 @@ def _naming_what_fits(
     refusal: IntegrityError, card: AdapterCard, request: ExportRequest, checkpoint: CheckpointFile
 ) -> IntegrityError:
     """Adds to the refusal of a card that was named which other one takes the whole file."""
-    unfit = "--allow-partial" in (refusal.hint or "")  # of damaged numbers no other card makes sound ones
-    if not unfit or (request.adapter is None and request.model is None):
+    if request.adapter is None and request.model is None:
         return refusal
     try:
         found = detect_card(checkpoint, weights=request.weights).card

@@ -8,13 +8,12 @@ from pathlib import Path
 from urllib.parse import quote
 
 from sysu30k_bench.board.site.template import page_environment
-from sysu30k_bench.metrics.catalogue import METRICS, MetricInfo
-from sysu30k_bench.metrics.resolution import said
+from sysu30k_bench.metrics.catalogue import METRICS, MISSES, MetricInfo
+from sysu30k_bench.metrics.resolution import SHOWN_DISCORDANCES, said
 from sysu30k_bench.report.runs.lines import RunLine, RunList, RunTable, caption
 from sysu30k_bench.results.record import RESULT_NAME
 
-_SHARES = (0.05, 0.1, 0.2)
-_SHOWN = ("ap_standard", "minp", "fnir_at_fpir1")
+_SHOWN = ("ap_standard", "minp", MISSES)
 
 
 def runs_page(found: RunList, beside: Path, sort: str = "rank1") -> str:
@@ -34,7 +33,9 @@ def runs_page(found: RunList, beside: Path, sort: str = "rank1") -> str:
         page_environment(resources.files("sysu30k_bench.report.runs"))
         .get_template("runs.html.j2")
         .render(
-            tables=[(one, caption(one), said(one.queries, _SHARES), _scores(one, sort)) for one in found.tables],
+            tables=[
+                (one, caption(one), said(one.queries, SHOWN_DISCORDANCES), _scores(one, sort)) for one in found.tables
+            ],
             count=len(lines),
             lost=found.not_listed,
             adapters=sorted({line.adapter for line in lines}),

@@ -64,7 +64,7 @@ def make(name: str, device: torch.device) -> Filter:
     return BFloat16Filter(device) if name == "bf16" else Int8Filter()
 
 
-def _test(name: str, device: torch.device, test: Callable[[], None]) -> None:
+def _self_test(name: str, device: torch.device, test: Callable[[], None]) -> None:
     if device.type == "cpu":
         once(f"torch {name}", test)
     else:
@@ -88,7 +88,7 @@ class Float32Filter:
         self._on_device: list[torch.Tensor] = []
         self._norms = np.empty(0)
         self._scores = _Buffer(torch.float32)
-        _test(self.name, device, lambda: refuse_reduced_precision(self._host_product, f"torch on {device}"))
+        _self_test(self.name, device, lambda: refuse_reduced_precision(self._host_product, f"torch on {device}"))
 
     def load_queries(self, queries: np.ndarray, norms: np.ndarray) -> None:
         """See `Engine`."""
@@ -139,7 +139,7 @@ class BFloat16Filter:
         self._queries: list[torch.Tensor] = []
         self._norms = self._residuals = np.empty(0)
         self._scores = _Buffer(torch.float32)
-        _test(self.name, device, lambda: refuse_short_sums(self._host_product, f"torch on {device}"))
+        _self_test(self.name, device, lambda: refuse_short_sums(self._host_product, f"torch on {device}"))
 
     def load_queries(self, queries: np.ndarray, norms: np.ndarray) -> None:
         """See `Engine`."""
@@ -181,7 +181,7 @@ class Int8Filter:
         self._products, self._scores = _Buffer(torch.int32), _Buffer(torch.float32)
         nothing = np.empty((0, 0), np.int8)
         self._encoded: tuple[np.ndarray, tuple[np.ndarray, np.ndarray, np.ndarray]] = (nothing, (nothing,) * 3)
-        _test(self.name, torch.device("cpu"), lambda: refuse_wrong_int8(_int8_product))
+        _self_test(self.name, torch.device("cpu"), lambda: refuse_wrong_int8(_int8_product))
 
     def load_queries(self, queries: np.ndarray, norms: np.ndarray) -> None:
         """See `Engine`; raises DataError where sums of that many products do not fit 32 bits."""
