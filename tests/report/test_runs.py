@@ -103,6 +103,9 @@ def test_damaged_and_unfinished_runs_are_named_and_do_not_stop_the_list(
     table = read_ranking(strange / "ranking.csv").table
     Ranking(table.assign(query="x" + table["query"])).write(strange)
     retell(strange)
+    folder = copy(whole, tmp_path / "folder")
+    (folder / "result.json").unlink()
+    (folder / "result.json").mkdir()
     done = bench("runs", tmp_path, "--json")
     assert done.code == 0, done.err
     assert [line["name"] for table in done.json["tables"] for line in table["runs"]] == ["good"]
@@ -110,6 +113,7 @@ def test_damaged_and_unfinished_runs_are_named_and_do_not_stop_the_list(
     assert states == {
         "changed": "damaged",
         "foreign": "damaged",
+        "folder": "damaged",
         "gone": "damaged",
         "strange": "damaged",
         "half": "unfinished",

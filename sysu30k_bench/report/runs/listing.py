@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,6 +78,9 @@ def _said(lost: Lost) -> dict[str, str]:
 
 def _read(found: Found) -> _Run | Lost:
     folder = found.folder
+    for name in (RESULT_NAME, RANKING_NAME):
+        if os.path.lexists(folder / name) and not (folder / name).is_file():
+            return Lost(folder, "damaged", f"{name} is not a file")
     if not (folder / RESULT_NAME).is_file():
         return why_unfinished(folder)
     try:
