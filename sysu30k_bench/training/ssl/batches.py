@@ -17,7 +17,7 @@ from sysu30k_bench.errors import IntegrityError, UsageError
 from sysu30k_bench.interrupts import end_with_parent, put_off
 from sysu30k_bench.training.ssl.recipe import SslRecipe
 from sysu30k_bench.training.ssl.table import ImageTable
-from sysu30k_bench.training.ssl.views import TwoViews
+from sysu30k_bench.training.ssl.views import ImageViews
 
 _CACHE_BYTES = 512 << 20
 
@@ -98,11 +98,18 @@ class Views:
         batch: Which.
         first: (N, 3, H, W) float32.
         second: Likewise, of the same images.
+        local: As many (N, 3, h, w) float32 as there are local views.
     """
 
     batch: Batch
     first: torch.Tensor
     second: torch.Tensor
+    local: tuple[torch.Tensor, ...] = ()
+
+    @property
+    def every(self) -> tuple[torch.Tensor, ...]:
+        """All views, in the order in which a method takes them."""
+        return self.first, self.second, *self.local
 
 
 class ViewBatches(Dataset[Views]):
@@ -117,7 +124,7 @@ class ViewBatches(Dataset[Views]):
 
     def __init__(self, table: ImageTable, recipe: SslRecipe, plan: Plan, batches: Sequence[Batch]) -> None:
         self._table, self._plan, self._batches = table, plan, batches
-        self._seed, self._views = recipe.run.seed, TwoViews(recipe.views)
+        self._seed, self._views = recipe.run.seed, ImageViews(recipe.views)
         self._cache: dict[int, Image.Image] = {}
         self._cached = 0
 
@@ -127,12 +134,12 @@ class ViewBatches(Dataset[Views]):
     def __getitem__(self, index: int) -> Views:
         batch = self._batches[index]
         rows = self._plan.rows(batch).tolist()
-        pairs = []
+        drawn = []
         for place, (row, key) in enumerate(zip(rows, self._table.keys(rows), strict=True)):
             seed = np.random.SeedSequence([self._seed, 12, *batch, place])
-            pairs.append(self._views(self._image(row, key), seed))
-        first, second = (torch.stack(list(views)) for views in zip(*pairs, strict=True))
-        return Views(batch, first, second)
+            drawn.append(self._views(self._image(row, key), seed))
+        first, second, *local = (torch.stack(list(views)) for views in zip(*drawn, strict=True))
+        return Views(batch, first, second, tuple(local))
 
     def _image(self, row: int, key: str) -> Image.Image:
         image = self._cache.get(row)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from sysu30k_bench.training.recipe import Positive, Rate, Side
 from sysu30k_bench.training.recipe_file import RecipeFolder, RecipePart
@@ -21,6 +21,7 @@ METHODS: tuple[MethodName, ...] = (
     "dino",
 )
 Share = Annotated[float, Field(ge=0, le=1)]
+Scale = Annotated[float, Field(gt=0, le=1)]
 Sides = tuple[Annotated[int, Field(ge=0, le=4096)], Annotated[int, Field(ge=0, le=4096)]]
 
 
@@ -94,7 +95,7 @@ class EmaPart(RecipePart):
 
 
 class ViewsPart(RecipePart):
-    """Two views of each image, by lightly's transforms.
+    """Two views of each image, and smaller local ones where a method takes them, by lightly's transforms.
 
     Attributes:
         height: Rows of a view.
@@ -113,11 +114,16 @@ class ViewsPart(RecipePart):
         online_sides: Smallest and largest height to which the trained network's views are resized, drawn anew for each
             batch; 0 for as they are. The width keeps the proportion.
         target_sides: The same for the slow copy's.
+        local: Number of local views of each image (DINO); only the trained network sees them.
+        local_height: Rows of a local view.
+        local_width: Columns.
+        local_scale: Smallest and largest share of the image's area that its crop has.
+        local_blur: Probability of blur in a local view.
     """
 
     height: Side = 224
     width: Side = 224
-    min_scale: Annotated[float, Field(gt=0, le=1)] = 0.08
+    min_scale: Scale = 0.08
     ratio: tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]] = (0.75, 4 / 3)
     flip: Share = 0.5
     jitter: Share = 0.8
@@ -130,6 +136,11 @@ class ViewsPart(RecipePart):
     solarize: tuple[Share, Share] = (0.0, 0.0)
     online_sides: Sides = (0, 0)
     target_sides: Sides = (0, 0)
+    local: Annotated[int, Field(ge=0, le=64)] = 0
+    local_height: Side = 96
+    local_width: Side = 96
+    local_scale: tuple[Scale, Scale] = (0.05, 0.4)
+    local_blur: Share = 0.5
 
 
 class SslOptimizerPart(RecipePart):
@@ -203,6 +214,14 @@ class SslRecipe(RecipePart):
     views: ViewsPart = ViewsPart()
     optimizer: SslOptimizerPart = SslOptimizerPart()
     run: SslRunPart = SslRunPart()
+
+    @model_validator(mode="after")
+    def _local_views_fit(self) -> Self:
+        if self.views.local and self.method != "dino":
+            raise ValueError(f"views.local = {self.views.local}: {self.method} has no local views, only dino has")
+        if self.views.local_scale[0] > self.views.local_scale[1]:
+            raise ValueError("views.local_scale: the smallest share is larger than the largest")
+        return self
 
 
 _FOLDER = RecipeFolder("sysu30k_bench.training.ssl")

@@ -165,7 +165,7 @@ class SslTrainer:
         if batch.chunk < self._fabric.world_size:
             self._begin(batch)
         torch.manual_seed(int(np.random.SeedSequence([self._recipe.run.seed, 13, *batch]).generate_state(1)[0]))
-        loss: torch.Tensor = self._model(loaded.first.to(device), loaded.second.to(device))
+        loss: torch.Tensor = self._model(*(view.to(device) for view in loaded.every))
         return loss
 
     def _begin(self, batch: Batch) -> None:

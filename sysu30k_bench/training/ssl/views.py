@@ -1,4 +1,4 @@
-"""Two views of an image, by lightly's transforms; equal seeds give equal pixels, in any process."""
+"""The views of an image, by lightly's transforms; equal seeds give equal pixels, in any process."""
 
 from __future__ import annotations
 
@@ -14,17 +14,22 @@ from sysu30k_bench.training.ssl.lightly_parts import lightly_part
 from sysu30k_bench.training.ssl.recipe import ViewsPart
 
 
-class TwoViews:
-    """Makes two views of an image.
+class ImageViews:
+    """Makes the views of an image: two of the full size, then the local ones.
 
     Args:
-        part: Size and augmentation.
+        part: Sizes, number and augmentation.
     """
 
     def __init__(self, part: ViewsPart) -> None:
-        self._views = [_view(part, blur, solarize) for blur, solarize in zip(part.blur, part.solarize, strict=True)]
+        full, scale = (part.height, part.width), (part.min_scale, 1.0)
+        two = zip(part.blur, part.solarize, strict=True)
+        self._views = [_view(part, full, scale, blur, solarize) for blur, solarize in two]
+        if part.local:
+            small = (part.local_height, part.local_width)
+            self._views += [_view(part, small, part.local_scale, part.local_blur, 0.0)] * part.local
 
-    def __call__(self, image: Image.Image, seed: np.random.SeedSequence) -> tuple[torch.Tensor, torch.Tensor]:
+    def __call__(self, image: Image.Image, seed: np.random.SeedSequence) -> tuple[torch.Tensor, ...]:
         """Draws the views.
 
         Args:
@@ -32,14 +37,13 @@ class TwoViews:
             seed: Of every choice.
 
         Returns:
-            Two tensors (3, H, W), float32, normalised by ImageNet's statistics.
+            Two tensors (3, H, W), then local ones (3, h, w); float32, normalised by ImageNet's statistics.
         """
         with drawn_from(seed):
-            first, second = (view(image) for view in self._views)
-        return first, second
+            return tuple(view(image) for view in self._views)
 
 
-def _view(part: ViewsPart, blur: float, solarize: float) -> Any:  # noqa: ANN401  a transform of lightly
+def _view(part: ViewsPart, size: tuple[int, int], scale: tuple[float, float], blur: float, solarize: float) -> Any:  # noqa: ANN401  a transform of lightly
     from torchvision.transforms.v2 import InterpolationMode, RandomResizedCrop
 
     view = lightly_part("transforms.byol_transform", "BYOLView1Transform")(
@@ -54,9 +58,7 @@ def _view(part: ViewsPart, blur: float, solarize: float) -> Any:  # noqa: ANN401
         hf_prob=part.flip,
     )
     # lightly's crop is square and bilinear
-    view.transform.transforms[0] = RandomResizedCrop(
-        (part.height, part.width), (part.min_scale, 1.0), part.ratio, InterpolationMode.BICUBIC
-    )
+    view.transform.transforms[0] = RandomResizedCrop(size, scale, part.ratio, InterpolationMode.BICUBIC)
     return view
 
 

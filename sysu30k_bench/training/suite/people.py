@@ -13,7 +13,7 @@ from PIL import Image
 from sysu30k_bench.data.synth.person import draw_looks
 from sysu30k_bench.data.synth.scene import DIFFICULTIES, picture
 from sysu30k_bench.training.ssl.recipe import ViewsPart
-from sysu30k_bench.training.ssl.views import TwoViews
+from sysu30k_bench.training.ssl.views import ImageViews
 
 HEIGHT, WIDTH = 32, 16
 TRAINED, IMAGES_EACH, TESTED = 48, 4, 120
@@ -63,7 +63,7 @@ def views_of(part: ViewsPart, seed: int, steps: int, batch: int) -> list[Pair]:
     Returns:
         For each step, (batch, 3, 32, 16) float32, twice.
     """
-    images, make = training_people(), TwoViews(part)
+    images, make = training_people(), ImageViews(part)
     rng = np.random.default_rng([seed, 31])
     order = np.concatenate([rng.permutation(len(images)) for _ in range(-(-steps * batch // len(images)))])
     found = []

@@ -13,8 +13,7 @@ from lightly.models.modules.heads import VICRegProjectionHead
 from lightly.models.utils import deactivate_requires_grad, update_momentum
 from torch import nn
 
-Pair = tuple[torch.Tensor, torch.Tensor]
-Step = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+Step = Callable[..., torch.Tensor]
 
 
 class Example(nn.Module):
@@ -112,10 +111,10 @@ def dino(net: Example, settings: Any) -> Step:
         student_temp=loss.temperature,
     )
 
-    def step(x0: torch.Tensor, x1: torch.Tensor) -> torch.Tensor:
+    def step(x0: torch.Tensor, x1: torch.Tensor, *small: torch.Tensor) -> torch.Tensor:
         net.move(settings.ema.start, "backbone", "head")
         teacher = [net.head_slow(net.backbone_slow(view)) for view in (x0, x1)]
-        student = [net.head(net.backbone(view)) for view in (x0, x1)]
+        student = [net.head(net.backbone(view)) for view in (x0, x1, *small)]
         return criterion(teacher, student, epoch=net.epoch)
 
     return step
@@ -125,7 +124,7 @@ EXAMPLES = {one.__name__: one for one in (simclr, moco_v2, byol, simsiam, barlow
 
 
 def loss_curve(
-    name: str, backbone: nn.Module, settings: Any, epochs: Sequence[Sequence[Pair]], rate: float
+    name: str, backbone: nn.Module, settings: Any, epochs: Sequence[Sequence[tuple[torch.Tensor, ...]]], rate: float
 ) -> list[float]:
     """Trains by an example's loop, and returns the mean loss of each epoch."""
     net = Example(backbone)
@@ -137,8 +136,8 @@ def loss_curve(
     curve = []
     for net.epoch, batches in enumerate(epochs):
         found = []
-        for x0, x1 in batches:
-            loss = step(x0, x1)
+        for views in batches:
+            loss = step(*views)
             found.append(float(loss.detach()))
             loss.backward()
             optimizer.step()

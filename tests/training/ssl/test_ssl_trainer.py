@@ -54,17 +54,27 @@ def same(left: Path, right: Path) -> bool:
     return all(torch.equal(value, theirs[name]) for name, value in ours.items())
 
 
-@pytest.mark.parametrize("method", [method for method in METHODS if method != "triplet"])
-def test_loss_curves_are_those_of_lightlys_own_loop(people: Path, tmp_path: Path, method: str) -> None:
+LOCAL = {"views__local": "3", "views__local_height": "32", "views__local_width": "16"}
+
+
+@pytest.mark.parametrize(
+    ("method", "changes"),
+    [*((method, {}) for method in METHODS if method != "triplet"), pytest.param("dino", LOCAL, id="dino, local views")],
+)
+def test_loss_curves_are_those_of_lightlys_own_loop(
+    people: Path, tmp_path: Path, method: str, changes: dict[str, str]
+) -> None:
     from tests.training.ssl.examples import loss_curve
 
     wanted = recipe(method, optimizer__name="sgd", optimizer__lr="0.06", optimizer__end_lr="0.06", ema__start="0.9",
-                    optimizer__weight_decay="0", optimizer__warmup_epochs="0", ema__end="0.9")  # fmt: skip
+                    optimizer__weight_decay="0", optimizer__warmup_epochs="0", ema__end="0.9", **changes)  # fmt: skip
     table = open_images(people, None, Silent())
     plan = Plan.of(wanted, table.count, 1)
     batches = [Batch(epoch, step, 0) for epoch in range(3) for step in range(plan.steps)]
     views = ViewBatches(table, wanted, plan, batches)
-    pairs = [(loaded.first, loaded.second) for loaded in (views[place] for place in range(len(batches)))]
+    pairs = [views[place].every for place in range(len(batches))]
+    assert {tuple(view.shape[2:]) for view in pairs[0]} == ({(64, 32), (32, 16)} if changes else {(64, 32)})
+    assert len(pairs[0]) == 2 + int(changes.get("views__local", 0))
     torch.manual_seed(wanted.run.seed)
     epochs = [pairs[place : place + plan.steps] for place in range(0, len(pairs), plan.steps)]
     theirs = loss_curve(method, TinyNet(), wanted, epochs, 0.06)
@@ -184,6 +194,10 @@ def test_what_cannot_be_resumed_is_refused(people: Path, tmp_path: Path) -> None
     (tmp_path / "r" / "last.pt").write_bytes(b"x" * 200)
     with pytest.raises(IntegrityError, match="changed or damaged"):
         go(people, tmp_path / "r", recipe(), go_on=True)
+    with pytest.raises(UsageError, match="simclr has no local views"):
+        recipe("simclr", views__local="2")
+    with pytest.raises(UsageError, match="smallest share is larger"):
+        recipe("dino", views__local="2", views__local_scale="[0.4, 0.1]")
     with pytest.raises(UsageError, match="a step takes"):
         go(people, tmp_path / "m", recipe(run__images_per_step="1600"))
 

@@ -1,4 +1,4 @@
-"""DINO: a student learns the sharpened, centred outputs of a slow teacher; two global views."""
+"""DINO: a student learns the sharpened, centred outputs of a slow teacher, also from small local views."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from sysu30k_bench.training.ssl.methods.method import Method, in_float32, precis
 
 
 class DINO(Method):
-    """Caron et al., ICCV 2021, on ResNets, without the small local views.
+    """Caron et al., ICCV 2021, on ResNets: the teacher sees the two global views, the student local ones too.
 
     The teacher is what the authors evaluate, and what `eval` takes of a checkpoint.
     """
@@ -41,10 +41,18 @@ class DINO(Method):
 
         self.backbone_teacher = copy.deepcopy(self.backbone).requires_grad_(requires_grad=False)
 
-    def forward(self, first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
-        """See `Method`."""
+    def forward(self, first: torch.Tensor, second: torch.Tensor, *local: torch.Tensor) -> torch.Tensor:
+        """Returns the loss.
+
+        Args:
+            first: (N, 3, H, W) global views.
+            second: Likewise.
+            local: (N, 3, h, w) each, of the same images. Every view passes the network by itself, as in lightly's
+                loop; the authors' code joins the views of one size.
+        """
         teacher = in_float32(self.project_slowly(first), self.project_slowly(second))
         student = in_float32(self.project(first, watch=True), self.project(second))
+        student += in_float32(*(self.project(view) for view in local))
         with precisely(first):
             loss: torch.Tensor = self.criterion(teacher, student, epoch=self.moment.epoch)
         return loss
