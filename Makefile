@@ -6,7 +6,7 @@ USER_STAMP := $(VENV)/.installed
 DOCS_STAMP := $(VENV)/.installed-docs
 DEMO ?= demo
 
-.PHONY: demo docs picture test test-all lint types schema board bench simulation bench-export bench-one-pass bench-search bench-search-full bench-search-growth bench-training-list bench-archives experiment-dgl experiment-ssl-gate experiment-ssl experiment-ssl-power bench-ssl-monitors bench-train clean
+.PHONY: demo docs picture test coverage test-all lint types schema board release bench simulation determinism load bench-export bench-one-pass bench-search bench-search-full bench-search-growth bench-training-list bench-archives experiment-dgl experiment-ssl-gate experiment-ssl experiment-ssl-power bench-ssl-monitors bench-train clean
 
 $(STAMP): setup.cfg pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -42,6 +42,11 @@ picture: $(STAMP)  ## the picture of README, from what `make demo` left; needs C
 test: $(STAMP)  ## the tests that CI runs
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow" --numprocesses 2 --dist loadfile
 
+coverage: $(STAMP)  ## lines that the fast tests run, at least 95 %
+	OMP_NUM_THREADS=1 $(BIN)/python -m coverage run -m pytest -m "not slow" --numprocesses 2 --dist loadfile
+	$(BIN)/python -m coverage combine --quiet
+	$(BIN)/python -m coverage report
+
 test-all: $(STAMP)  ## the same and the full-scale tests
 	$(BIN)/python -m pytest
 
@@ -51,6 +56,9 @@ lint: $(STAMP)
 
 types: $(STAMP)
 	$(BIN)/mypy
+
+release:  ## build the packages in dist/, check them, try them in bare environments; publishes nothing
+	PYTHON=$(PYTHON) .ci/release
 
 board: $(STAMP)  ## check the rows and write the leaderboard's tables and its site anew
 	$(BIN)/sysu30k-bench leaderboard check leaderboard
@@ -64,6 +72,12 @@ bench: $(STAMP)  ## the ratios to look at before a release, in one table; BENCH=
 
 simulation: $(STAMP)  ## time and memory beyond one machine, by rates that are measured here
 	$(BIN)/python -m benchmarks.simulation --measure
+
+determinism: $(STAMP)  ## equal files from every way to search; how far embeddings move by batch and backend
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.determinism
+
+load: $(STAMP)  ## the main job on drawn images up to the published size: time and memory of each stage; hours
+	$(BIN)/python -m benchmarks.load
 
 bench-export: $(STAMP)  ## images per second of export, beside the bare network and the authors' loop
 	$(BIN)/python -m benchmarks.export

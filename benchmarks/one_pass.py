@@ -100,6 +100,7 @@ def main(
                     seconds[name].append(timed(ways[name], output))
             one, several = seconds.values()
             ratios = sorted(b / a for a, b in zip(one, several, strict=True))
+            click.echo(f"{network}: {statistics.median(ratios):.2f}", err=True)
             lines.append(
                 f"| {network} | {statistics.median(several):.2f} | {statistics.median(one):.2f} | "
                 f"{statistics.median(ratios):.2f} | {ratios[0]:.2f} to {ratios[-1]:.2f} |"

@@ -3,7 +3,7 @@
 Each line times two ways of the same work, in turn, round by round, and gives the median of the rounds' ratios with the
 least and the largest: a machine's speed wavers by a factor of two, and the ratio of neighbours hardly. `--record` keeps
 the ratios, `--against` compares with ratios kept on the same machine and exits with 1 where one fell by more than its
-noise. Run with `make bench`; `make bench BENCH=--small` takes two minutes.
+noise. Run with `make bench`; `make bench BENCH=--small` takes eight minutes and more.
 """
 
 from __future__ import annotations
@@ -141,7 +141,7 @@ def exports(images: int) -> Iterator[list[Pair]]:
 
 
 @click.command()
-@click.option("--small", is_flag=True, help="A sixteenth of the gallery and few images, for a check of two minutes.")
+@click.option("--small", is_flag=True, help="A sixteenth of the gallery and few images, for a shorter check.")
 @click.option("--rounds", default=5, show_default=True)
 @click.option("--only", default="", help="Lines whose name holds this.")
 @click.option("--openblas", default=KERNEL, show_default=True, help="OPENBLAS_CORETYPE of all contestants.")

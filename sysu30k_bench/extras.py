@@ -10,7 +10,7 @@ EXTRAS = {
     "lightly": "ssl",
     "lightning-fabric": "train",
     "matplotlib": "plot",
-    "numba": "fast",
+    "numba": "cpu",
     "onnx": "onnx",
     "onnxruntime": "onnx",
     "onnxscript": "onnx",

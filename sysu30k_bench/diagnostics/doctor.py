@@ -94,10 +94,14 @@ def _gpu() -> Finding:
     return Finding("ok", "GPU", ", ".join(names))
 
 
+_FULL_SIZE = 1_000.0 * 478_731 * 2_048
+"""Multiplications of the protocol's search with ResNet-50's features."""
+
+
 def _engine() -> Finding:
     device = torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
     try:
-        engine, reason = choose_engine("auto", device)
+        engine, reason = choose_engine("auto", device, work=_FULL_SIZE)
     except BenchError as error:
         return Finding("bad", "search engine", str(error))
     return Finding("ok", "search engine", f"{engine.description} ({reason})")

@@ -14,7 +14,8 @@ from sysu30k_bench.words import count
 EngineName = Literal["auto", "faiss", "torch"]
 
 FAST_FROM = 2e10
-"""From this many multiplications on, the compiled loops are worth the second that they take to load."""
+"""From this many multiplications on, the compiled loops are worth the second that they take to load, and a trial of
+FAISS's product beside numpy's the fifth of one."""
 
 
 def choose_engine(
@@ -24,7 +25,8 @@ def choose_engine(
 
     `auto` takes FAISS on the GPU where its GPU build sees one, and torch on the GPU where only torch does. On the CPU
     it takes torch for large jobs where the processor multiplies eight or sixteen bits natively, since FAISS multiplies
-    float32 alone; else FAISS where it is installed, and torch otherwise.
+    float32 alone, or where a trial shows that FAISS's float32 products are slow on this processor; else FAISS where it
+    is installed, and torch otherwise.
 
     Args:
         name: `auto`, `faiss` or `torch`.
@@ -40,6 +42,7 @@ def choose_engine(
     """
     from sysu30k_bench.search.engines.faiss_engine import FaissEngine, faiss_has_gpu
     from sysu30k_bench.search.engines.filters import available
+    from sysu30k_bench.search.engines.product_trial import WORTH, numpy_gain
     from sysu30k_bench.search.engines.torch_engine import TorchEngine
 
     on_gpu = device.type == "cuda"
@@ -58,9 +61,12 @@ def choose_engine(
     filters = available(device) if wanted == "auto" and work >= FAST_FROM else []
     if len(filters) > 1:
         return TorchEngine(device, "auto"), f"no GPU, and this processor multiplies in {' and '.join(filters[:-1])}"
-    if importlib.util.find_spec("faiss") is not None:
-        return FaissEngine(), "no GPU, and FAISS is installed"
-    return TorchEngine(device), "no GPU, and FAISS is not installed"
+    if importlib.util.find_spec("faiss") is None:
+        return TorchEngine(device), "no GPU, and FAISS is not installed"
+    gain = numpy_gain() if work >= FAST_FROM else 0.0
+    if gain >= WORTH:
+        return TorchEngine(device), f"no GPU, and numpy's float32 product is {gain:.1f} times as fast as FAISS's here"
+    return FaissEngine(), "no GPU, and FAISS is installed"
 
 
 def choose_device(name: str, local_rank: int = 0) -> torch.device:

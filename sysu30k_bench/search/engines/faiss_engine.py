@@ -48,6 +48,8 @@ class FaissEngine:
         )
         self._queries: list[np.ndarray | torch.Tensor] = []
         self._norms = np.empty(0)
+        self._transform: Any = None
+        self._scores = np.empty((0, 0), np.float32)
         if gpu is None:
             once("faiss", lambda: refuse_reduced_precision(self._product, self.description))
         else:
@@ -67,6 +69,8 @@ class FaissEngine:
         """See `Engine`."""
         runs = column_slices(block.shape[1])
         total = self._product(self._queries[0], np.ascontiguousarray(block[:, runs[0]]))
+        if len(runs) > 1:
+            total = total.copy()  # the next product takes its place
         for queries, run in zip(self._queries[1:], runs[1:], strict=True):
             total += self._product(queries, np.ascontiguousarray(block[:, run]))
         return Approximate(total, float32_bound(block.shape[1], self._norms, float(norms.max())))
@@ -80,10 +84,7 @@ class FaissEngine:
 
     def _product(self, queries: np.ndarray | torch.Tensor, block: np.ndarray) -> np.ndarray:
         if self._resources is None:
-            transform = self._faiss.LinearTransform(block.shape[1], block.shape[0], False)
-            self._faiss.copy_array_to_vector(block.ravel(), transform.A)
-            transform.is_trained = True
-            return transform.apply(queries)  # type: ignore[no-any-return]
+            return self._on_the_cpu(queries, block)
         scores = np.empty((len(queries), len(block)), np.float32)
         args = self._faiss.GpuDistanceParams()
         args.metric, args.k, args.device = self._faiss.METRIC_INNER_PRODUCT, _EVERY_PAIR, self._gpu
@@ -94,6 +95,18 @@ class FaissEngine:
         args.outDistances = self._pointer(scores)
         self._faiss.bfKnn(self._resources, args)  # of each pointer it asks where it leads, and copies what is not there
         return scores
+
+    def _on_the_cpu(self, queries: np.ndarray, block: np.ndarray) -> np.ndarray:
+        """Multiplies into memory that is kept: new pages for every block cost as much as 100 queries' products."""
+        transform, (rows, width) = self._transform, block.shape
+        if transform is None or (transform.d_out, transform.d_in) != (rows, width):
+            transform = self._transform = self._faiss.LinearTransform(width, rows, False)
+            transform.is_trained = True
+        self._faiss.copy_array_to_vector(block.ravel(), transform.A)
+        if self._scores.shape != (len(queries), rows):
+            self._scores = np.empty((len(queries), rows), np.float32)
+        transform.apply_noalloc(len(queries), *map(self._faiss.swig_ptr, (queries, self._scores)))
+        return self._scores
 
     def _pointer(self, matrix: np.ndarray | torch.Tensor) -> Any:  # noqa: ANN401  SWIG's
         if isinstance(matrix, np.ndarray):

@@ -1,0 +1,204 @@
+"""Does the answer depend on anything that must not matter? Two tables.
+
+The first searches the same embeddings by every engine, filter, block size, number of threads and processes, and after
+interruptions, and compares the files byte by byte. The second embeds the same images by other batches, threads, shards
+and backends, and says how far embeddings move and how many ranks with them. Run with `make determinism`.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+import torch
+
+from sysu30k_bench.data.synth.twin import TwinRequest, write_twin
+from sysu30k_bench.embeddings.store import Store
+from sysu30k_bench.errors import BenchError
+from sysu30k_bench.evaluation.environment import this_machine
+from sysu30k_bench.evaluation.evaluate import evaluate
+from sysu30k_bench.evaluation.ranking.search_step import search_step
+from sysu30k_bench.evaluation.request import EvalRequest, ExportRequest, SearchRequest
+from sysu30k_bench.evaluation.run_folder import RunFolder
+from sysu30k_bench.processes import Ranks
+from sysu30k_bench.progress import Silent
+from sysu30k_bench.search.ranking import RANKING_NAME, TOP_NAME, read_ranking
+
+NETWORKS = {"resnet50": "torchvision:resnet50", "ViT tiny": "timm:vit_tiny_patch16_224"}
+SEARCHES: dict[str, dict[str, Any]] = {
+    f"{engine}, {kind}, {memory // 10**6} MB": {"engine": engine, "filter": kind, "memory": memory}
+    for engine, kinds in (("faiss", ("auto",)), ("torch", ("float32", "bf16", "int8")))
+    for kind in kinds
+    for memory in (20_000_000, 100_000_000, 2_000_000_000)
+}
+EMBEDDINGS: dict[str, dict[str, Any]] = {
+    "the same again": {},
+    "batches of 1": {"batch_size": 1},
+    "batches of 7": {"batch_size": 7},
+    "batches of 64": {"batch_size": 64},
+    "two decoding processes": {"workers": 2},
+    "shards of 97 rows": {"shard_rows": 97},
+    "backend fused": {"backend": "fused"},
+    "backend compile": {"backend": "compile"},
+    "backend onnxruntime": {"backend": "onnxruntime"},
+    "backend openvino": {"backend": "openvino"},
+}
+
+
+class Interrupted(Silent):
+    """Interrupts a search after some advances, once."""
+
+    def __init__(self, after: int) -> None:
+        self.left = after
+
+    def advance(self, count: int) -> None:  # noqa: ARG002  what was done does not matter here
+        """Counts down, and interrupts at 0."""
+        self.left -= 1
+        if self.left == 0:
+            raise KeyboardInterrupt
+
+
+def answer(folder: Path) -> dict[str, bytes]:
+    """The files that a search leaves."""
+    return {name: (folder / name).read_bytes() for name in (RANKING_NAME, TOP_NAME)}
+
+
+def searched(run: Path, work: Path, threads: int = 0, **changes: Any) -> dict[str, bytes]:  # noqa: ANN401
+    """Searches a copy of a run, and returns its answer."""
+    shutil.rmtree(work, ignore_errors=True)
+    shutil.copytree(run, work)
+    for name in answer(run):
+        (work / name).unlink()
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads or before)
+    try:
+        search_step(RunFolder(work), replace(SearchRequest(), device="cpu", **changes), Silent(), Ranks())
+    finally:
+        torch.set_num_threads(before)
+    return answer(work)
+
+
+def resumed(run: Path, work: Path) -> dict[str, bytes]:
+    """Searches a copy in small blocks, interrupted again and again."""
+    shutil.rmtree(work, ignore_errors=True)
+    shutil.copytree(run, work)
+    for name in answer(run):
+        (work / name).unlink()
+    request = SearchRequest("faiss", "cpu", memory=20_000_000)
+    for after in (1, 2, 3, 5):
+        try:
+            search_step(RunFolder(work), request, Interrupted(after), Ranks())
+        except KeyboardInterrupt:
+            continue
+        return answer(work)
+    search_step(RunFolder(work), request, Silent(), Ranks())
+    return answer(work)
+
+
+def processes(run: Path, work: Path, count: int) -> dict[str, bytes]:
+    """Searches a copy by several processes of torchrun."""
+    shutil.rmtree(work, ignore_errors=True)
+    shutil.copytree(run, work)
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={count}", "-m"]
+    subprocess.run([*torchrun, "sysu30k_bench", "search", work, "--device", "cpu"], check=True, capture_output=True)  # noqa: S603
+    return answer(work)
+
+
+def search_table(run: Path, work: Path) -> Iterator[str]:
+    """A line for each way to search."""
+    wanted = answer(run)
+    ways: dict[str, Any] = {name: (lambda c=changes: searched(run, work, **c)) for name, changes in SEARCHES.items()}
+    ways |= {f"auto, {count} thread(s)": (lambda c=count: searched(run, work, threads=c)) for count in (1, 2, 4)}
+    ways |= {f"torchrun, {count} processes": (lambda c=count: processes(run, work, c)) for count in (2, 3)}
+    ways["interrupted four times and resumed"] = lambda: resumed(run, work)
+    for name, way in ways.items():
+        try:
+            found = "equal" if way() == wanted else "**DIFFERENT**"
+        except BenchError as error:
+            found = f"refused: {error}"
+        yield f"| {name} | {found} |"
+
+
+def moved(reference: Path, other: Path) -> tuple[float, int, int, float]:
+    """The largest cosine distance of embeddings, ranks that moved, the furthest move, and rank-1 in points."""
+    worst = 0.0
+    for role in ("query", "gallery"):
+        left, right = (Store.open(RunFolder(run).embeddings(role)).embeddings() for run in (reference, other))
+        left, right = (rows.astype(np.float64) for rows in (left, right))
+        cosine = (left * right).sum(1) / np.linalg.norm(left, axis=1) / np.linalg.norm(right, axis=1)
+        worst = max(worst, float((1 - cosine).max()))
+    before, after = (read_ranking(run / RANKING_NAME).matched["rank_high"].to_numpy() for run in (reference, other))
+    change = np.abs(after - before)
+    return worst, int((change > 0).sum()), int(change.max()), 100 * float((after == 1).mean() - (before == 1).mean())
+
+
+def embedding_table(request: EvalRequest, place: Path, name: str) -> Iterator[str]:
+    """A line for each way to embed."""
+    evaluate(request, Silent(), Ranks())
+    for title, changes in EMBEDDINGS.items():
+        other = place / title.replace(" ", "_")
+        export = replace(request.export, output=other, **changes)
+        try:
+            evaluate(replace(request, export=export), Silent(), Ranks())
+        except BenchError as error:
+            yield f"| {name} | {title} | refused: {error} | | | |"
+            continue
+        far, ranks, furthest, points = moved(request.export.output or place, other)
+        bits = "0, the same bits" if far == 0 else f"{far:.1e}"
+        yield f"| {name} | {title} | {bits} | {ranks} | {furthest} | {points:+.1f} |"
+        shutil.rmtree(other)
+
+
+@click.command()
+@click.option("--identities", default=150, show_default=True, help="Queries.")
+@click.option("--distractors", default=450, show_default=True)
+def main(identities: int, distractors: int) -> None:
+    """Makes both tables."""
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder)
+        write_twin(place / "twin", TwinRequest(identities=identities, distractors=distractors), Silent())
+        lines: list[str] = []
+        for name, model in NETWORKS.items():
+            torch.manual_seed(0)
+            weights = place / f"{name.replace(' ', '_')}.pth"
+            torch.save(_network(model).state_dict(), weights)
+            export = ExportRequest(
+                weights, data=place / "twin", output=place / f"{weights.stem}-run", model=model, device="cpu",
+                backend="eager", workers=0,
+            )  # fmt: skip
+            lines += embedding_table(EvalRequest(export), place, name)
+        run = place / "resnet50-run"
+        click.echo(
+            f"{identities} queries, {identities + distractors} gallery images; "
+            f"{this_machine(torch.device('cpu')).processor}, torch {torch.__version__}\n"
+        )
+        click.echo("| search | ranking.csv and top.csv |\n| --- | --- |")
+        click.echo("\n".join(search_table(run, place / "work")))
+        click.echo("\n| network | embedded | largest cosine distance | ranks moved | furthest | rank-1, points |")
+        click.echo("| --- | --- | --- | --- | --- | --- |")
+        click.echo("\n".join(lines))
+
+
+def _network(model: str) -> torch.nn.Module:
+    source, name = model.split(":")
+    if source == "timm":
+        import timm
+
+        made: torch.nn.Module = timm.create_model(name, pretrained=False)
+        return made
+    from torchvision import models
+
+    found: torch.nn.Module = models.get_model(name, weights=None)
+    return found
+
+
+if __name__ == "__main__":
+    main()
