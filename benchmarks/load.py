@@ -19,6 +19,7 @@ import click
 import torch
 
 from benchmarks.archives import pack
+from sysu30k_bench.data.benchmarks.sysu30k import SYNTHETIC_MARK
 from sysu30k_bench.data.synth.twin import TwinRequest, write_twin
 from sysu30k_bench.evaluation.environment import this_machine
 from sysu30k_bench.models.networks.tiny import TinyNet
@@ -31,7 +32,9 @@ GALLERY = 478_731
 def stage(*words: object) -> tuple[float, float]:
     """Runs a command; returns its seconds, and the peak memory of its largest process in MB."""
     began = time.perf_counter()
-    pid = os.posix_spawn(sys.executable, [sys.executable, "-m", "sysu30k_bench", *map(str, words)], os.environ)
+    quiet = [(os.POSIX_SPAWN_OPEN, stream, os.devnull, os.O_WRONLY, 0) for stream in (1, 2)]
+    command = [sys.executable, "-m", "sysu30k_bench", *map(str, words)]
+    pid = os.posix_spawn(sys.executable, command, os.environ, file_actions=quiet)
     _, status, usage = os.wait4(pid, 0)
     if status:
         raise click.ClickException(f"{' '.join(map(str, words))} ended with {os.waitstatus_to_exitcode(status)}")
@@ -53,8 +56,9 @@ def job(root: Path, weights: Path, run: Path) -> dict[str, tuple[float, float]]:
 @click.option("--share", "shares", multiple=True, type=float, default=[0.125, 0.25, 0.5, 1.0], show_default=True)
 @click.option("--queries", default=1_000, show_default=True)
 @click.option("--tars", default=3, show_default=True)
+@click.option("--form", "forms", multiple=True, type=click.Choice(["folders", "tars"]), default=["folders", "tars"])
 @click.option("--place", type=click.Path(path_type=Path), help="Where to draw; a temporary folder if not given.")
-def main(shares: tuple[float, ...], queries: int, tars: int, place: Path | None) -> None:
+def main(shares: tuple[float, ...], queries: int, tars: int, forms: tuple[str, ...], place: Path | None) -> None:
     """Draws, runs, and prints a line for each stage as soon as it is done."""
     machine = this_machine(torch.device("cpu"))
     click.echo(
@@ -68,21 +72,23 @@ def main(shares: tuple[float, ...], queries: int, tars: int, place: Path | None)
         for share in shares:
             gallery = round(GALLERY * share)
             began = time.perf_counter()
-            images = write_twin(folder / "twin", TwinRequest(queries, gallery - queries), Silent())
+            images = write_twin(folder / "folders", TwinRequest(queries, gallery - queries), Silent())
             click.echo(f"| {gallery:,} | - | (drawing the images) | {time.perf_counter() - began:.0f} | |")
-            pack(images, folder / "tars", tars)
+            if "tars" in forms:
+                pack(images, folder / "tars", tars)
+                shutil.copy(folder / "folders" / SYNTHETIC_MARK, folder / "tars")
             rankings = []
-            for form in ("twin", "tars"):
+            for form in forms:
                 run = folder / f"run-{form}"
-                kind = "folders" if form == "twin" else "tars"
                 for title, (seconds, memory) in job(folder / form, folder / "tiny.pth", run).items():
-                    click.echo(f"| {gallery:,} | {kind} | {title} | {seconds:.1f} | {memory:,.0f} |")
+                    click.echo(f"| {gallery:,} | {form} | {title} | {seconds:.1f} | {memory:,.0f} |")
                 rankings.append((run / "ranking.csv").read_bytes())
                 shutil.rmtree(run)
-                shutil.rmtree(folder / form)
-            click.echo(
-                f"| {gallery:,} | both | rankings | {'equal' if rankings[0] == rankings[1] else '**DIFFERENT**'} | |"
-            )
+            for form in ("folders", "tars"):
+                shutil.rmtree(folder / form, ignore_errors=True)
+            if len(rankings) > 1:
+                same = "equal" if rankings[0] == rankings[1] else "**DIFFERENT**"
+                click.echo(f"| {gallery:,} | both | rankings | {same} | |")
 
 
 if __name__ == "__main__":
