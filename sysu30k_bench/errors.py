@@ -53,6 +53,10 @@ class DataError(BenchError):
     exit_code = 3
 
 
+class UnwritableError(DataError):
+    """The system refused to write: no fault of what was read."""
+
+
 class IntegrityError(BenchError):
     """A file is not what it claims to be: it is damaged, truncated, hostile or of another run."""
 

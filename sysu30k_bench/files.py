@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import errno
+import glob
 import hashlib
 import os
+import platform
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from sysu30k_bench.errors import DataError
+from sysu30k_bench.errors import DataError, UnwritableError
 
 PARTIAL_SUFFIX = ".partial"
 _CHUNK = 1 << 22
+_HOST = f"{zlib.crc32(platform.node().encode()):08x}"
+"""Of this machine: whether a process runs is known of no other."""
 
 
 def write_atomically(path: Path, content: bytes | memoryview, *, private: bool = False) -> None:
@@ -43,16 +48,18 @@ def writing_atomically(path: Path, size: int | None = None) -> Iterator[Path]:
         size: The bytes that will be written, where known.
 
     Yields:
-        A name in the same folder. `remove_partials` removes what a killed process left there.
+        A name in the same folder. What a killed process left there is removed by the next one that writes this file,
+        or by `remove_partials`.
 
     Raises:
         DataError: The disk is full or the folder cannot be written.
     """
     if path.exists() and not path.is_file() and not path.is_dir():  # a rename would replace a device by a file
         raise DataError(f"cannot write {path}: it is a device or a pipe", hint="name a file")
-    temporary = path.with_name(f".{path.name}.{os.getpid()}{PARTIAL_SUFFIX}")
+    temporary = path.with_name(f".{path.name}.{_HOST}-{os.getpid()}{PARTIAL_SUFFIX}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        _remove_abandoned(path)
         yield temporary
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
@@ -66,7 +73,7 @@ def writing_atomically(path: Path, size: int | None = None) -> Iterator[Path]:
     _sync_folder(path.parent)
 
 
-def unwritable(path: Path, error: OSError, size: int | None = None) -> DataError:
+def unwritable(path: Path, error: OSError, size: int | None = None) -> UnwritableError:
     """Turns the system's refusal to write into an error that says what to do.
 
     Args:
@@ -76,11 +83,11 @@ def unwritable(path: Path, error: OSError, size: int | None = None) -> DataError
     """
     if error.errno in {errno.ENOSPC, errno.EDQUOT}:
         wanted = f" ({size:,} bytes)" if size is not None else ""
-        return DataError(
+        return UnwritableError(
             f"the disk is full: could not write {path}{wanted}",
             hint="free some space or choose another --output; what is finished is kept, and the same command resumes",
         )
-    return DataError(
+    return UnwritableError(
         f"cannot write {path}: {error.strerror or error}",
         hint="choose an --output that this user may write",
     )
@@ -111,12 +118,39 @@ def remove_partials(folder: Path) -> None:
         remove_quietly(leftover)
 
 
+def is_empty(folder: Path) -> bool:
+    """Returns whether a folder contains nothing but what an interrupted `write_atomically` left.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    return all(entry.name.startswith(".") and entry.name.endswith(PARTIAL_SUFFIX) for entry in folder.iterdir())
+
+
 def remove_quietly(path: Path) -> None:
     """Removes a file that nobody needs, if it exists and may be removed."""
     try:
         path.unlink(missing_ok=True)
     except OSError:  # a folder of that name, or no right to it: it is only in the way
         return
+
+
+def _remove_abandoned(path: Path) -> None:
+    """Removes what processes of this machine that no longer run have left of a file."""
+    for leftover in path.parent.glob(f".{glob.escape(path.name)}.{_HOST}-*{PARTIAL_SUFFIX}"):
+        number = leftover.name.removesuffix(PARTIAL_SUFFIX).rpartition("-")[2]
+        if number.isdecimal() and not _runs(int(number)):
+            remove_quietly(leftover)
+
+
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):  # it runs, and is another user's; or it is no number of a process
+        return True
+    return True
 
 
 def _sync_folder(folder: Path) -> None:

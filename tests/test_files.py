@@ -10,6 +10,8 @@ import pytest
 
 from sysu30k_bench.errors import SHOWN_DETAILS, BenchError, CheckFailedError, DataError, IntegrityError, UsageError
 from sysu30k_bench.files import (
+    _HOST,
+    is_empty,
     remove_partials,
     remove_quietly,
     sha256_of_file,
@@ -98,6 +100,30 @@ def test_only_partials_are_removed(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(b"x")
     remove_partials(tmp_path)
     assert {entry.name for entry in tmp_path.iterdir()} == {"a.partial", ".hidden", "a.bin"}
+
+
+def test_what_a_killed_process_left_goes_with_the_next_writing(tmp_path: Path) -> None:
+    """kill -9 leaves a partial where no command tidies up: in `rows/` of a board, beside a page of `--html`."""
+    path = tmp_path / "a[1].json"
+    child = os.fork()
+    if child == 0:
+        with writing_atomically(path) as unfinished:
+            unfinished.write_bytes(b"half")
+            os._exit(9)
+    os.waitpid(child, 0)
+    [abandoned] = tmp_path.iterdir()
+    assert is_empty(tmp_path)
+    with writing_atomically(path) as mine:  # its process runs: not abandoned
+        mine.write_bytes(b"first")
+        write_atomically(tmp_path / "other", b"x")
+        assert mine.exists()
+        assert not abandoned.exists()
+        other_machine = tmp_path / mine.name.replace(_HOST, "00000000")
+        other_machine.write_bytes(b"another machine's")
+    write_atomically(path, b"whole")
+    assert {entry.name for entry in tmp_path.iterdir()} == {path.name, "other", other_machine.name}
+    assert path.read_bytes() == b"whole"
+    assert not is_empty(tmp_path)
 
 
 def test_digests(tmp_path: Path) -> None:

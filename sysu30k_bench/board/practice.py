@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from sysu30k_bench.data.benchmarks.published import published_counts
 from sysu30k_bench.data.benchmarks.sysu30k import DRAWN
 from sysu30k_bench.errors import IntegrityError, UsageError
-from sysu30k_bench.files import write_atomically
+from sysu30k_bench.files import is_empty, write_atomically
 from sysu30k_bench.results.record import EvaluationRecord
 
 MARK_NAME = "practice.json"
@@ -107,7 +107,7 @@ def require_board_for(board: Path, mark: PracticeMark | None) -> None:
         if found is not None:
             raise UsageError(f"{board} is a practice board: it takes practice rows only", hint=_OTHER_BOARD)
     elif found is None:
-        if board.exists() and any(board.iterdir()):
+        if board.exists() and not is_empty(board):
             raise UsageError(f"{board} exists and is no practice board: it takes no practice row", hint=_OTHER_BOARD)
         write_atomically(board / MARK_NAME, (mark.model_dump_json(indent=1) + "\n").encode())
     elif found != mark:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from sysu30k_bench.data.benchmarks.sysu30k import SYNTHETIC_MARK
 from sysu30k_bench.data.open_dataset import open_test_set
 from sysu30k_bench.data.synth.twin import TwinRequest, write_twin
 from sysu30k_bench.errors import UsageError
@@ -60,3 +61,9 @@ def test_foreign_folder_is_left_alone(tmp_path: Path, own_twin: Path) -> None:
         write_twin(tmp_path / "mine", TwinRequest(1, 1), Silent())
     with pytest.raises(UsageError, match="other options"):
         write_twin(own_twin, TwinRequest(7, 6, "easy"), Silent())
+
+
+def test_a_folder_with_the_rest_of_an_interrupted_mark_is_empty(tmp_path: Path) -> None:
+    (tmp_path / "twin").mkdir()
+    (tmp_path / "twin" / f".{SYNTHETIC_MARK}.00000000-1.partial").write_bytes(b"{")
+    assert write_twin(tmp_path / "twin", TwinRequest(2, 2, "easy"), Silent())

@@ -14,7 +14,7 @@ from sysu30k_bench.data.benchmarks.sysu30k import SYNTHETIC_MARK
 from sysu30k_bench.data.synth.person import draw_looks
 from sysu30k_bench.data.synth.scene import DIFFICULTIES, picture
 from sysu30k_bench.errors import DataError, UsageError
-from sysu30k_bench.files import unwritable, write_atomically
+from sysu30k_bench.files import is_empty, unwritable, write_atomically
 from sysu30k_bench.progress import Progress
 
 FIRST_IDENTITY = 28_311
@@ -152,7 +152,7 @@ def _claim(root: Path, request: TwinRequest) -> None:
             )
         return
     try:
-        occupied = root.exists() and (not root.is_dir() or any(root.iterdir()))
+        occupied = root.exists() and (not root.is_dir() or not is_empty(root))
     except OSError as error:
         raise DataError(f"cannot read {root}: {error.strerror}") from error
     if occupied:
