@@ -72,7 +72,7 @@ def _drop(figures: dict[str, float], ranks: pd.Series[float], history: History, 
     if not judged:
         return ""
     best = min(judged, key=lambda row: row.figures["log_rank"])
-    theirs = history.ranks(best.sha256)
+    theirs = history.ranks(best)
     if theirs is None:
         return ""
     pair = pd.concat([ranks.rename("ours"), theirs.rename("theirs")], axis=1, join="inner").dropna()

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sysu30k_bench.files import remove_quietly, sha256_of_file
+from sysu30k_bench.files import remove_quietly, sha256_of_file, unwritable
 
 SUFFIXES = frozenset({".pt", ".pth", ".ckpt", ".safetensors", ".bin", ".tar", ".pyth"})
 _DEPTH = 4
@@ -66,7 +66,11 @@ class Finder:
         return [(path, name) for _, path, name in sorted(settled)]
 
     def snapshot(self, path: Path, name: str) -> Snapshot | None:
-        """Copies a checkpoint; None where it was changed or deleted meanwhile."""
+        """Copies a checkpoint; None where it was changed or deleted meanwhile.
+
+        Raises:
+            DataError: The copy cannot be written.
+        """
         before = stamp_of(path)
         copy = self.own / f"candidate{path.suffix}"
         try:
@@ -75,6 +79,9 @@ class Finder:
         except FileNotFoundError:
             remove_quietly(copy)
             return None
+        except OSError as error:
+            remove_quietly(copy)
+            raise unwritable(copy, error) from error
         if before is None or stamp_of(path) != before:
             remove_quietly(copy)
             return None

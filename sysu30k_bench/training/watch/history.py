@@ -12,10 +12,12 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from sysu30k_bench.errors import IntegrityError
-from sysu30k_bench.files import write_atomically
+from sysu30k_bench.files import sha256_of_bytes, write_atomically
+from sysu30k_bench.sealed import SealedDocument, document_fault
 
 HISTORY_NAME, CSV_NAME, CURVE_NAME = "history.json", "history.csv", "history.png"
 _MAX_BYTES = 64 << 20
+_WITHOUT = "remove it: later checkpoints are then not compared with that one"
 
 
 class Row(BaseModel):
@@ -29,6 +31,7 @@ class Row(BaseModel):
         figures: By name.
         flags: What is wrong, a word each: `unreadable`, `nan`, `collapse`, `drop`.
         reasons: The same in sentences.
+        ranks_sha256: Of the table of its ranks; None without ranks, and in histories of earlier versions.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -40,11 +43,10 @@ class Row(BaseModel):
     figures: dict[str, float] = {}
     flags: list[str] = []
     reasons: list[str] = []
+    ranks_sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
 
 
-class _Document(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
+class _Document(SealedDocument):
     task: dict[str, str]
     rows: list[Row]
 
@@ -69,9 +71,12 @@ class History:
         hint = "give another --output"
         try:
             with path.open("rb") as file:
-                document = _Document.model_validate_json(file.read(_MAX_BYTES + 1))
+                raw = file.read(_MAX_BYTES + 1)
+            document = _Document.model_validate_json(raw)
         except (OSError, ValidationError) as error:
             raise IntegrityError(f"{path} is damaged", hint=f"remove it, or {hint}") from error
+        if fault := document_fault(raw):
+            raise IntegrityError(f"{path} {fault}", hint=f"remove it, or {hint}")
         if document.task != task:
             changed = [f"{key} was {value!r} and is {task.get(key)!r}" for key, value in document.task.items()
                        if task.get(key) != value]  # fmt: skip
@@ -90,10 +95,25 @@ class History:
             ranks: Expected rank of the first match, by query; None for a checkpoint that could not be evaluated.
         """
         if ranks is not None:
-            write_atomically(self._ranks(row.sha256), ranks.rename("first_rank").to_csv().encode())
+            content = ranks.rename("first_rank").to_csv().encode()
+            write_atomically(self._ranks(row.sha256), content)
+            row = row.model_copy(update={"ranks_sha256": sha256_of_bytes(content)})
         self.rows.append(row)
-        document = _Document(task=self._task, rows=self.rows)
-        write_atomically(self._folder / HISTORY_NAME, (document.model_dump_json(indent=1) + "\n").encode())
+        _Document(task=self._task, rows=self.rows).write_to(self._folder / HISTORY_NAME)
+        self.tell()
+
+    def tell(self) -> None:
+        """Writes table and curve, unless they are of these rows: an interruption may come before them."""
+        table = self._table()
+        path = self._folder / CSV_NAME
+        if not self.rows or (path.is_file() and path.read_bytes() == table):
+            return
+        drawn = _curve(self.rows)
+        if drawn:
+            write_atomically(self._folder / CURVE_NAME, drawn)
+        write_atomically(path, table)  # last: it stands for the curve, too
+
+    def _table(self) -> bytes:
         table = pd.DataFrame(
             [
                 {
@@ -106,17 +126,25 @@ class History:
                 for one in self.rows
             ]
         )
-        write_atomically(self._folder / CSV_NAME, table.to_csv(index=False).encode())
-        drawn = _curve(self.rows)
-        if drawn:
-            write_atomically(self._folder / CURVE_NAME, drawn)
+        return table.to_csv(index=False).encode()
 
-    def ranks(self, sha256: str) -> pd.Series[float] | None:
-        """Returns the ranks of an evaluated checkpoint; None where they are gone."""
-        try:
-            return pd.read_csv(self._ranks(sha256), index_col="query")["first_rank"]
-        except (OSError, ValueError, KeyError):
+    def ranks(self, row: Row) -> pd.Series[float] | None:
+        """Returns the ranks of an evaluated checkpoint; None where they are gone.
+
+        Raises:
+            IntegrityError: They are not the ones that were written.
+        """
+        path = self._ranks(row.sha256)
+        if not path.is_file():
             return None
+        content = path.read_bytes()
+        if row.ranks_sha256 not in {None, sha256_of_bytes(content)}:
+            raise IntegrityError(f"{path} was changed or damaged: the history records other ranks", hint=_WITHOUT)
+        try:
+            found = pd.read_csv(io.BytesIO(content), index_col="query")["first_rank"]
+        except (ValueError, KeyError, TypeError) as error:  # TypeError: pandas, of an empty table
+            raise IntegrityError(f"{path} is damaged", hint=_WITHOUT) from error
+        return found
 
     def _ranks(self, sha256: str) -> Path:
         return self._folder / "ranks" / f"{sha256[:16]}.csv"

@@ -11,7 +11,7 @@ from pathlib import Path
 from sysu30k_bench.data.open_dataset import open_test_set
 from sysu30k_bench.data.split import TestSet
 from sysu30k_bench.data.subset import part_of
-from sysu30k_bench.errors import BenchError, UsageError
+from sysu30k_bench.errors import BenchError, UnwritableError, UsageError
 from sysu30k_bench.evaluation.request import ExportRequest
 from sysu30k_bench.files import remove_partials, remove_quietly
 from sysu30k_bench.progress import Progress
@@ -79,6 +79,7 @@ class Watch:
         }
         self.history = History(request.output, task)
         remove_partials(request.output)
+        self.history.tell()
         self._finder = Finder([folder.absolute() for folder in request.folders], request.output.absolute())
         self._done: dict[str, Stamp] = {}
 
@@ -135,6 +136,8 @@ class Watch:
         row = Row(name=taken.name, sha256=taken.sha256, changed=taken.stamp[0] / 1e9)
         try:
             measured = measure(request, self._lists, folder)
+        except UnwritableError:
+            raise  # no fault of the checkpoint: the same command tries it again
         except BenchError as error:
             self.history.add(_broken(row, taken.copy, error))
             self._tell()
