@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
+import traceback
+from pathlib import PurePath
 
 import click
 
 from sysu30k_bench.cli.console import print_error
 from sysu30k_bench.cli.program import cli
-from sysu30k_bench.errors import BenchError
+from sysu30k_bench.errors import BenchError, DataError
 from sysu30k_bench.interrupts import INTERRUPTED, INTERRUPTS
 
 BUG = 70
@@ -59,6 +61,9 @@ def _failed(error: BaseException) -> int:
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         print_error(_OUT_OF_MEMORY)
         return 3
+    if isinstance(error, OSError) and error.errno and not os.environ.get("SYSU30K_BENCH_TRACEBACK"):
+        print_error(_refused(error))  # by the system: a disk, a network drive, rights; no internal error
+        return DataError.exit_code
     if not isinstance(error, Exception) or os.environ.get("SYSU30K_BENCH_TRACEBACK"):
         raise error
     print_error(
@@ -66,6 +71,30 @@ def _failed(error: BaseException) -> int:
         "What to do: run it again with SYSU30K_BENCH_TRACEBACK=1 and report the output; finished work is kept"
     )
     return BUG
+
+
+def _refused(error: OSError) -> str:
+    """Returns what the system refused, and on which file."""
+    names = [
+        os.fsdecode(name) for name in (error.filename, error.filename2) if isinstance(name, str | bytes | os.PathLike)
+    ]
+    file = " and ".join(names) or _file_at_work(error) or "a file"
+    return (
+        f"cannot read or write {file}: {error.strerror or error}\n"
+        "What to do: check the disk and the rights of this user; what is finished is kept, and the same command resumes"
+    )
+
+
+def _file_at_work(error: OSError) -> str | None:
+    """Returns the path in the innermost function that has one: a failed read or write does not name its file."""
+    frames = [frame.f_locals for frame, _ in traceback.walk_tb(error.__traceback__)]
+    for values in reversed(frames):
+        for value in values.values():
+            if isinstance(value, PurePath):
+                return str(value)
+            if isinstance(name := getattr(value, "name", None), str) and hasattr(value, "fileno"):
+                return name
+    return None
 
 
 def _end_children() -> None:

@@ -258,6 +258,18 @@ def test_what_nobody_thought_of_is_a_bug_and_not_a_traceback(
     expect(done, 70, "internal error: ZeroDivisionError", "SYSU30K_BENCH_TRACEBACK")
 
 
+def test_what_the_system_refuses_is_no_internal_error(bench: Bench, twin: Path, stripes_checkpoint: Path) -> None:
+    """A failed read does not name its file; the function that reads does."""
+    words = ("eval", stripes_checkpoint, "--data", twin)
+    named = "import sysu30k_bench.evaluation.embedding.export_step as step, errno\ndef fail(*a):\n    "
+    fault = named + "raise OSError(errno.EROFS, 'Read-only file system', 'out/x')\nstep.open_test_set = fail"
+    expect(bench(*words, before=fault), 3, "cannot read or write out/x: Read-only file system", "What to do")
+    fault = named + "from pathlib import Path; place = Path('out/y'); raise OSError(errno.EIO, 'Input/output error')"
+    expect(
+        bench(*words, before=f"{fault}\nstep.open_test_set = fail"), 3, "out/y: Input/output error", "check the disk"
+    )
+
+
 def test_half_a_torchrun_environment(bench: Bench, twin: Path, stripes_checkpoint: Path) -> None:
     env = {"RANK": "0", "WORLD_SIZE": "2", "MASTER_ADDR": "", "MASTER_PORT": ""}
     expect(bench("eval", stripes_checkpoint, "--data", twin, env=env), 2, "torchrun")
