@@ -8,6 +8,19 @@ from typing import ClassVar
 SHOWN_DETAILS = 20
 
 
+def plain(text: str) -> str:
+    """Returns a text with escapes for what a terminal or a log would act on: control characters, and half letters.
+
+    Names in a stranger's file can be commands of a terminal. Line feeds stay: messages have lines.
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        letter if letter.isprintable() or letter == "\n" else letter.encode("unicode_escape").decode("ascii")
+        for letter in text
+    )
+
+
 class BenchError(Exception):
     """A failure that the user can act on.
 
@@ -20,10 +33,10 @@ class BenchError(Exception):
     exit_code: ClassVar[int] = 3
 
     def __init__(self, message: str, *, hint: str | None = None, details: Iterable[str] = ()) -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
-        self.details = list(details)
+        self.message = plain(message)
+        super().__init__(self.message)
+        self.hint = None if hint is None else plain(hint)
+        self.details = [plain(detail) for detail in details]
 
     def __str__(self) -> str:
         lines = [self.message]
