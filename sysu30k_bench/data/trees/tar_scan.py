@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from sysu30k_bench.data.trees.archive import clean_name
+from sysu30k_bench.data.trees.careful_tar import BLOCK, HostileTarError, careful_tar
 from sysu30k_bench.data.trees.pax import PAX_HEAD, is_pax_header
 from sysu30k_bench.errors import DataError
 
-BLOCK = 512
 PASSED_OVER = "another program's header of a member"
 """Fault of an entry that is neither a member nor damage, and is counted."""
 
@@ -84,9 +84,9 @@ def check_tar(path: Path) -> None:
 def _run(file: BinaryIO, at: int, length: int, path: Path) -> Generator[Found, None, int | None]:
     """Continues until `tarfile` stops; returns where to begin again, or None at the end."""
     file.seek(at)
-    stopped = at
+    stopped, beyond = at, 0
     try:
-        with tarfile.open(fileobj=file, mode="r:", encoding="utf-8", errors="surrogateescape") as tar:
+        with careful_tar(file) as tar:
             while (info := tar.next()) is not None:
                 tar.__dict__["members"].clear()  # it would keep all of them in memory
                 stopped = tar.offset
@@ -94,6 +94,8 @@ def _run(file: BinaryIO, at: int, length: int, path: Path) -> Generator[Found, N
                 pax = found.fault is None and is_pax_header(found.key, _head, file, found)
                 yield found._replace(fault=PASSED_OVER) if pax else found
     except (tarfile.TarError, ValueError, OverflowError, EOFError) as error:
+        # behind all that was read: to look into a chain of headers again from each of them would take its square
+        beyond = file.tell() if isinstance(error, HostileTarError) else 0
         if stopped == 0:
             raise DataError(
                 f"{path} is not a tar that can be read in place: {error}",
@@ -106,7 +108,7 @@ def _run(file: BinaryIO, at: int, length: int, path: Path) -> Generator[Found, N
     file.seek(stopped)
     block = file.read(BLOCK)
     zeros = len(block) == BLOCK and not any(block)
-    again = _next_header(file, stopped + BLOCK, length)
+    again = _next_header(file, max(stopped + BLOCK, beyond - beyond % -BLOCK), length)
     if zeros and again is None:  # the end mark, and what pads it
         return None
     size = (length if again is None else again) - stopped
@@ -135,6 +137,8 @@ def _found(info: tarfile.TarInfo, following: int, length: int) -> Found:
         fault = fault or ""
     elif not info.isreg() or info.issparse():
         fault = fault or f"not a plain file (tar type {info.type.decode('ascii', 'replace')})"
+    elif info.size < 0:
+        fault = fault or "its size is below zero"
     elif info.offset_data + info.size > length:
         fault = f"cut off: {max(0, length - info.offset_data):,} of {info.size:,} bytes exist"
     return Found(key, info.offset_data, info.size, None, fault, following)

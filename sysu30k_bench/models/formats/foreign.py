@@ -13,9 +13,11 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from sysu30k_bench.data.trees.careful_tar import careful_tar
 from sysu30k_bench.words import count
 
 _SHOWN = 5
+_MOST_LISTED = 10_000
 
 
 @dataclass(frozen=True)
@@ -163,12 +165,10 @@ def _json_keys(text: str) -> str:
 
 def _tar(path: Path) -> Foreign:
     try:
-        with tarfile.open(path, "r:") as archive:
-            names = []
-            for member in archive:
+        names = []
+        with path.open("rb") as file, careful_tar(file) as archive:
+            while len(names) <= _MOST_LISTED and (member := archive.next()) is not None:
                 names.append(member.name)
-                if len(names) > 10_000:
-                    break
     except (tarfile.TarError, OSError, ValueError, EOFError):
         return Foreign("a tar archive that is cut off or damaged", "download it again, and unpack it")
     if {"sys_info", "pickle", "storages", "tensors"} <= set(names):
