@@ -98,7 +98,7 @@ class _Walk:
         for entry in entries:
             if entry.is_symlink():
                 self._note(prefix + entry.name)
-            if entry.is_dir():
+            if _leads_to_a_folder(entry):
                 folders.append(entry.name)
             elif is_image(entry.name):
                 if is_pax_header(prefix + entry.name, _head, entry.path):
@@ -112,6 +112,13 @@ class _Walk:
         real = os.path.realpath(self.root / link)
         if os.path.commonpath([real, self._real_root]) != self._real_root:
             self.outside.append(f"{link} -> {real}")
+
+
+def _leads_to_a_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself, for one: whoever reads it is told
+        return False
 
 
 def _head(path: str) -> bytes:

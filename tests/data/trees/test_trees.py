@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import tracemalloc
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks.fuzz.seeds.trees import zips
 from sysu30k_bench.data.images import DamagedImageError
 from sysu30k_bench.data.trees.folder import FolderTree
 from sysu30k_bench.data.trees.open_tree import check_root, open_archives, open_folder
@@ -197,3 +199,25 @@ def test_a_root_that_is_not_there(tmp_path: Path) -> None:
         check_root(tmp_path / "nowhere")
     with pytest.raises(DataError, match="no folder or archive"):
         check_root(Path("x" * 5000))
+
+
+def test_a_member_of_a_zip_is_inflated_as_far_as_it_says(tmp_path: Path) -> None:
+    path = tmp_path / "a.zip"
+    path.write_bytes(zips()["says-less"])  # 64 MiB of zeros, called a thousand bytes
+    tree = open_archives(path)
+    assert tree.size("a.jpg") == 1000
+    tracemalloc.start()
+    try:
+        assert tree.read("a.jpg") == bytes(1000)
+        assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_link_to_itself_is_no_folder(tmp_path: Path) -> None:
+    (tmp_path / "x").symlink_to("x")
+    (tmp_path / "y.jpg").symlink_to("y.jpg")
+    tree = open_folder(tmp_path)
+    assert tree.images("") == ["y.jpg"]
+    with pytest.raises(DamagedImageError, match="symbolic links"):
+        tree.read("y.jpg")
