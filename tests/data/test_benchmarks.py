@@ -11,6 +11,7 @@ from PIL import Image
 from scipy.io import savemat
 
 from sysu30k_bench.data.benchmarks.benchmark import drawn_people
+from sysu30k_bench.data.benchmarks.cuhk03_mat import Cuhk03Mat
 from sysu30k_bench.data.benchmarks.published import published_counts
 from sysu30k_bench.data.benchmarks.registry import ASKED_FOR, BENCHMARKS
 from sysu30k_bench.data.images import DamagedImageError, decode
@@ -390,3 +391,22 @@ def test_a_foreign_name_is_named(tmp_path: Path, make: object) -> None:
     with pytest.raises(DataError, match="do not contain identity") as caught:
         open_test_set(root, name)
     assert caught.value.details == ["holiday.jpg"]
+
+
+@pytest.mark.parametrize("what", ["labeled", "testsets"])
+def test_a_cuhk03_file_that_claims_terabytes_is_refused(tmp_path: Path, what: str) -> None:
+    cuhk03_mat(tmp_path)
+    with h5py.File(tmp_path / "cuhk-03.mat", "r+") as file:
+        del file[what]
+        file.create_dataset(what, (1 << 24, 1 << 24), "u1", chunks=(1, 1 << 10), compression="gzip")
+    source = Cuhk03Mat(tmp_path / "cuhk-03.mat", "labeled")
+    with pytest.raises(IntegrityError, match="claims 281,474,976,710,656 bytes"):
+        source.test_people(1) if what == "testsets" else source.listing()
+
+
+def test_a_cuhk03_list_that_inflates_a_thousandfold_is_refused(tmp_path: Path) -> None:
+    cuhk03_mat(tmp_path)
+    path = tmp_path / "cuhk03_new_protocol_config_labeled.mat"
+    savemat(path, {"filelist": np.zeros(10 << 20)}, do_compression=True)
+    with pytest.raises(IntegrityError, match="inflates to more than 67,108,864 bytes"):
+        open_test_set(tmp_path, "cuhk03-labeled")

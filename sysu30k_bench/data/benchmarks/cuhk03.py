@@ -8,7 +8,8 @@ kinds of boxes or one, and the authors' `cuhk-03.mat`, in which the pixels thems
 from __future__ import annotations
 
 import io
-from typing import ClassVar
+import zlib
+from typing import ClassVar, Literal
 
 import numpy as np
 from scipy.io import loadmat
@@ -28,6 +29,8 @@ from sysu30k_bench.data.split import Role, Split
 from sysu30k_bench.data.trees.tree import Tree
 from sysu30k_bench.errors import DataError, IntegrityError
 
+_MAT_HEADER, _COMPRESSED = 128, 15
+_MOST_INFLATED, _INFLATED_AT_ONCE = 64 << 20, 1 << 20
 _BELOW = ("", "cuhk03-np", "cuhk03_release", "cuhk03", "cuhk03/cuhk03_release")
 
 
@@ -153,8 +156,29 @@ class Cuhk03DetectedClassic(Cuhk03Classic):
 
 def _load(place: Tree, key: str) -> dict[str, np.ndarray]:
     try:
-        return dict(loadmat(io.BytesIO(place.read(key))))
-    except (ValueError, TypeError, NotImplementedError, OSError, EOFError) as error:
+        content = place.read(key)
+        _refuse_bomb(content)
+        return dict(loadmat(io.BytesIO(content)))
+    except (ValueError, TypeError, NotImplementedError, OSError, EOFError, MemoryError, OverflowError) as error:
         raise IntegrityError(f"{place.path / key} is not a MATLAB file: {error}", hint="download it again") from error
     except DamagedImageError as error:
         raise DataError(f"cannot read {place.path / key}: {error}") from error
+
+
+def _refuse_bomb(content: bytes) -> None:
+    """Refuses a MATLAB file that inflates far beyond a list of some thousand names.
+
+    Raises:
+        ValueError: It is refused.
+    """
+    order: Literal["little", "big"] = "big" if content[126:128] == b"MI" else "little"
+    at, left = _MAT_HEADER, _MOST_INFLATED
+    while at + 8 <= len(content):
+        kind, size = (int.from_bytes(content[at + place : at + place + 4], order) for place in (0, 4))
+        packed, unpack = content[at + 8 : at + 8 + size], zlib.decompressobj()
+        while kind == _COMPRESSED and packed and not unpack.eof:
+            left -= len(unpack.decompress(packed, _INFLATED_AT_ONCE))
+            packed = unpack.unconsumed_tail
+            if left < 0:
+                raise ValueError(f"it inflates to more than {_MOST_INFLATED:,} bytes")
+        at += 8 + size

@@ -20,6 +20,8 @@ MAT = "cuhk-03.mat"
 _VIEWS = 10
 """Images that a person can have: the first five by one camera of the pair, the others by the other."""
 _FIRST_CAMERA = 5
+_MOST_EXPANSION = 64
+"""Times its file that an array may take: the published file is compressed, but not a thousandfold."""
 
 
 class Cuhk03Mat:
@@ -63,7 +65,7 @@ class Cuhk03Mat:
         found = self._find(key)
         if found is None:
             raise DamagedImageError(f"{self._path.name} holds no such image")
-        refuse_size(int(found.size))
+        refuse_size(_claims(found))
         if found.ndim != 3 or found.shape[0] != 3 or found.dtype != np.uint8:
             raise DamagedImageError(f"an array of {found.shape} {found.dtype} is no image")
         try:
@@ -115,6 +117,10 @@ class Cuhk03Mat:
         """Reads a data set that lies in this file: one that lies elsewhere could be any file of this machine."""
         if found.is_virtual or found.external:
             raise IntegrityError(f"{found.file.filename} keeps data in other files", hint="download it again")
+        if _claims(found) > _MOST_EXPANSION * Path(found.file.filename).stat().st_size:
+            raise IntegrityError(
+                f"{found.file.filename} claims {_claims(found):,} bytes in one array", hint="download it again"
+            )
         values: np.ndarray = found[()]
         return values
 
@@ -144,3 +150,9 @@ class Cuhk03Mat:
             self._opened = (os.getpid(), h5py.File(self._path, "r"))
             self.__dict__.pop("_pairs", None)
         return self._opened[1]
+
+
+def _claims(found: h5py.Dataset) -> int:
+    """Bytes that reading a data set takes, by what it says of itself: its own, or those of a chunk."""
+    chunk = int(np.prod(found.chunks or (), dtype=object)) * found.dtype.itemsize
+    return max(int(found.nbytes), chunk)
