@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 from scipy.io import savemat
 
-from sysu30k_bench.embeddings.features.reader import read_features
+from sysu30k_bench.embeddings.features.reader import Features, read_features
 from sysu30k_bench.errors import IntegrityError
 
 ZEROS = np.zeros((60_000, 128))
@@ -103,3 +103,31 @@ def test_a_mat_file_that_holds_more_or_less_than_it_says(tmp_path: Path, more: b
     path.write_bytes(forged)
     with pytest.raises(IntegrityError, match=r"f\.mat (is damaged|ends in the middle)"):
         np.asarray(read_features(path).embedding["gallery"])
+
+
+def test_one_long_key_named_very_often(tmp_path: Path) -> None:
+    """A file of 100 kB with 20,000 keys of 100 kB each: 2 GB, where each is made."""
+    path = tmp_path / "f.parquet"
+    long = "x" * 100_000
+    pd.DataFrame({"key": [long] * 20_000, "embedding": [[1.0]] * 20_000}).to_parquet(path, compression=None)
+    tracemalloc.start()
+    try:
+        found = read_features(path)
+        assert tracemalloc.get_traced_memory()[1] < 16 << 20
+    finally:
+        tracemalloc.stop()
+    assert isinstance(found, Features)
+    assert found.key == [long] * 20_000
+
+
+def test_keys_that_are_no_texts(tmp_path: Path) -> None:
+    pd.DataFrame({"key": [1, 2], "embedding": [[1.0], [2.0]]}).to_parquet(tmp_path / "f.parquet")
+    with pytest.raises(IntegrityError, match="`key` holds int64 and no texts"):
+        read_features(tmp_path / "f.parquet")
+
+
+def test_a_header_of_gigabytes_is_not_asked_for(tmp_path: Path) -> None:
+    (tmp_path / "f.npy").write_bytes(b"\x93NUMPY\x02\0\xff\xff\xff\xff" + b" " * 100)
+    (tmp_path / "f.csv").write_text("key\na\n")
+    with pytest.raises(IntegrityError, match="its header claims 4,294,967,295 bytes"):
+        read_features(tmp_path / "f.npy")

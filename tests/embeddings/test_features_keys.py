@@ -74,3 +74,9 @@ def test_the_line_of_a_bad_row_is_named(tmp_path: Path) -> None:
     with pytest.raises(IntegrityError) as caught:
         keys(tmp_path, "key;n\na;1\nb;2;3\nc;3\n")
     assert caught.value.details == ["line 3: 3 fields"]
+
+
+@pytest.mark.parametrize("text", ['key\n"' + "x" * 99, "key\n" + "x" * 200_000 + "\n", "key" + "x" * 200_000 + "\n"])
+def test_quotes_that_do_not_end_and_fields_that_hardly_do(tmp_path: Path, text: str) -> None:
+    with pytest.raises(IntegrityError, match=r"f\.csv is no table"):
+        keys(tmp_path, text)

@@ -11,6 +11,7 @@ from sysu30k_bench.errors import IntegrityError
 
 _SEPARATORS = (",", ";", "\t")
 _COLUMN = "key"
+_AGAIN = 'save it as "CSV UTF-8"'
 _SHOWN = 8
 _SAYS_SEPARATOR = "sep="
 """How Excel may begin a file: with a line that names the separator."""
@@ -29,9 +30,14 @@ def read_keys(path: Path) -> list[str]:
         IntegrityError: It has no such column, or rows of another length than its header; they are named.
     """
     try:
-        text = text_of(path.read_bytes(), errors="strict")
+        return _keys(path, text_of(path.read_bytes(), errors="strict"))
     except UnicodeDecodeError as error:
-        raise IntegrityError(f"{path} is not UTF-8: {error}", hint='save it as "CSV UTF-8"') from error
+        raise IntegrityError(f"{path} is not UTF-8: {error}", hint=_AGAIN) from error
+    except csv.Error as error:
+        raise IntegrityError(f"{path} is no table: {error}", hint=_AGAIN) from error
+
+
+def _keys(path: Path, text: str) -> list[str]:
     first, _, rest = text.partition("\n")
     said = first.strip().strip('"')
     separators: tuple[str, ...] = _SEPARATORS

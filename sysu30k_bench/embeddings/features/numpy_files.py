@@ -16,6 +16,7 @@ from sysu30k_bench.embeddings.features.declared_size import check_declared, chec
 from sysu30k_bench.embeddings.features.stored import Packed, RowsOnDisk, Stored, columns_on_disk, fill
 
 _CHUNK = 1 << 22
+_LONGEST_HEADER = 1 << 16
 _LOCAL_HEADER = struct.Struct("<26xHH")
 
 
@@ -89,6 +90,11 @@ def _header(file: BinaryIO) -> _Header:
     version = npy.read_magic(file)
     if version not in {(1, 0), (2, 0)}:
         raise ValueError(f"version {version} of numpy's format is for arrays with named columns")
+    if version == (2, 0):  # numpy asks for as many bytes as the header claims before it looks at their number
+        length = int.from_bytes(file.read(4), "little")
+        if length > _LONGEST_HEADER:
+            raise ValueError(f"its header claims {length:,} bytes")
+        file.seek(-4, 1)
     read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
     shape, columns, dtype = read(file)
     if dtype.hasobject or not all(length >= 0 for length in shape):
