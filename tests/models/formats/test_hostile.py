@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 import torch
 
-from sysu30k_bench.errors import BenchError
+from sysu30k_bench.errors import BenchError, IntegrityError
 from sysu30k_bench.models.formats.pickles.unfold import standins, unfold
 from sysu30k_bench.models.formats.read import read_content
 from tests.models.formats.making import WEIGHTS, archive, nothing_runs, same, torch_bytes
@@ -147,3 +147,18 @@ def test_classes_that_are_installed_are_not_looked_up_either(tmp_path: Path) -> 
     assert found["args"].attributes == {"lr": 0.1}
     assert str(found["when"]) == "datetime.datetime"
     assert found["n"].args == ("1.5",)
+
+
+@pytest.mark.parametrize(("kind", "length"), [(b"S0", b"\x8a\x05\0\0\0\0\x02\x85"), (b"U0", b"J\xff\xff\xff\x7f\x85")])
+def test_an_array_of_nothing_takes_no_memory(tmp_path: Path, kind: bytes, length: bytes) -> None:
+    """numpy gives each of its texts of no length a byte: 8 GB out of a hundred bytes."""
+    made = (
+        b"cnumpy._core.numeric\n_frombuffer\n(C\0cnumpy\ndtype\n(X\x02\0\0\0"
+        + kind
+        + b"tR"
+        + length
+        + b"X\x01\0\0\0CtR"
+    )
+    (tmp_path / "a.pkl").write_bytes(b"\x80\x03}X\x01\0\0\0a" + made + b"s.")
+    with pytest.raises(IntegrityError, match="has no bytes"):
+        read_content(tmp_path / "a.pkl")

@@ -12,6 +12,8 @@ from sysu30k_bench.models.formats.faults import Damaged, NotPlain
 from sysu30k_bench.models.formats.pickles.standin import Global, StandIn
 
 MOST_DIMENSIONS = 32
+MOST_EMPTY = 1 << 20
+"""Elements of an array whose elements have no bytes."""
 Spend = Callable[[int], None]
 """Is told of so many bytes before they are copied, and raises `Damaged` where a file has them copied too often."""
 
@@ -120,6 +122,9 @@ def array_of(data: object, dtype: object, shape: object, order: object, spend: S
     if math.prod(shape) * kind.itemsize != len(content):
         raise Damaged(f"an array of shape {shape} and {kind} has {len(content):,} bytes")
     if kind.itemsize == 0 or not content:
+        if math.prod(shape) > MOST_EMPTY:  # numpy gives a text of no length one byte
+            raise Damaged(f"an array of shape {shape} and {kind} has no bytes")
+        spend(math.prod(shape))
         return np.zeros(shape, kind)
     spend(len(content))
     found = np.frombuffer(bytearray(content), kind).reshape(shape, order="F" if order == "F" else "C")
