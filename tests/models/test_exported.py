@@ -15,7 +15,8 @@ from sysu30k_bench.evaluation.embedding.model import ready_model
 from sysu30k_bench.evaluation.request import ExportRequest
 from sysu30k_bench.models.card import Feature, Input
 from sysu30k_bench.models.embedder import Embedder
-from sysu30k_bench.models.formats.exported import exported_digest, exported_kind, load_exported
+from sysu30k_bench.models.formats.exported import exported_card, exported_digest, exported_kind, load_exported
+from sysu30k_bench.models.formats.read import read_content
 
 CPU = torch.device("cpu")
 WEIGHT = np.random.default_rng(0).standard_normal((5, 3)).astype(np.float32)
@@ -152,3 +153,20 @@ def test_real_openvino_networks(name: str, rank1: float, ap: float, openpeople: 
     assert record is not None
     assert record.metrics.rank1.value == pytest.approx(rank1)
     assert record.metrics.ap_standard.value == pytest.approx(ap, abs=6e-4)
+
+
+def test_a_model_of_small_images_is_refused_by_name(tmp_path: Path) -> None:
+    path = write_onnx(tmp_path / "m.onnx", 2)
+    network = load_exported(path, "onnx", CPU)
+    network.size = (8, 8)
+    with pytest.raises(UsageError, match="takes images of 8 x 8, which are none of people"):
+        exported_card(path, "onnx", network)
+
+
+def test_a_zip_without_its_directory_is_no_whole_model(tmp_path: Path) -> None:
+    path = tmp_path / "m.pth"
+    torch.save({"a": torch.ones(2)}, path)
+    path.write_bytes(path.read_bytes().replace(b"PK\1\2", b"PK\1\3", 1))
+    assert exported_kind(path) is None
+    with pytest.raises(IntegrityError, match=r"m\.pth is cut off"):
+        read_content(path)

@@ -16,6 +16,7 @@ from sysu30k_bench.errors import BenchError, IntegrityError, UsageError
 from sysu30k_bench.evaluation.embedding.model import ready_model
 from sysu30k_bench.evaluation.request import ExportRequest
 from sysu30k_bench.models.formats.exported import exported_digest, exported_kind
+from sysu30k_bench.models.formats.transformers_folder import TransformersTrunk
 
 CPU = torch.device("cpu")
 VIT = {"hidden_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 96}
@@ -146,3 +147,20 @@ def test_code_in_pickled_weights_is_refused_and_not_run(tmp_path: Path) -> None:
         ready_model(ExportRequest(folder), CPU)
     assert caught.value.hint
     assert not (tmp_path / "proof").exists()
+
+
+@pytest.mark.parametrize("name", ["../weights.safetensors", "/etc/passwd", "a/b.safetensors"])
+def test_an_index_that_leads_out_of_the_folder_is_refused(tmp_path: Path, name: str) -> None:
+    folder = save(tmp_path / "model", vit())
+    (folder / "model.safetensors").unlink()
+    (folder / "model.safetensors.index.json").write_text(json.dumps({"metadata": {}, "weight_map": {"a": name}}))
+    with pytest.raises(IntegrityError, match="names files outside of its folder"):
+        TransformersTrunk(folder)
+
+
+def test_a_million_layers_are_refused_before_they_are_built(tmp_path: Path) -> None:
+    folder = save(tmp_path / "model", vit())
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "num_hidden_layers": 10**6}))
+    with pytest.raises(IntegrityError, match="num_hidden_layers is 1,000,000, as in no network"):
+        TransformersTrunk(folder)

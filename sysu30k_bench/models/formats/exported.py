@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from pydantic import ValidationError
 from torch import nn
 
 from sysu30k_bench.errors import BenchError, DataError, IntegrityError, UsageError
@@ -48,8 +49,11 @@ def exported_kind(path: Path) -> str | None:
     if suffix == ".xml":
         return "openvino"
     if path.is_file() and zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            inside = {name.partition("/")[2] for name in archive.namelist()}
+        try:
+            with zipfile.ZipFile(path) as archive:
+                inside = {name.partition("/")[2] for name in archive.namelist()}
+        except (zipfile.BadZipFile, ValueError, NotImplementedError):
+            return None  # a damaged one, which the readers of weights name
         if is_exported_program(inside):
             return "torchexport"
         if "constants.pkl" in inside and any(name.startswith("code/") for name in inside):
@@ -148,12 +152,15 @@ def exported_digest(path: Path) -> str:
 def exported_card(path: Path, kind: str, network: ExportedNetwork) -> AdapterCard:
     """Makes a card for a whole model that came without one: its own input, both views summed."""
     height, width = network.size or (256, 128)
-    return AdapterCard(
-        name=f"{kind}-model",
-        title=f"{path.resolve().name} ({TITLES[kind]})",
-        network=Network(source=SOURCES[kind]),
-        input=transformers_input(path, network.size) if kind == "hf" else Input(height=height, width=width),
-    )
+    try:
+        return AdapterCard(
+            name=f"{kind}-model",
+            title=f"{path.resolve().name} ({TITLES[kind]})",
+            network=Network(source=SOURCES[kind]),
+            input=transformers_input(path, network.size) if kind == "hf" else Input(height=height, width=width),
+        )
+    except ValidationError as error:
+        raise UsageError(f"{path} takes images of {height} x {width}, which are none of people") from error
 
 
 def check_input_size(card: AdapterCard, network: ExportedNetwork) -> None:

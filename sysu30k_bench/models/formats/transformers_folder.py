@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
-from sysu30k_bench.errors import IntegrityError, UsageError
+from sysu30k_bench.errors import DataError, IntegrityError, UsageError
 from sysu30k_bench.extras import missing_package
 from sysu30k_bench.models.card import Input
+from sysu30k_bench.models.formats.shards import is_index, shard_files
 
 _INTERPOLATIONS = {0: "nearest", 1: "lanczos", 2: "bilinear", 3: "bicubic"}
 _MAX_JSON_BYTES = 1 << 20
 _PROTOCOL_SIZE = (256, 128)
+_MOST, _MOST_LAYERS = 1_000_000_000, 1000
+"""What a number in `config.json` may be; in that of layers, transformers builds as many."""
 
 
 def is_transformers_folder(path: Path) -> bool:
@@ -50,6 +54,7 @@ class TransformersTrunk(nn.Module):
 
     def __init__(self, folder: Path) -> None:
         super().__init__()
+        _check_files(folder)
         transformers = _library()
         try:
             network, info = _load(transformers, folder)
@@ -87,6 +92,28 @@ class TransformersTrunk(nn.Module):
         except (ValueError, RuntimeError):
             return False
         return True
+
+
+def _check_files(folder: Path) -> None:
+    """Refuses what transformers would believe: weights outside of the folder, and numbers that would keep it busy.
+
+    Raises:
+        IntegrityError: An index leads out of the folder, or `config.json` describes no network that exists.
+    """
+    for path in sorted(filter(is_index, folder.iterdir())):
+        with suppress(DataError):  # files of another framework's index may be missing
+            shard_files(path)
+    waiting: list[tuple[str, object]] = [("", _json_object(folder / "config.json"))]
+    while waiting:
+        name, value = waiting.pop()
+        if isinstance(value, dict):
+            waiting += value.items()
+        elif isinstance(value, list):
+            waiting += [(name, inner) for inner in value]
+        elif isinstance(value, (int, float)) and value > (
+            _MOST_LAYERS if "layer" in name or "depth" in name else _MOST
+        ):
+            raise IntegrityError(f"{folder / 'config.json'}: {name} is {value:,}, as in no network")
 
 
 def _load(transformers: Any, folder: Path, **options: bool) -> tuple[Any, dict[str, Any]]:  # noqa: ANN401
@@ -133,13 +160,15 @@ def _input_size(folder: Path, own: tuple[int, int] | None) -> tuple[int, int]:
 
 def _preprocessor(folder: Path) -> dict[str, Any]:
     path = folder / "preprocessor_config.json"
-    if not path.is_file():
-        return {}
+    return _json_object(path) if path.is_file() else {}
+
+
+def _json_object(path: Path) -> dict[str, Any]:
     try:
         if path.stat().st_size > _MAX_JSON_BYTES:
             raise IntegrityError(f"{path} is too large")
         content = json.loads(path.read_text("utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise IntegrityError(f"{path} is not JSON: {error}") from error
     return content if isinstance(content, dict) else {}
 
