@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 import io
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,7 @@ TOP_NAME = "top.csv"
 COLUMNS = ("query", "match", "rank_low", "rank_high", "ranked", "score", "margin")
 _MAX_BYTES = 1 << 30
 _MAX_RANKED = 20_000_000
+_HEAD, _MOST_COLUMNS = 1 << 16, 64
 _DTYPES: Mapping[Hashable, Any] = {
     "query": str,
     "match": str,
@@ -164,8 +167,10 @@ def read_ranking(path: Path, *, told: bool = True) -> Ranking:
     if told:
         require_told(path)
     try:
+        content = path.read_bytes()
+        refuse_many_columns(content)
         table = pd.read_csv(
-            io.BytesIO(path.read_bytes()),
+            io.BytesIO(content),
             dtype=_DTYPES,
             keep_default_na=False,
             na_values={name: [""] for name in ("rank_low", "rank_high")},
@@ -182,6 +187,21 @@ def read_ranking(path: Path, *, told: bool = True) -> Ranking:
     if fault:
         raise IntegrityError(f"{path} is not a ranking: {fault}", hint="run the search again")
     return Ranking(table)
+
+
+def refuse_many_columns(content: bytes) -> None:
+    """Refuses a table whose first lines have very many fields, for pandas takes seconds for some thousand columns.
+
+    Raises:
+        ValueError: It is refused.
+    """
+    head = content[:_HEAD].decode("utf-8", "replace")
+    try:
+        rows = list(islice(csv.reader(io.StringIO(head, newline="")), 2))
+    except csv.Error as error:
+        raise ValueError(str(error)) from error
+    if any(len(row) > _MOST_COLUMNS for row in rows) or (len(rows) < 2 and len(content) > _HEAD):
+        raise ValueError("its first lines are those of no table with few columns")
 
 
 def _fault(table: pd.DataFrame) -> str | None:

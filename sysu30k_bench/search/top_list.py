@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import pandas as pd
 
 from sysu30k_bench.errors import DataError, UsageError
 from sysu30k_bench.sealed import require_told
-from sysu30k_bench.search.ranking import TOP_NAME
+from sysu30k_bench.search.ranking import TOP_NAME, refuse_many_columns
 
 _MAX_BYTES = 1 << 30
 
@@ -35,7 +36,9 @@ def read_top(folder: Path, *, told: bool = True) -> pd.DataFrame:
     if told:
         require_told(path)
     try:
-        top = pd.read_csv(path, dtype={"query": str, "gallery": str})
+        content = path.read_bytes()
+        refuse_many_columns(content)
+        top = pd.read_csv(io.BytesIO(content), dtype={"query": str, "gallery": str})
         top = top[["query", "place", "gallery", "score", "match"]].astype({"score": float, "match": int})
     except (ValueError, KeyError, OverflowError) as error:
         raise UsageError(f"{path} is no list of the best images: {error}") from error

@@ -8,11 +8,12 @@ import pytest
 import torch
 
 from sysu30k_bench.data.protocol import relevance
-from sysu30k_bench.errors import DataError, IntegrityError
+from sysu30k_bench.errors import DataError, IntegrityError, UsageError
 from sysu30k_bench.search.engines.torch_engine import TorchEngine
 from sysu30k_bench.search.gallery import ArrayGallery
 from sysu30k_bench.search.ranking import Ranking, make_ranking, read_ranking, top_table
 from sysu30k_bench.search.search import search
+from sysu30k_bench.search.top_list import read_top
 from tests.conftest import unit_rows
 from tests.search.oracle import all_scores
 
@@ -100,3 +101,13 @@ def test_other_columns_and_no_file(tmp_path: Path) -> None:
         read_ranking(tmp_path / "ranking.csv")
     with pytest.raises(DataError, match="no ranking"):
         read_ranking(tmp_path / "nothing.csv")
+
+
+@pytest.mark.parametrize("text", ["a," * 20_000, "query\n" + "a," * 20_000, '"' + "a" * 70_000 + '",b\n', '"a'])
+def test_thousands_of_columns_are_refused_before_pandas_counts_them(tmp_path: Path, text: str) -> None:
+    for name in ("ranking.csv", "top.csv"):
+        (tmp_path / name).write_text(text)
+    with pytest.raises(IntegrityError, match="is not a ranking"):
+        read_ranking(tmp_path / "ranking.csv")
+    with pytest.raises(UsageError, match="is no list of the best images"):
+        read_top(tmp_path)
