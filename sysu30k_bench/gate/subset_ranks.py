@@ -14,8 +14,9 @@ from sysu30k_bench.evaluation.run_folder import RunFolder
 from sysu30k_bench.progress import Progress
 from sysu30k_bench.search.engines.choose import choose_device, choose_engine
 from sysu30k_bench.search.gallery import ArrayGallery
+from sysu30k_bench.search.norms import UNIT_TOLERANCE
 from sysu30k_bench.search.ranking import Ranking, make_ranking
-from sysu30k_bench.search.search import UNIT_TOLERANCE, block_rows_for, search
+from sysu30k_bench.search.search import block_rows_for, search
 from sysu30k_bench.words import count
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -23,13 +22,11 @@ from sysu30k_bench.search.exact.count import count_block
 from sysu30k_bench.search.exact.saved_search import Kept
 from sysu30k_bench.search.exact.topk import TopK
 from sysu30k_bench.search.gallery import Gallery
+from sysu30k_bench.search.norms import check_norms
 from sysu30k_bench.search.score import pair_scores
-from sysu30k_bench.words import count
 
 MAX_BLOCK_ROWS = 4096
 """More do not fit the last-level cache beside their scores, and are slower."""
-UNIT_TOLERANCE = {"float32": 1e-3, "float16": 1e-2}
-"""How far the norm of a stored embedding may be from 1: a longer row would outrank by its length."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +97,7 @@ def search(
     if fast is None:
         fast = len(queries) * len(gallery) * queries.shape[1] >= FAST_FROM and compiled.is_compiled()
     known = Rows(np.ascontiguousarray(queries, np.float32), fast=fast)
-    _check_norms(known.norms, lambda row: f"query {row}", unit_tolerance)
+    check_norms(known.norms, lambda row: f"query {row}", unit_tolerance)
     match_score = _match_scores(known.values, gallery, relevance)
     counter = _Counter(relevance, match_score)
     top = TopK(len(queries), min(top_k, len(gallery)))
@@ -112,7 +109,7 @@ def search(
     for start, stored in gallery.blocks(block_rows, finished):
         values = np.ascontiguousarray(stored, np.float32)
         rows = Rows(values, fast=fast, norms=engine.norms(values) if fast and not pace.finest else None)
-        _check_norms(rows.norms, partial(_name, gallery, start), unit_tolerance)
+        check_norms(rows.norms, partial(_name, gallery, start), unit_tolerance)
         block = BlockScores(known, rows, engine, fast=fast, finest=pace.finest)
         count = len(stored)
         _exclude_junk(block, relevance, start, count)
@@ -183,7 +180,7 @@ def _match_scores(queries: np.ndarray, gallery: Gallery, relevance: Relevance) -
         matches = np.ascontiguousarray(gallery.rows(positions), np.float32)
         if matches.shape[1] != queries.shape[1]:
             raise IntegrityError(f"queries have {queries.shape[1]} dimensions and the gallery has {matches.shape[1]}")
-        _check_norms(Rows(matches).norms, partial(_name_at, gallery, positions), None)
+        check_norms(Rows(matches).norms, partial(_name_at, gallery, positions), None)
         scores[part] = pair_scores(queries[relevance.match_query[part]], matches)
     return scores
 
@@ -202,23 +199,6 @@ def _exclude_junk(block: BlockScores, relevance: Relevance, start: int, rows: in
     everywhere = np.flatnonzero(relevance.junk_for_all[start : start + rows])
     if len(everywhere):
         block.exclude(slice(None), everywhere)
-
-
-def _check_norms(norms: np.ndarray, name: Callable[[int], str], unit_tolerance: float | None) -> None:
-    bad = np.flatnonzero(~(np.isfinite(norms) & (norms > 0)))
-    if len(bad):
-        raise IntegrityError(
-            f"{count(len(bad), 'embedding is', 'embeddings are')} zero, NaN or infinite; nothing was ranked",
-            details=[name(int(row)) for row in bad],
-            hint="export these images again, or check the network that made them",
-        )
-    long = np.flatnonzero(np.abs(norms - 1) > unit_tolerance) if unit_tolerance is not None else bad
-    if len(long):
-        raise IntegrityError(
-            f"{count(len(long), 'embedding is', 'embeddings are')} not of unit length; nothing was ranked",
-            details=[name(int(row)) for row in long],
-            hint="the store was not written by this tool, or was changed: export again",
-        )
 
 
 def block_rows_for(memory: int, queries: int, dimension: int) -> int:

@@ -28,8 +28,9 @@ from sysu30k_bench.processes import Ranks
 from sysu30k_bench.progress import Progress
 from sysu30k_bench.search.engines.choose import choose_device, choose_engine
 from sysu30k_bench.search.gallery import StoreGallery
+from sysu30k_bench.search.norms import UNIT_TOLERANCE
 from sysu30k_bench.search.ranking import RANKING_NAME, Ranking, read_ranking
-from sysu30k_bench.search.search import UNIT_TOLERANCE, block_rows_for, search
+from sysu30k_bench.search.search import block_rows_for, search
 from sysu30k_bench.words import count
 
 _MISSED = 0.05

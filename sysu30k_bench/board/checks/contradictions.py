@@ -9,9 +9,9 @@ import pandas as pd
 
 from sysu30k_bench.board.rows import SCORES, Evidence, Row
 from sysu30k_bench.data.naming.names import parse_sysu30k
+from sysu30k_bench.search.norms import UNIT_TOLERANCE
 from sysu30k_bench.search.ranking import Ranking
 from sysu30k_bench.search.score import TIE
-from sysu30k_bench.search.search import UNIT_TOLERANCE
 from sysu30k_bench.words import count
 
 _ROUNDED = 1e-3

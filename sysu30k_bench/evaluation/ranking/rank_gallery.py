@@ -24,8 +24,9 @@ from sysu30k_bench.progress import Progress
 from sysu30k_bench.results.record import HealthRecord
 from sysu30k_bench.search.engines.choose import choose_device, choose_engine
 from sysu30k_bench.search.gallery import Gallery
+from sysu30k_bench.search.norms import UNIT_TOLERANCE
 from sysu30k_bench.search.ranking import RANKING_NAME, TOP_NAME, Ranking, make_ranking, top_table
-from sysu30k_bench.search.search import UNIT_TOLERANCE, block_rows_for, search
+from sysu30k_bench.search.search import block_rows_for, search
 
 
 @dataclass(frozen=True)

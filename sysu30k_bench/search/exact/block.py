@@ -58,6 +58,8 @@ class BlockScores:
         approximate: (Q, B) float32; excluded pairs are minus infinity.
         refined: Whether the engine's smallest error was called for.
         coarse: Whether float32 would decide what these scores leave open.
+        error: (Q,) float64, how far a score may be from the real one, beside `rounding` of its size.
+        rounding: Relative error of the last rounding; it keeps the order of the scores.
     """
 
     def __init__(self, queries: Rows, block: Rows, engine: Engine, *, fast: bool = False, finest: bool = False) -> None:
@@ -90,9 +92,9 @@ class BlockScores:
 
     def _take(self, given: Approximate) -> None:
         self.approximate = given.scores
-        self._error = given.error + self._definition
-        self._rounding = given.rounding * (1 + 2.0**-20)
-        self.coarse = bool(given.rounding > 0 or (self._error > 1.5 * self.float32_error).any())
+        self.error = given.error + self._definition
+        self.rounding = given.rounding * (1 + 2.0**-20)
+        self.coarse = bool(given.rounding > 0 or (self.error > 1.5 * self.float32_error).any())
 
     def surely_above(self, bound: np.ndarray, query: np.ndarray) -> np.ndarray:
         """Returns float32 thresholds: a pair whose approximate score is above them scores above `bound`.
@@ -101,14 +103,14 @@ class BlockScores:
             bound: (T,) float64.
             query: (T,) the query of each.
         """
-        threshold = bound + self._error[query]
-        return at_least(threshold + self._rounding * np.abs(threshold))
+        threshold = bound + self.error[query]
+        return at_least(threshold + self.rounding * np.abs(threshold))
 
     def may_reach(self, bound: np.ndarray, query: np.ndarray | slice = slice(None)) -> np.ndarray:
         """Returns float32 thresholds: a pair that scores `bound` or more has an approximate score at or above them."""
-        threshold = bound - self._error[query]
+        threshold = bound - self.error[query]
         with np.errstate(invalid="ignore"):
-            lowered = threshold - self._rounding * np.abs(threshold)
+            lowered = threshold - self.rounding * np.abs(threshold)
         return at_most(np.where(np.isneginf(threshold), threshold, lowered))
 
     def exclude(self, query: np.ndarray | slice, column: np.ndarray) -> None:

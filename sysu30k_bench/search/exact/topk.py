@@ -51,6 +51,22 @@ class TopK:
         lowest: np.ndarray = np.where(self.full, floor, -np.inf)
         return lowest
 
+    def span(self, first: int, end: int) -> TopK:
+        """Returns the top-k of some consecutive queries, in the same memory."""
+        part = object.__new__(TopK)
+        part.position, part.score, part._cell = (kept[first:end] for kept in (self.position, self.score, self._cell))
+        return part
+
+    def restore(self, position: np.ndarray, score: np.ndarray) -> None:
+        """Takes a saved top-k of the same shape in place of its own.
+
+        Args:
+            position: (Q, k) int64.
+            score: (Q, k) float64.
+        """
+        self.position[:], self.score[:] = position, score
+        self._cell[:] = np.where(position >= 0, cells(np.where(position >= 0, score, 0.0)), _EMPTY)
+
     def insert(self, query: np.ndarray, position: np.ndarray, score: np.ndarray) -> None:
         """Does what `offer` does by compiled loops; `query` must ascend."""
         compiled.insert_best(query, position, score, cells(score), (self.position, self.score, self._cell))

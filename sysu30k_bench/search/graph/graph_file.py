@@ -1,22 +1,20 @@
-"""The neighbour graph on the disk: its parts while it is made, and the whole; all of them carry their digest."""
+"""The neighbour graph on the disk: its state while it is made, and the whole; both carry their digest."""
 
 from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import h5py
 import numpy as np
 
-from sysu30k_bench.errors import IntegrityError
 from sysu30k_bench.files import remove_quietly, write_atomically, writing_atomically
 from sysu30k_bench.sealed import is_sealed, seal_file, seal_zip
+from sysu30k_bench.search.exact.topk import TopK
 
 GRAPH_NAME = "neighbours.h5"
-_AGAIN = "run the same command again"
 
 
 @dataclass(frozen=True)
@@ -36,38 +34,42 @@ class GraphKind:
     k: int
 
 
-def write_part(path: Path, position: np.ndarray, score: np.ndarray) -> None:
-    """Writes the neighbours of some consecutive rows.
+def write_state(path: Path, done: int, top: TopK) -> None:
+    """Writes what one process has found so far.
 
     Args:
         path: The file.
-        position: (n, k) int64.
-        score: (n, k) float64.
+        done: Parts that it has finished.
+        top: The neighbours of every row, among the pairs of those parts.
     """
     content = io.BytesIO()
-    np.savez(content, position=position, score=score)
+    np.savez(content, done=done, position=top.position, score=top.score)
     write_atomically(path, seal_zip(content))
 
 
-def read_part(path: Path, rows: int, k: int) -> tuple[np.ndarray, np.ndarray] | None:
-    """Reads what `write_part` wrote.
+def read_state(path: Path, top: TopK) -> int | None:
+    """Reads what `write_state` wrote into an empty top-k of the same shape.
 
     Args:
         path: The file.
-        rows: n.
-        k: Neighbours of each.
+        top: Is filled.
 
     Returns:
-        Positions and scores; None where the file is missing, damaged, or of another shape.
+        How many parts are done; None where the file is missing, damaged, or of another shape, and nothing is filled.
     """
     if not is_sealed(path):
         return None
     try:
-        with np.load(path, allow_pickle=False) as part:
-            position, score = part["position"], part["score"]
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        with np.load(path, allow_pickle=False) as state:
+            done, position, score = int(state["done"]), state["position"], state["score"]
+    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
         return None
-    return (position, score) if position.shape == score.shape == (rows, k) else None
+    if [(position.shape, position.dtype), (score.shape, score.dtype)] != [
+        (own.shape, own.dtype) for own in (top.position, top.score)
+    ]:
+        return None
+    top.restore(position, score)
+    return done
 
 
 def is_finished(folder: Path, kind: GraphKind) -> bool:
@@ -82,27 +84,21 @@ def is_finished(folder: Path, kind: GraphKind) -> bool:
         return False
 
 
-def join_parts(folder: Path, parts: Mapping[int, tuple[Path, int]], kind: GraphKind) -> None:
-    """Makes the whole of its parts, and removes all parts that lie in the folder.
+def write_graph(folder: Path, top: TopK, kind: GraphKind) -> None:
+    """Writes the whole, and removes all states that lie in the folder.
 
     Args:
         folder: Where the graph goes.
-        parts: By first row: the file and its rows.
+        top: The neighbours of every row.
         kind: Which graph it is.
 
     Raises:
-        IntegrityError: A part is missing or damaged.
         DataError: The folder cannot be written.
     """
     with writing_atomically(folder / GRAPH_NAME) as unfinished:
         with h5py.File(unfinished, "w", libver="latest") as file:
-            position = file.create_dataset("position", (kind.rows, kind.k), "i8")
-            score = file.create_dataset("score", (kind.rows, kind.k), "f8")
-            for first, (path, rows) in parts.items():
-                part = read_part(path, rows, kind.k)
-                if part is None:
-                    raise IntegrityError(f"{path} is missing or damaged", hint=_AGAIN)
-                position[first : first + rows], score[first : first + rows] = part
+            file.create_dataset("position", data=top.position)
+            file.create_dataset("score", data=top.score)
             file.attrs["store"] = np.bytes_(kind.store)
             file.attrs["name"] = np.bytes_(kind.name)
         seal_file(unfinished)

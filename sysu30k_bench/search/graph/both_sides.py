@@ -1,0 +1,80 @@
+"""One part of a gallery against itself and all later rows: each pair is scored once, and counts for both its rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+
+from sysu30k_bench.search.engines.engine import Engine
+from sysu30k_bench.search.exact.block import BlockScores, Rows
+from sysu30k_bench.search.exact.break_even import Pace
+from sysu30k_bench.search.exact.collect import collect_block
+from sysu30k_bench.search.exact.topk import TopK
+from sysu30k_bench.search.exact.turned import TurnedScores
+from sysu30k_bench.search.gallery import Gallery
+from sysu30k_bench.search.norms import check_norms
+
+
+class BothSides:
+    """Scores pairs of a gallery's rows, and keeps the best of each row.
+
+    Args:
+        gallery: The rows.
+        engine: The filter.
+        top: The top-k of every row of the gallery. Parts come in ascending order, so that it sees every row's
+            candidates in the order of the gallery.
+        block_rows: Rows of a block.
+        unit_tolerance: How far a row's norm may be from 1; None for any length.
+        fast: Use the compiled loops.
+    """
+
+    def __init__(
+        self,
+        gallery: Gallery,
+        engine: Engine,
+        top: TopK,
+        *,
+        block_rows: int,
+        unit_tolerance: float | None,
+        fast: bool,
+    ) -> None:
+        self._gallery, self._engine, self._top = gallery, engine, top
+        self._block_rows, self._tolerance, self._fast = block_rows, unit_tolerance, fast
+        self._pace = Pace(engine)
+
+    def search(self, part: np.ndarray, first: int, advance: Callable[[int], None]) -> None:
+        """Offers each row of a part its later rows and those of the part, and each later row those of the part.
+
+        Args:
+            part: (P, D) float32, consecutive rows.
+            first: Position of the first of them.
+            advance: Told of gallery rows done.
+
+        Raises:
+            IntegrityError: A row is zero, NaN, infinite or not of unit length.
+        """
+        end = first + len(part)
+        known = Rows(part, fast=self._fast)
+        self._engine.load_queries(known.values, known.bounds)
+        own = self._top.span(first, end)
+        for start, stored in self._gallery.blocks(self._block_rows, first):
+            values = np.ascontiguousarray(stored, np.float32)
+            measured = self._engine.norms(values) if self._fast and not self._pace.finest else None
+            rows = Rows(values, fast=self._fast, norms=measured)
+            check_norms(rows.norms, partial(_name, self._gallery, start), self._tolerance)
+            block = BlockScores(known, rows, self._engine, fast=self._fast, finest=self._pace.finest)
+            count = len(stored)
+            itself = np.arange(start, min(start + count, end))
+            block.exclude(itself - first, itself - start)
+            collect_block(block, start, own)
+            later = max(0, end - start)
+            if later < count:
+                collect_block(TurnedScores(block, later), first, self._top.span(start + later, start + count))
+            self._pace.note(block, count)
+            advance(count)
+
+
+def _name(gallery: Gallery, start: int, row: int) -> str:
+    return gallery.name(start + row)
