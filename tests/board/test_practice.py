@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -204,6 +205,18 @@ def test_submit_practises_by_command(bench: Bench, honest_run: Path, tmp_path: P
     assert (tmp_path / "practice-board" / "rows" / "mine.json").is_file()
     assert bench("leaderboard", "check", "practice-board", cwd=tmp_path).code == 0
     assert bench("submit", honest_run, *words, cwd=tmp_path).code == 1
+
+
+def test_the_same_submission_again_is_done_and_another_of_its_id_is_refused(board: Path, run: Path) -> None:
+    """A kill may come after the row was written and before the command has ended."""
+    row = board / "rows" / "mine.json"
+    before = row.read_bytes()
+    assert prepare(run, CLAIM, practice=True).write(board)[0] == row
+    for other in (replace(CLAIM, weights="epoch 900"), CLAIM):
+        with pytest.raises(UsageError, match="there is a row"):
+            prepare(run, other, practice=True).write(board)
+        assert row.read_bytes() == before
+        (board / "evidence" / "mine.csv").unlink(missing_ok=True)
 
 
 def test_show_prints_the_rows_of_a_board(bench: Callable[..., Outcome], board: Path, tmp_path: Path) -> None:
