@@ -6,7 +6,7 @@ USER_STAMP := $(VENV)/.installed
 DOCS_STAMP := $(VENV)/.installed-docs
 DEMO ?= demo
 
-.PHONY: demo docs picture test coverage test-all lint types schema board release bench simulation determinism load bench-export bench-one-pass bench-search bench-search-full bench-search-growth bench-training-list bench-archives experiment-dgl experiment-ssl-gate experiment-ssl experiment-ssl-power bench-ssl-monitors bench-train clean
+.PHONY: demo docs picture test coverage test-all lint types schema board release bench simulation determinism load fuzz bench-export bench-one-pass bench-search bench-search-full bench-search-growth bench-training-list bench-archives experiment-dgl experiment-ssl-gate experiment-ssl experiment-ssl-power bench-ssl-monitors bench-train clean
 
 $(STAMP): setup.cfg pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -78,6 +78,10 @@ determinism: $(STAMP)  ## equal files from every way to search; how far embeddin
 
 load: $(STAMP)  ## the main job on drawn images up to the published size: time and memory of each stage; hours
 	$(BIN)/python -m benchmarks.load
+
+fuzz: $(STAMP)  ## every reader on hostile files, a minute each; FUZZ="--minutes 10 --only tar"
+	-$(BIN)/python -m pip install --quiet atheris  # optional: without it, mutations are not guided by coverage
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.fuzz $(FUZZ)
 
 bench-export: $(STAMP)  ## images per second of export, beside the bare network and the authors' loop
 	$(BIN)/python -m benchmarks.export

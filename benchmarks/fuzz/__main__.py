@@ -29,13 +29,13 @@ def main() -> int:
     parser.add_argument("--only", action="append", choices=known, metavar="NAME", help=f"one of {', '.join(known)}")
     parser.add_argument("--engine", choices=["atheris", "hypothesis"], default="atheris" if atheris else "hypothesis")
     parser.add_argument(
-        "--output", type=Path, default=Path("fuzz"), help="folder for what is found (default: %(default)s)"
+        "--output", type=Path, default=Path("build/fuzz"), help="folder for what is found (default: %(default)s)"
     )
     parser.add_argument("--keep", action="store_true", help="make seeds of what breaks a promise")
     options = parser.parse_args()
     server, broken = Server(options.engine), 0
     print(
-        f"{'target':<14} {'inputs':>9} {'read':>8} {'refused':>8} {'violations':>10} {'coverage':>9}  ({options.engine})"
+        f"{'target':<14} {'inputs':>9} {'read':>8} {'refused':>8} {'violations':>10} {'coverage':>9} ({options.engine})"
     )
     for name in options.only or known:
         found = run(server, name, options.minutes * 60, options.output / name)
@@ -44,7 +44,7 @@ def main() -> int:
         broken += sum(violations.values())
         said = ", ".join(f"{count} {kind}" for kind, count in violations.items()) or "0"
         print(
-            f"{name:<14} {sum(counts.values()):>9,} {counts['read']:>8,} {counts['refused']:>8,} {said:>10} {covered:>9}",
+            f"{name:<14} {counts.total():>9,} {counts['read']:>8,} {counts['refused']:>8,} {said:>10} {covered:>9}",
             flush=True,
         )
         for kind, file in found["kinds"].items():
@@ -68,7 +68,11 @@ class Server:
         words = [sys.executable, "-m", "benchmarks.fuzz.worker", json.dumps({"engine": engine})]
         threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
         self._process = subprocess.Popen(  # noqa: S603  this Python
-            words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+            words,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
             env={**os.environ, **threads},
         )
 

@@ -1,5 +1,7 @@
 """Changes of files: bytes, lines, opcodes of pickles, members of zips, blocks of tars."""
 
+# ruff: noqa: E501, RUF005, S110  tables of steps
+
 from __future__ import annotations
 
 import io

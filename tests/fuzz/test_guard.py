@@ -1,5 +1,7 @@
 """The judge notices what a reader must not do: a fuzzer that sees nothing finds nothing."""
 
+# ruff: noqa: E501  a program of one reader a line
+
 from __future__ import annotations
 
 import json
@@ -41,8 +43,13 @@ with scratch() as folder:
 """
 WANTED = {
     **dict.fromkeys(("system", "child", "socket", "outside", "secret", "pickle", "run"), "acts"),
-    "read": "read", "refuse": "refused", "silent": "message", "hide": "memory", "loop": "time",
-    "bug": "traceback", "large": "memory",
+    "read": "read",
+    "refuse": "refused",
+    "silent": "message",
+    "hide": "memory",
+    "loop": "time",
+    "bug": "traceback",
+    "large": "memory",
 }
 
 

@@ -1,7 +1,5 @@
 """Features files, shards and stores."""
 
-
-
 from __future__ import annotations
 
 import io

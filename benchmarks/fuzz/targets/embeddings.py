@@ -11,9 +11,7 @@ from benchmarks.fuzz.target import Target, as_file, as_folder
 from sysu30k_bench.data.split import ROLES
 from sysu30k_bench.embeddings.features.reader import Features, read_features
 from sysu30k_bench.embeddings.features.stored import Stored, by_row
-from sysu30k_bench.embeddings.manifest import read_manifest
 from sysu30k_bench.embeddings.shard import read_shard
-from sysu30k_bench.embeddings.store import Store
 
 
 def _features(path: Path) -> object:
@@ -32,15 +30,6 @@ def _shard(path: Path) -> object:
     return read_shard(path)
 
 
-def _store(folder: Path) -> object:
-    if read_manifest(folder) is None:
-        return None
-    store = Store.open(folder)
-    for shard in store.shards():
-        shard.embedding.sum()
-    return store.labels()
-
-
 TARGETS = (
     Target("hdf5", _features, as_file("features.h5"), bytewise),
     Target("mat", _features, as_file("features.mat"), bytewise),
@@ -48,5 +37,4 @@ TARGETS = (
     Target("npy", lambda root: _features(root / "features.npy"), as_folder, linewise),
     Target("parquet", _features, as_file("features.parquet"), bytewise),
     Target("shard", _shard, as_file("shard-00000.h5"), bytewise),
-    Target("store", _store, as_folder, bytewise),
 )
