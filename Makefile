@@ -6,7 +6,7 @@ USER_STAMP := $(VENV)/.installed
 DOCS_STAMP := $(VENV)/.installed-docs
 DEMO ?= demo
 
-.PHONY: demo docs picture test coverage test-all lint types schema board release bench simulation determinism load fuzz bench-export bench-one-pass bench-search bench-search-full bench-search-growth bench-training-list bench-archives experiment-dgl experiment-ssl-gate experiment-ssl experiment-ssl-power bench-ssl-monitors bench-train clean
+.PHONY: demo docs picture test coverage test-all lint types schema board release bench simulation determinism load fuzz bench-export bench-one-pass bench-search bench-search-full bench-search-growth bench-training-list bench-archives torture experiment-dgl experiment-ssl-gate experiment-ssl experiment-ssl-power bench-ssl-monitors bench-train clean
 
 $(STAMP): setup.cfg pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -101,6 +101,9 @@ bench-training-list: $(STAMP)  ## train.txt and the bags at their real size
 
 bench-archives: $(STAMP)  ## 100,000 drawn images in tars, beside the same images unpacked
 	$(BIN)/python -m benchmarks.archives
+
+torture: $(STAMP)  ## kill -9, signals, failing system calls, lost folders and damaged files; TORTURE="--minutes 120"
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.torture $(TORTURE)
 
 experiment-dgl: $(STAMP)  ## drawn people: weak baselines, DGL and strong supervision, three seeds each
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.dgl

@@ -56,6 +56,7 @@ from sysu30k_bench.evaluation.ranking import rank_gallery, search_step
 from sysu30k_bench.search.exact import saved_search
 from sysu30k_bench.search.graph import neighbours
 tar_index._AT_ONCE = 7
+neighbours.KEEP_SECONDS = 0.0
 search_step.part_rows_for = neighbours.part_rows_for = lambda dimension: 5
 rank_gallery.block_rows_for = lambda *sizes: 3
 begun = saved_search.Kept.__init__
@@ -121,8 +122,11 @@ class Scene:
 
     def make(self) -> None:
         """Draws people, saves small networks, and runs the commands whose results the attacked ones read."""
-        if self.bases.is_dir():  # of an earlier run
+        done = self.bases / "complete"
+        if done.exists():  # of an earlier run
             return
+        for folder in (self.bases, self.inputs):
+            shutil.rmtree(folder, ignore_errors=True)
         from sysu30k_bench.data.synth.twin import TwinRequest, write_twin
         from sysu30k_bench.models.networks.colour_stripes import ColourStripes
         from sysu30k_bench.models.networks.tiny import TinyNet
@@ -157,9 +161,10 @@ class Scene:
         self.run("exported", "graph", ("search", "run", "--self", "--top-k", "5"))
         self.run("empty", "splits", SPLITS)
         self.stop("exported", "halted", ("search", "run"), "saved_search.write_atomically", 3)
-        self.stop("exported", "parts", ("search", "run", "--self", "--top-k", "5"), "neighbours.write_part", 2)
+        self.stop("exported", "parts", ("search", "run", "--self", "--top-k", "5"), "neighbours.write_state", 2)
         self.stop("tar", "indexing", ("data", "index", "twin.tar"), "tar_index.sign", 3)
         give(self.inputs, self.bases)
+        done.touch()
 
     def stop(self, base: str, name: str, words: Words, function: str, calls: int) -> None:
         """Keeps what a command leaves that is killed in a call of a function."""

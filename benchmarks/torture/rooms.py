@@ -39,6 +39,8 @@ def vanish(whole: Undisturbed, rng: random.Random, ledger: Ledger) -> None:
     for path in scene.shell.work.iterdir():
         shutil.rmtree(path, ignore_errors=True)
     end = running.wait()
+    if job.again:  # the checkpoints of finished epochs are gone for good: a training is begun again
+        scene.reset(job.base)
     wrong = [f"{line} (at {moment:.3f} s)" for line in [end.fault()] if line]
     wrong += [f"afterwards {line} (at {moment:.3f} s)" for line in whole.check(whole.again())]
     told = "done" if end.code == 0 else f"told ({end.code})"

@@ -24,6 +24,8 @@ OF_THE_MOMENT = {
 """The keys of JSON documents, and the columns of tables, that may differ."""
 OF_A_CHECKPOINT = {"weights_sha256", "stores"}
 """The keys that a validation in a training also has: digests of a checkpoint's file, which contains speeds."""
+WARNINGS = {"warnings", "not_official_because"}
+"""The keys by which a record says that something is unusual; its numbers are elsewhere."""
 PASSED_OVER = re.compile(r"(^|/)(.*\.lock|events\.out\.tfevents\..*|validation/.*/embeddings/.*)$")
 """Locks, which are empty and remain; TensorBoard's log, whose name contains the time and the host; embeddings of a
 validation in a training, which contain the digest of the checkpoint's file: the rankings from them are compared."""
@@ -34,11 +36,12 @@ _TIMES = re.compile(
 )
 
 
-def canonical(name: str, content: bytes) -> bytes:
-    """Returns a file's content without what may differ."""
+def canonical(name: str, content: bytes, *, warnings: bool = True) -> bytes:
+    """Returns a file's content without what may differ, and without its warnings where they are not wanted."""
     try:
         if name.endswith(".json"):
             more = OF_A_CHECKPOINT if "/validation/" in name else set()
+            more = more | (set() if warnings else WARNINGS)
             return json.dumps(_without(json.loads(content), more), sort_keys=True).encode()
         if name.endswith(".pt"):
             return _checkpoint(content)
@@ -89,13 +92,13 @@ def _checkpoint(content: bytes) -> bytes:
     return digest.hexdigest().encode()
 
 
-def snapshot(folder: Path) -> dict[str, str]:
-    """Returns the digest of every file below a folder, and an entry for every empty folder."""
+def snapshot(folder: Path, *, warnings: bool = True) -> dict[str, str]:
+    """Returns the digest of every file below a folder."""
     found = {}
     for path in sorted(folder.rglob("*")):
         name = _IN_CACHE.sub(r".\1", str(path.relative_to(folder)))
         if path.is_file() and not PASSED_OVER.search(name):
-            found[name] = hashlib.sha256(canonical(name, path.read_bytes())).hexdigest()
+            found[name] = hashlib.sha256(canonical(name, path.read_bytes(), warnings=warnings)).hexdigest()
     return found
 
 
