@@ -410,3 +410,20 @@ def test_a_cuhk03_list_that_inflates_a_thousandfold_is_refused(tmp_path: Path) -
     savemat(path, {"filelist": np.zeros(10 << 20)}, do_compression=True)
     with pytest.raises(IntegrityError, match="inflates to more than 67,108,864 bytes"):
         open_test_set(tmp_path, "cuhk03-labeled")
+
+
+def test_every_broken_byte_of_a_cuhk03_file_is_named(tmp_path: Path) -> None:
+    """h5py raises another type for each structure that is damaged."""
+    cuhk03_mat(tmp_path)
+    path = tmp_path / "cuhk-03.mat"
+    content = path.read_bytes()
+    faults = 0
+    for place in range(0, min(len(content), 6000), 61):
+        path.write_bytes(content[:place] + bytes([content[place] ^ 0xFF]) + content[place + 1 :])
+        try:
+            source = Cuhk03Mat(path, "labeled")
+            source.listing()
+            source.test_people(1)
+        except IntegrityError:
+            faults += 1
+    assert faults > 5

@@ -20,6 +20,8 @@ MAT = "cuhk-03.mat"
 _VIEWS = 10
 """Images that a person can have: the first five by one camera of the pair, the others by the other."""
 _FIRST_CAMERA = 5
+_DAMAGED = (TypeError, ValueError, IndexError, KeyError, OSError, AttributeError, RuntimeError, OverflowError)
+"""What h5py raises on damaged files, depending on where they are damaged."""
 _MOST_EXPANSION = 64
 """Times its file that an array may take: the published file is compressed, but not a thousandfold."""
 
@@ -47,7 +49,7 @@ class Cuhk03Mat:
                 names = [
                     name for name in (boxes, "testsets") if isinstance(file.get(name, getlink=True), h5py.HardLink)
                 ]
-        except OSError as error:
+        except _DAMAGED as error:
             raise IntegrityError(f"{path} is not an HDF5 file: {error}", hint="download it again") from error
         if len(names) < 2:
             raise IntegrityError(f"{path} does not hold {boxes!r} and 'testsets'", hint="download it again")
@@ -70,7 +72,7 @@ class Cuhk03Mat:
             raise DamagedImageError(f"an array of {found.shape} {found.dtype} is no image")
         try:
             pixels = found[()].transpose(2, 1, 0)  # MATLAB's order is the other way round
-        except OSError as error:
+        except _DAMAGED as error:
             raise DamagedImageError(str(error)) from error
         return b"P6\n%d %d\n255\n" % (pixels.shape[1], pixels.shape[0]) + np.ascontiguousarray(pixels).tobytes()
 
@@ -128,7 +130,7 @@ class Cuhk03Mat:
     def _named(self) -> Iterator[None]:
         try:
             yield
-        except (TypeError, ValueError, IndexError, KeyError, OSError, AttributeError) as error:
+        except _DAMAGED as error:
             raise IntegrityError(
                 f"{self._path} is not as it was published: {error}", hint="download it again"
             ) from error
@@ -139,7 +141,7 @@ class Cuhk03Mat:
             if min(pair, person, view) < 1:
                 return None
             found = self._file[self._pairs[pair - 1][view - 1, person - 1]]
-        except (ValueError, IndexError, KeyError, AttributeError, TypeError, OSError):
+        except _DAMAGED:
             return None
         inside = isinstance(found, h5py.Dataset) and not found.is_virtual and not found.external
         return found if inside and found.ndim == 3 else None
