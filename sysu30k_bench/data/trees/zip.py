@@ -42,7 +42,7 @@ class ZipIndex:
         except (zipfile.BadZipFile, OSError, ValueError, RuntimeError, struct.error) as error:
             raise DataError(f"{path} is not a zip that can be read: {error}", hint="download it again") from error
         for info in infos:
-            if info.is_dir():
+            if info.filename and info.is_dir():
                 continue
             key, fault = clean_name(info.filename.replace("\\", "/"))  # as archives made on Windows have it
             if info.flag_bits & 1:
@@ -91,9 +91,13 @@ class ZipIndex:
         """See `Index`."""
         try:
             with self._open().open(self._members[key][0]) as file:
-                return file.read(member.size)  # `ZipFile.read` inflates two gigabytes of a member that says it has few
+                # `ZipFile.read` inflates two gigabytes of a member that says it has few
+                content = file.read(member.size)
         except _UNREADABLE as error:
             raise DamagedImageError(str(error) or type(error).__name__) from error
+        if len(content) < member.size:
+            raise DamagedImageError(f"it ends after {len(content):,} of {member.size:,} bytes")
+        return content
 
     def _head(self, info: zipfile.ZipInfo) -> bytes:
         try:

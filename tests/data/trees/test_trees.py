@@ -6,12 +6,14 @@ import os
 import pickle
 import tracemalloc
 import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from benchmarks.fuzz.seeds.trees import zip_of as zip_bytes
 from benchmarks.fuzz.seeds.trees import zips
 from sysu30k_bench.data.images import DamagedImageError
 from sysu30k_bench.data.trees.folder import FolderTree
@@ -221,3 +223,12 @@ def test_a_link_to_itself_is_no_folder(tmp_path: Path) -> None:
     assert tree.images("") == ["y.jpg"]
     with pytest.raises(DamagedImageError, match="symbolic links"):
         tree.read("y.jpg")
+
+
+def test_a_member_without_a_name_or_an_end_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "a.zip"
+    path.write_bytes(zip_bytes((b"", b"abcd", 4, 0, 0), (b"a.jpg", b"abcd", 9, zlib.crc32(b"abcd"), 0)))
+    tree = open_archives(path)
+    assert "1 member is refused (first: '': no name)" in tree.faults[0]
+    with pytest.raises(DamagedImageError):
+        tree.read("a.jpg")
