@@ -131,3 +131,18 @@ def test_a_header_of_gigabytes_is_not_asked_for(tmp_path: Path) -> None:
     (tmp_path / "f.csv").write_text("key\na\n")
     with pytest.raises(IntegrityError, match="its header claims 4,294,967,295 bytes"):
         read_features(tmp_path / "f.npy")
+
+
+@pytest.mark.parametrize("size", [0, 1, 1 << 40])
+def test_a_heap_of_texts_that_never_ends_is_refused(tmp_path: Path, size: int) -> None:
+    """HDF5's library walks over it in steps of no bytes, and no signal ends that."""
+    path = tmp_path / "f.h5"
+    with h5py.File(path, "w") as file:
+        file["embedding"], file["key"] = NOISE, KEYS[:100].astype(object)
+    assert isinstance(read_features(path), Features)
+    content = bytearray(path.read_bytes())
+    heap = content.index(b"GCOL")
+    content[heap + 16 : heap + 32] = bytes(8) + size.to_bytes(8, "little")
+    path.write_bytes(content)
+    with pytest.raises(IntegrityError, match="the heap of texts at byte"):
+        read_features(path)

@@ -9,6 +9,7 @@ import h5py
 import numpy as np
 
 from sysu30k_bench.embeddings.features.declared_size import check_declared, check_rows, require
+from sysu30k_bench.embeddings.features.hdf5_heaps import check_heaps
 from sysu30k_bench.embeddings.features.stored import BLOCK_BYTES, HELD_BYTES, RowsOnDisk, Stored, columns_on_disk
 
 _TEXTS_AT_ONCE = 64
@@ -29,6 +30,8 @@ def read_hdf5(path: Path) -> tuple[Stored, np.ndarray]:
         embedding, key = (_dataset(file, path, name) for name in ("embedding", "key"))
         for name, dataset in (("embedding", embedding), ("key", key)):
             check_rows(path, name, dataset.shape[0] if dataset.shape else 0)
+        if key.dtype.kind == "O":
+            check_heaps(path)
         return _by_row(path, "embedding", embedding), _texts(key)
 
 
