@@ -197,7 +197,8 @@ def refuse_many_columns(content: bytes) -> None:
     """
     head = content[:_HEAD].decode("utf-8", "replace")
     try:
-        rows = list(islice(csv.reader(io.StringIO(head, newline="")), 2))
+        lines = csv.reader(io.StringIO(head, newline=""))
+        rows = list(islice((row for row in lines if row), 2))  # pandas, too, begins at the first line that is not blank
     except csv.Error as error:
         raise ValueError(str(error)) from error
     if any(len(row) > _MOST_COLUMNS for row in rows) or (len(rows) < 2 and len(content) > _HEAD):

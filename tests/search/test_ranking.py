@@ -103,7 +103,9 @@ def test_other_columns_and_no_file(tmp_path: Path) -> None:
         read_ranking(tmp_path / "nothing.csv")
 
 
-@pytest.mark.parametrize("text", ["a," * 20_000, "query\n" + "a," * 20_000, '"' + "a" * 70_000 + '",b\n', '"a'])
+@pytest.mark.parametrize(
+    "text", ["a," * 20_000, "query\n" + "a," * 20_000, "\n\n\n" + "a," * 20_000, '"' + "a" * 70_000 + '",b\n', '"a']
+)
 def test_thousands_of_columns_are_refused_before_pandas_counts_them(tmp_path: Path, text: str) -> None:
     for name in ("ranking.csv", "top.csv"):
         (tmp_path / name).write_text(text)
