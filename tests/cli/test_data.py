@@ -91,6 +91,19 @@ def test_index_is_made_once_and_survives_a_kill(bench: Bench, zygote: Zygote, tm
     assert "no tar or zip" in bench("data", "index", tmp_path).out
 
 
+def test_what_cannot_be_indexed_is_no_success(bench: Bench, tmp_path: Path) -> None:
+    """It ended with 0 and "0 files" on a full disk, and of what is no tar."""
+    tar_with(tmp_path / "good.tar", ("g/1.jpg", b"x"))
+    full = "import errno, filelock\ndef fail(*a, **k): raise OSError(errno.ENOSPC, 'No space left on device')\n"
+    done = bench("data", "index", tmp_path, before=f"{full}filelock.FileLock.acquire = fail")
+    assert (done.code, "can be written nowhere" in done.err, "disk is full" in done.err) == (3, True, True)
+    (tmp_path / "bad.tar").write_bytes(b"no tar" * 500)
+    done = bench("data", "index", tmp_path)
+    assert (done.code, "1 archive below" in done.err, "bad.tar: " in done.err) == (4, True, True)
+    assert "good.tar: 1 files" in done.out
+    assert bench("data", "index", tmp_path, "--json").code == 4
+
+
 def test_bags_stats_show_and_verify_of_the_training_set(bench: Bench, tmp_path: Path) -> None:
     root = write_training_set(tmp_path / "set")
     tars = ten_tars(root, tmp_path / "tars")

@@ -12,7 +12,7 @@ from sysu30k_bench.cpu_count import usable_processors
 from sysu30k_bench.data.images import DamagedImageError, ImageSource, Remarks, check_image
 from sysu30k_bench.data.trees.open_tree import archives_in, check_root, open_index
 from sysu30k_bench.data.trees.tar import TarIndex
-from sysu30k_bench.errors import DataError
+from sysu30k_bench.errors import DataError, UnwritableError
 from sysu30k_bench.progress import Progress
 
 _AT_ONCE = 256
@@ -64,7 +64,7 @@ def verify_archives(root: Path, progress: Progress) -> list[ArchiveReport]:
         progress: Told of tars being indexed.
 
     Raises:
-        DataError: There is nothing there.
+        DataError: There is nothing there, or an index can be written nowhere.
     """
     check_root(root)
     reports = []
@@ -72,6 +72,8 @@ def verify_archives(root: Path, progress: Progress) -> list[ArchiveReport]:
         size = path.stat().st_size
         try:
             index = open_index(path, progress)
+        except UnwritableError:
+            raise  # no fault of the archive
         except DataError as error:  # the other parts of a download are of interest, too
             reports.append(ArchiveReport(name=path.name, bytes=size, members=0, faults=[error.message]))
             continue

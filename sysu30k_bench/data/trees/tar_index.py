@@ -23,7 +23,7 @@ from sysu30k_bench.data.trees.tar_state import (
     state_of_tar,
     unseal,
 )
-from sysu30k_bench.errors import DataError
+from sysu30k_bench.errors import UnwritableError
 from sysu30k_bench.files import unwritable
 from sysu30k_bench.progress import Progress
 
@@ -43,7 +43,7 @@ def ready_index(tar: Path, progress: Progress) -> Path:
         progress: Told of megabytes gone through.
 
     Raises:
-        DataError: It is no tar, or the index can be written nowhere.
+        DataError: It is no tar, or (`UnwritableError`) the index can be written nowhere.
     """
     for place in _places(tar):
         if is_current(place, tar):
@@ -60,7 +60,7 @@ def ready_index(tar: Path, progress: Progress) -> Path:
             refusals.append(str(unwritable(place, error if isinstance(error, OSError) else OSError(str(error)))))
             continue
         return place
-    raise DataError(f"the index of {tar} can be written nowhere", details=refusals, hint="free some space")
+    raise UnwritableError(f"the index of {tar} can be written nowhere", details=refusals, hint="free some space")
 
 
 def is_current(place: Path, tar: Path) -> bool:
