@@ -14,6 +14,7 @@ from benchmarks.torture.processes import End, Fault
 from benchmarks.torture.table import Ledger
 
 _DAY = 86_400
+_NUMBERS = re.compile(r"[0-9a-f]{8}-\d+(?=\.partial)|[0-9]+")
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ def sites(whole: Undisturbed, weather: Weather) -> list[tuple[int, str]]:
     seen: Counter[str] = Counter()
     ranked = []
     for number, (call, path) in enumerate(end.calls, 1):
-        kind = f"{call} {re.sub(r'[0-9]+', '#', path.removeprefix(str(scene.shell.work)))}"
+        kind = f"{call} {_NUMBERS.sub('#', path.removeprefix(str(scene.shell.work)))}"
         seen[kind] += 1
         ranked.append((seen[kind], number, kind))
     return [(number, kind) for _, number, kind in sorted(ranked)]
@@ -116,7 +117,7 @@ def _wrong(whole: Undisturbed, weather: Weather, end: End) -> list[str]:
 def _names(path: str) -> list[str]:
     """Names by which a message may call a file: its own, its final one, its folder's."""
     name = path.rsplit("/", 1)[-1]
-    final = re.sub(r"^\.|\.\d+\.partial$|\.partial(-journal)?$|\.lock$", "", name)
+    final = re.sub(r"^\.|\.[0-9a-f]{8}-\d+\.partial$|\.partial(-journal)?$|\.lock$", "", name)
     return [name, final, path.rsplit("/", 2)[-2]]
 
 

@@ -19,7 +19,7 @@ OF_THE_MOMENT = {
     "samples_per_second": "its speed",
     "peak_memory_bytes": "its memory",
     "images_embedded": "how many images were left for the last process",
-    "sha256": "of the document that contains these; only at its top",
+    "sha256": "of the document that contains these; at its top, or in a record",
 }
 """The keys of JSON documents, and the columns of tables, that may differ."""
 OF_A_CHECKPOINT = {"weights_sha256", "stores"}
@@ -63,7 +63,7 @@ def canonical_text(text: str) -> str:
 
 def _without(value: object, more: set[str] | None = None, *, top: bool = True) -> object:
     if isinstance(value, dict):
-        dropped = (OF_THE_MOMENT.keys() | (more or set())) - (set() if top else {"sha256"})
+        dropped = (OF_THE_MOMENT.keys() | (more or set())) - (set() if top or "schema_version" in value else {"sha256"})
         return {key: _without(one, more, top=False) for key, one in value.items() if key not in dropped}
     return [_without(one, more, top=False) for one in value] if isinstance(value, list) else value
 
