@@ -11,7 +11,7 @@ import click
 
 from sysu30k_bench.cli.console import print_error
 from sysu30k_bench.cli.program import cli
-from sysu30k_bench.errors import BenchError, DataError
+from sysu30k_bench.errors import BenchError, DataError, plain
 from sysu30k_bench.interrupts import INTERRUPTED, INTERRUPTS
 
 BUG = 70
@@ -62,7 +62,7 @@ def _failed(error: BaseException) -> int:
         print_error(_OUT_OF_MEMORY)
         return 3
     if isinstance(error, OSError) and error.errno and not os.environ.get("SYSU30K_BENCH_TRACEBACK"):
-        print_error(_refused(error))  # by the system: a disk, a network drive, rights; no internal error
+        print_error(plain(_refused(error)))  # by the system: a disk, a network drive, rights; no internal error
         return DataError.exit_code
     if not isinstance(error, Exception) or os.environ.get("SYSU30K_BENCH_TRACEBACK"):
         raise error
