@@ -6,7 +6,7 @@ USER_STAMP := $(VENV)/.installed
 DOCS_STAMP := $(VENV)/.installed-docs
 DEMO ?= demo
 
-.PHONY: demo docs picture test coverage test-all lint types schema board release bench simulation determinism load fuzz bench-export bench-one-pass bench-search bench-search-full bench-search-growth bench-training-list bench-archives torture experiment-dgl experiment-ssl-gate experiment-ssl experiment-ssl-power bench-ssl-monitors bench-train clean
+.PHONY: demo docs picture test coverage mutation test-all lint types schema board release bench simulation determinism load fuzz bench-export bench-one-pass bench-search bench-search-full bench-search-growth bench-training-list bench-archives torture experiment-dgl experiment-ssl-gate experiment-ssl experiment-ssl-power bench-ssl-monitors bench-train clean
 
 $(STAMP): setup.cfg pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -46,6 +46,11 @@ coverage: $(STAMP)  ## lines that the fast tests run, at least 95 %
 	OMP_NUM_THREADS=1 $(BIN)/python -m coverage run -m pytest -m "not slow" --numprocesses 2 --dist loadfile
 	$(BIN)/python -m coverage combine --quiet
 	$(BIN)/python -m coverage report
+
+mutation: $(STAMP)  ## planted faults that the tests find, in the rooms that compute; hours. MUTANTS="sysu30k_bench.metrics.*" for some
+	$(BIN)/python -m pip install --quiet 'mutmut>=3.8'
+	OMP_NUM_THREADS=1 $(BIN)/mutmut run $(MUTANTS)
+	$(BIN)/mutmut results
 
 test-all: $(STAMP)  ## the same and the full-scale tests
 	$(BIN)/python -m pytest
