@@ -70,6 +70,8 @@ def plan_row_audit(request: ConfirmRequest, progress: Progress) -> AuditPlan:
     """
     check_words(request.by, request.nonce)
     row, evidence = row_of(request.board, request.row)
+    if same_person(request.by, row.claimed_by):
+        raise UsageError(f"{request.by} claims this row", hint="another person must audit it")
     return _planned(request, row, evidence, request.board / EVIDENCE / f"{row.id}.csv", progress)
 
 

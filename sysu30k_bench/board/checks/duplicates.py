@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Container, Iterator, Mapping
+from dataclasses import dataclass
 
 from sysu30k_bench.board.checks.name_key import address_key, name_key
 from sysu30k_bench.board.rows import SCORES, Row, published_rows
@@ -14,8 +15,42 @@ _SAME = 5e-4
 """Scores closer than half a query of a thousand are one figure, rounded or not."""
 _SEVERAL, _MANY, _CHANCE = 2, 3, 0.01
 """How many scores tell a result; those that a random ranking could have, too, tell nothing."""
+_FAR, _FEW = 20, 20
+"""Two methods put a match behind rank 20 to the same place by chance once in a great many queries."""
 _ARXIV = re.compile(r"(?<=/)[0-9]{4}\.[0-9]{4,5}")
 _MODEL = ("weights_sha256", "card_sha256", "compute", "storage", "gallery_fingerprint")
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """What two methods do not share: ranks far behind, and scores to the last bit.
+
+    Attributes:
+        ranks: Every query's ranks but the first, which many methods share.
+        far: Those behind rank 20, by query.
+        scores: Scores of matches, by query.
+    """
+
+    ranks: frozenset[tuple[str, int, int]]
+    far: frozenset[tuple[str, int, int]]
+    scores: frozenset[tuple[str, float]]
+
+    @classmethod
+    def of(cls, ranking: Ranking) -> _Measured:
+        table = ranking.matched
+        low, high = table["rank_low"].tolist(), table["rank_high"].tolist()
+        ranks = [one for one in zip(table["query"].tolist(), low, high, strict=True) if one[2] > 1]
+        scores = frozenset(zip(table["query"].tolist(), table["score"].tolist(), strict=True))
+        return cls(frozenset(ranks), frozenset(one for one in ranks if one[1] > _FAR), scores)
+
+    def nearly(self, other: _Measured) -> str | None:
+        """Says what is shared in part: a copy in which some queries were exchanged, or put elsewhere."""
+        shared, least = len(self.far & other.far), min(len(self.far), len(other.far))
+        if least >= _FEW and shared >= least / 2:
+            return f"behind rank {_FAR}, it has {shared:,} ranks of"
+        if (shared := len(self.scores & other.scores)) >= _FEW:
+            return f"it has {shared:,} scores, to the last bit, of"
+        return None
 
 
 def duplicates(rows: list[Row], before: Container[str], rankings: Mapping[str, Ranking]) -> list[tuple[str, str]]:
@@ -31,7 +66,7 @@ def duplicates(rows: list[Row], before: Container[str], rankings: Mapping[str, R
     """
     published = {row.id for row in published_rows()}
     ordered = sorted(rows, key=lambda row: (row.id not in before, row.id not in published, row.id))
-    ranks = {name: _ranks(ranking) for name, ranking in rankings.items()}
+    ranks = {name: _Measured.of(ranking) for name, ranking in rankings.items()}
     found = []
     for number, row in enumerate(ordered):
         first: dict[str, str] = {}
@@ -42,7 +77,7 @@ def duplicates(rows: list[Row], before: Container[str], rankings: Mapping[str, R
     return found
 
 
-def _repeats(row: Row, other: Row, ranks: Mapping[str, frozenset[tuple[str, int, int]]]) -> Iterator[str]:
+def _repeats(row: Row, other: Row, ranks: Mapping[str, _Measured]) -> Iterator[str]:
     if name_key(row.method) == name_key(other.method):
         yield "its name looks like that of"
     if name_key(row.id) == name_key(other.id):
@@ -51,12 +86,15 @@ def _repeats(row: Row, other: Row, ranks: Mapping[str, frozenset[tuple[str, int,
         yield claim
     if row.evidence is None or other.evidence is None:
         return
+    mine, theirs = ranks.get(row.id), ranks.get(other.id)
     if row.evidence.shards_root == other.evidence.shards_root:
         yield "it commits to the embeddings of"
-    elif ranks.get(row.id) and ranks[row.id] == ranks.get(other.id):
+    elif mine and theirs and mine.ranks and mine.ranks == theirs.ranks:
         yield "it has the same ranks as"
     elif all(getattr(row.evidence, part) == getattr(other.evidence, part) for part in _MODEL):
         yield "a reproduction is confirmed by `leaderboard reproduce` and is not a row: the same weights and card as"
+    elif mine and theirs and (said := mine.nearly(theirs)):
+        yield said
 
 
 def _one_claim(row: Row, other: Row) -> str | None:
@@ -91,9 +129,3 @@ def _title(paper: Paper) -> str:
 def _link(paper: Paper) -> str:
     number = _ARXIV.search(paper.url)
     return number[0] if number else address_key(paper.url)
-
-
-def _ranks(ranking: Ranking) -> frozenset[tuple[str, int, int]]:
-    """Every query's ranks but the first, which many methods share."""
-    table = ranking.matched[ranking.matched["rank_high"] > 1]
-    return frozenset(zip(table["query"].tolist(), table["rank_low"].tolist(), table["rank_high"].tolist(), strict=True))

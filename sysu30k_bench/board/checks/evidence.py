@@ -106,13 +106,20 @@ def list_faults(rows: list[Row], before: Container[str], rankings: Mapping[str, 
         rankings: Rankings by id, of the rows whose evidence can be read.
 
     Returns:
-        Id and fault of each row that is of other queries, or of other matches, than the first row on its gallery.
+        Id and fault of each row that is of other queries, or of other matches, than the first row on its gallery, or of
+        another gallery than the first row on one of its size.
     """
     faults = []
     first: dict[str, tuple[Row, Evidence]] = {}
+    of_size: dict[int, Row] = {}
     for row in sorted(rows, key=lambda row: (row.id not in before, row.id)):
         if row.evidence is None:
             continue
+        if row.id in rankings and not row.practice:  # twins of one size may be of other people
+            same_size = of_size.setdefault(int(rankings[row.id].table["ranked"].iloc[0]), row)
+            if same_size.evidence and same_size.evidence.gallery_fingerprint != row.evidence.gallery_fingerprint:
+                faults.append((row.id, f"another gallery than {same_size.id}, of the same size"))
+                continue
         known, theirs = first.setdefault(row.evidence.gallery_fingerprint, (row, row.evidence))
         if theirs.query_fingerprint != row.evidence.query_fingerprint:
             faults.append((row.id, f"other queries than {known.id} on the same gallery"))
