@@ -32,7 +32,7 @@ readers = {
     "socket": lambda path: socket.socket().connect(("127.0.0.1", 9)), "outside": lambda path: open(path.parent.parent.parent / "outside", "w"),
     "secret": lambda path: open(path.parent.parent.parent / "secret.txt"), "pickle": lambda path: pickle.loads(b"cos\\nsystem\\n."),
     "run": lambda path: exec("import fuzz_canary"), "read": lambda path: path.read_bytes(), "refuse": refuse,
-    "silent": silent, "hide": hide, "loop": loop, "bug": lambda path: {}["x"], "large": lambda path: bytearray(200 << 20),
+    "silent": silent, "hide": hide, "loop": loop, "bug": lambda path: {}["x"], "large": lambda path: b"x" * (200 << 20),
 }
 with scratch() as folder:
     judge = Judge(folder)
