@@ -54,6 +54,13 @@ def test_a_copied_ranking_with_two_queries_exchanged_is_still_a_copy(board: Path
     assert any("behind rank 20, it has" in fault and "ranks of new-method" in fault for fault in check_board(board))
 
 
+def test_a_correction_may_rank_most_queries_as_the_row_that_it_replaces(board: Path) -> None:
+    twin(shards_root=sha256_of_text("s"), weights_sha256=sha256_of_text("w"))(board)
+    rank(moved((900, 901), slice(2, 7)), "twin")(board)
+    put("twin", corrects="new-method")(board)
+    assert not any("behind rank 20" in fault for fault in check_board(board))
+
+
 def test_copied_scores_with_other_ranks_are_still_a_copy(board: Path) -> None:
     twin(shards_root=sha256_of_text("s"), weights_sha256=sha256_of_text("w"))(board)
     low, high = COLUMNS.index("rank_low"), COLUMNS.index("rank_high")

@@ -93,8 +93,8 @@ def _repeats(row: Row, other: Row, ranks: Mapping[str, _Measured]) -> Iterator[s
         yield "it has the same ranks as"
     elif all(getattr(row.evidence, part) == getattr(other.evidence, part) for part in _MODEL):
         yield "a reproduction is confirmed by `leaderboard reproduce` and is not a row: the same weights and card as"
-    elif mine and theirs and (said := mine.nearly(theirs)):
-        yield said
+    elif mine and theirs and row.corrects != other.id and (said := mine.nearly(theirs)):
+        yield said  # a correction may rank most queries as the row that it replaces
 
 
 def _one_claim(row: Row, other: Row) -> str | None:
