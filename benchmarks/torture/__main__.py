@@ -86,6 +86,8 @@ class Attack:
             return
         pairs = [(weather, job) for weather in WEATHERS for job in self.jobs]
         for number, (weather, job) in enumerate(pairs):
+            if time.monotonic() > until:
+                return
             share = (until - time.monotonic()) / (len(pairs) - number)
             storm(self.whole(job), weather, self.ledger, time.monotonic() + share, most)
 

@@ -19,6 +19,7 @@ class Undisturbed:
     def __init__(self, scene: Scene, job: Job) -> None:
         self.scene = scene
         self.job = job
+        self.calls: dict[int, list[tuple[str, str]]] = {}  # by kinds of system calls, where they were recorded
         self.end = self._run()
         self.files = snapshot(scene.shell.work)
         self.seconds = self.end.seconds

@@ -57,11 +57,12 @@ def sites(whole: Undisturbed, weather: Weather) -> list[tuple[int, str]]:
     A kind of site is the call and the file's name without its digits.
     """
     scene, job = whole.scene, whole.job
-    scene.reset(job.base)
-    end = whole.begin(fault=Fault(scene.shell.work, kinds=weather.kinds)).wait()
+    if weather.kinds not in whole.calls:
+        scene.reset(job.base)
+        whole.calls[weather.kinds] = whole.begin(fault=Fault(scene.shell.work, kinds=weather.kinds)).wait().calls
     seen: Counter[str] = Counter()
     ranked = []
-    for number, (call, path) in enumerate(end.calls, 1):
+    for number, (call, path) in enumerate(whole.calls[weather.kinds], 1):
         kind = f"{call} {_NUMBERS.sub('#', path.removeprefix(str(scene.shell.work)))}"
         seen[kind] += 1
         ranked.append((seen[kind], number, kind))
