@@ -157,4 +157,4 @@ class Cuhk03Mat:
 def _claims(found: h5py.Dataset) -> int:
     """Bytes that reading a data set takes, by what it says of itself: its own, or those of a chunk."""
     chunk = int(np.prod(found.chunks or (), dtype=object)) * found.dtype.itemsize
-    return max(int(found.nbytes), chunk)
+    return int(max(found.nbytes, chunk))

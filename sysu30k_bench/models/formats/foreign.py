@@ -165,7 +165,7 @@ def _json_keys(text: str) -> str:
 
 def _tar(path: Path) -> Foreign:
     try:
-        names = []
+        names: list[str] = []
         with path.open("rb") as file, careful_tar(file) as archive:
             while len(names) <= _MOST_LISTED and (member := archive.next()) is not None:
                 names.append(member.name)
