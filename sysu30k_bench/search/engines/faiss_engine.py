@@ -83,7 +83,7 @@ class FaissEngine:
         """See `Engine`."""
 
     def _product(self, queries: np.ndarray | torch.Tensor, block: np.ndarray) -> np.ndarray:
-        if self._resources is None:
+        if self._resources is None and isinstance(queries, np.ndarray):
             return self._on_the_cpu(queries, block)
         scores = np.empty((len(queries), len(block)), np.float32)
         args = self._faiss.GpuDistanceParams()
