@@ -191,3 +191,5 @@ def test_a_violation_without_an_end_is_counted_once() -> None:
     ledger.check("attack", "job", "fine", ["one", "two"], End(1, "", "", 0.1))
     assert "| attack | job | 2 | 1 | 1 fine |" in ledger.markdown()
     assert len(ledger.violations) == 2
+    ledger.check("attack", "other job", "fine", [])
+    assert "| attack | 2 of them | 3 | 1 | 2 fine |" in ledger.summary()

@@ -120,7 +120,7 @@ def main(minutes: float, only: str, seed: int, kills: int, flips: int, room: Pat
                 left = began + 60 * minutes - time.monotonic()
                 until = time.monotonic() + left * shares[name] / sum(list(shares.values())[number:])
                 getattr(attack, name)(until, counts[name])
-    print(ledger.markdown())
+    print(f"{ledger.summary()}\n\n{ledger.markdown()}")
     sys.exit(bool(ledger.violations))
 
 

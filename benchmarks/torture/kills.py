@@ -82,6 +82,8 @@ def interrupt(whole: Undisturbed, rng: random.Random, ledger: Ledger) -> None:
     moment = rng.uniform(_FIRST_SECONDS, max(whole.seconds, 2 * _FIRST_SECONDS))
     scene.reset(job.base)
     running = whole.begin()
+    while running.runs() and not running.heeds():
+        running.sleep(_FIRST_SECONDS / 10)
     running.sleep(moment)
     running.signal(number, group=rng.random() < 0.5)
     end = running.wait()

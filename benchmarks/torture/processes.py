@@ -99,6 +99,11 @@ class Running:
         """Returns whether it has not ended."""
         return not re.search(r"\) [ZX] ", Path(f"/proc/{self.pid}/stat").read_text())
 
+    def heeds(self) -> bool:
+        """Returns whether it answers SIGTERM, which the tool does as its first act, and Python alone does not."""
+        found = re.search(r"^SigCgt:\s*(\w+)", Path(f"/proc/{self.pid}/status").read_text(), re.MULTILINE)
+        return found is not None and bool(int(found[1], 16) & (1 << (signal.SIGTERM - 1)))
+
     def children(self) -> list[int]:
         """Returns the processes that it started."""
         return [int(one) for one in Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()]

@@ -51,6 +51,18 @@ class Ledger:
         for line in wrong:
             self.wrong(attack, target, line, end)
 
+    def summary(self) -> str:
+        """Returns a table with a row for each attack, over all of its targets."""
+        whole = Ledger()
+        targets: Counter[str] = Counter()
+        for (attack, _), counted in self.outcomes.items():
+            targets[attack] += 1
+            for outcome, times in counted.items():
+                whole.count(attack, "", outcome, times)
+        for attack, number in targets.items():
+            whole.outcomes[attack, f"{number} of them"] = whole.outcomes.pop((attack, ""))
+        return whole.markdown()
+
     def markdown(self) -> str:
         """Returns the table."""
         lines = ["| attack | target | times | violations | outcomes |", "| --- | --- | ---: | ---: | --- |"]
