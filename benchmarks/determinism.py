@@ -1,8 +1,8 @@
 """Does the answer depend on anything that must not matter? Two tables.
 
-The first searches the same embeddings by every engine, filter, block size, number of threads and processes, and after
-interruptions, and compares the files byte by byte. The second embeds the same images by other batches, threads, shards
-and backends, and says how far embeddings move and how many ranks with them. Run with `make determinism`.
+The first searches the same drawn vectors by every engine, filter, block size, number of threads and processes, and
+after interruptions, and compares the files byte by byte. The second embeds the same images by other batches, threads,
+shards and backends, and says how far embeddings move and how many ranks with them. Run with `make determinism`.
 """
 
 from __future__ import annotations
@@ -20,6 +20,9 @@ import click
 import numpy as np
 import torch
 
+from benchmarks.import_features import lay_out
+from benchmarks.search_data import draw
+from sysu30k_bench.data.open_dataset import open_test_set
 from sysu30k_bench.data.synth.twin import TwinRequest, write_twin
 from sysu30k_bench.embeddings.store import Store
 from sysu30k_bench.errors import BenchError
@@ -64,6 +67,23 @@ class Interrupted(Silent):
         self.left -= 1
         if self.left == 0:
             raise KeyboardInterrupt
+
+
+def drawn_run(place: Path, rows: int, dimension: int) -> Path:
+    """Makes a run of 1,000 drawn queries, near each other and their gallery as pooled features are, and searches it."""
+    place.mkdir()
+    lay_out(place / "data", rows)
+    test_set = open_test_set(place / "data")
+    query, gallery = draw("relu", len(test_set.query), rows, dimension)
+    gallery[-2000:-1000] = gallery[-3000:-2000]  # ties, of which the order of the gallery decides
+    matches = np.flatnonzero(test_set.gallery.person_ids > 0)
+    ordered = np.empty_like(gallery)
+    ordered[matches], ordered[test_set.gallery.person_ids <= 0] = gallery[: len(matches)], gallery[len(matches) :]
+    keys = [*test_set.query.keys, *test_set.gallery.keys]
+    np.savez(place / "drawn.npz", embedding=np.concatenate([query, ordered]), key=np.array(keys))
+    export = ExportRequest(place / "drawn.npz", data=place / "data", output=place / "run", device="cpu")
+    evaluate(EvalRequest(export), Silent(), Ranks())
+    return place / "run"
 
 
 def answer(folder: Path) -> dict[str, bytes]:
@@ -158,33 +178,40 @@ def embedding_table(request: EvalRequest, place: Path, name: str) -> Iterator[st
 
 
 @click.command()
-@click.option("--identities", default=150, show_default=True, help="Queries.")
-@click.option("--distractors", default=450, show_default=True)
-def main(identities: int, distractors: int) -> None:
-    """Makes both tables."""
+@click.option("--identities", default=40, show_default=True, help="Queries.")
+@click.option("--distractors", default=110, show_default=True)
+@click.option("--rows", default=30_000, show_default=True, help="Gallery of the searches: drawn vectors.")
+@click.option("--dimension", default=1024, show_default=True, help="Of the same.")
+@click.option("--network", "networks", multiple=True, type=click.Choice(list(NETWORKS)), default=list(NETWORKS))
+def main(identities: int, distractors: int, rows: int, dimension: int, networks: tuple[str, ...]) -> None:
+    """Makes both tables, a line as soon as it is known."""
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
         write_twin(place / "twin", TwinRequest(identities=identities, distractors=distractors), Silent())
-        lines: list[str] = []
-        for name, model in NETWORKS.items():
-            torch.manual_seed(0)
-            weights = place / f"{name.replace(' ', '_')}.pth"
-            torch.save(_network(model).state_dict(), weights)
-            export = ExportRequest(
-                weights, data=place / "twin", output=place / f"{weights.stem}-run", model=model, device="cpu",
-                backend="eager", workers=0,
-            )  # fmt: skip
-            lines += embedding_table(EvalRequest(export), place, name)
-        run = place / "resnet50-run"
+        requests = {name: _request(name, place) for name in networks}
         click.echo(
-            f"{identities} queries, {identities + distractors} gallery images; "
+            f"searches of 1,000 x {rows:,} x {dimension:,}; {identities} x {identities + distractors} images embedded; "
             f"{this_machine(torch.device('cpu')).processor}, torch {torch.__version__}\n"
         )
         click.echo("| search | ranking.csv and top.csv |\n| --- | --- |")
-        click.echo("\n".join(search_table(run, place / "work")))
+        for line in search_table(drawn_run(place / "drawn", rows, dimension), place / "work"):
+            click.echo(line)
         click.echo("\n| network | embedded | largest cosine distance | ranks moved | furthest | rank-1, points |")
         click.echo("| --- | --- | --- | --- | --- | --- |")
-        click.echo("\n".join(lines))
+        for name, request in requests.items():
+            for line in embedding_table(request, place, name):
+                click.echo(line)
+
+
+def _request(name: str, place: Path) -> EvalRequest:
+    torch.manual_seed(0)
+    weights = place / f"{name.replace(' ', '_')}.pth"
+    torch.save(_network(NETWORKS[name]).state_dict(), weights)
+    export = ExportRequest(
+        weights, data=place / "twin", output=place / f"{weights.stem}-run", model=NETWORKS[name], device="cpu",
+        backend="eager", workers=0,
+    )  # fmt: skip
+    return EvalRequest(export)
 
 
 def _network(model: str) -> torch.nn.Module:
