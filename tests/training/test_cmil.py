@@ -38,6 +38,42 @@ def test_parts_of_bags_in_any_order() -> None:
     assert bag_means(torch.tensor([[1.0], [10.0], [3.0], [20.0], [5.0]]), bag)[0][:, 0].tolist() == [15, 3]
 
 
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("margin", [0.0, 0.4, 30.0])
+def test_the_triplet_equals_the_naive_rule(seed: int, margin: float) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    people = [[0, 1], [1, 2], [3, 4], [5], [2, 6]]
+    bag = torch.randint(0, 5, (17,), generator=generator)
+    bag[:3] = torch.tensor([4, 4, 3])
+    features = torch.randn(17, 2, generator=generator, dtype=torch.float64)
+    found, places = [], {one: torch.nonzero(bag == one)[:, 0].tolist() for one in sorted(set(bag.tolist()))}
+    halves = {
+        one: [features[rows[start::2]].mean(0) for start in range(min(2, len(rows)))] for one, rows in places.items()
+    }
+    for one, parts in halves.items():
+        others = [
+            half for other, those in halves.items() if not set(people[one]) & set(people[other]) for half in those
+        ]
+        for number, half in enumerate(parts):
+            if len(parts) == 2 and others:
+                positive = torch.dist(half, parts[1 - number])
+                negative = min(torch.dist(half, other) for other in others)
+                found.append(max(0.0, float(positive - negative) + margin))
+    assert found
+    given = cmil_triplet(features, BagLabels.of(people, bag), margin)
+    assert given.dtype == torch.float64
+    assert float(given) == pytest.approx(sum(found) / len(found), rel=1e-9, abs=1e-12)
+
+
+def test_halves_of_any_number_of_images() -> None:
+    bag = torch.tensor([5, 1, 5, 5, 1, 9, 5, 5])
+    values = torch.arange(8.0, dtype=torch.float64)[:, None]
+    means, which = bag_means(values, bag, parts=2)
+    assert means[:, 0].tolist() == [1, 4, (0 + 3 + 7) / 3, (2 + 6) / 2, 5]
+    assert which.tolist() == [0, 0, 1, 1, 2]
+    assert means.dtype == torch.float64
+
+
 def test_gradients_reach_every_image() -> None:
     torch.manual_seed(0)
     features = torch.randn(8, 3, requires_grad=True)
