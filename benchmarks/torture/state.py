@@ -8,7 +8,11 @@ import io
 import json
 import re
 import shutil
+import sqlite3
+from contextlib import closing
 from pathlib import Path
+
+import xxhash
 
 OF_THE_MOMENT = {
     "created": "when the record was written",
@@ -29,6 +33,8 @@ WARNINGS = {"warnings", "not_official_because"}
 PASSED_OVER = re.compile(r"(^|/)(.*\.lock|events\.out\.tfevents\..*|validation/.*/embeddings/.*)$")
 """Locks, which are empty and remain; TensorBoard's log, whose name contains the time and the host; embeddings of a
 validation in a training, which contain the digest of the checkpoint's file: the rankings from them are compared."""
+_SEALED_BY = len(b"sysu30k-bench index xxh3-128 ") + 32
+"""What stands behind an index: its own digest."""
 _IN_CACHE = re.compile(r"^\.cache/sysu30k-bench/(.*\.tar)-[0-9a-f]{16}(?=\.index\.sqlite$)")
 """A tar's index lies in the user's cache where the tar's folder cannot be written: the same index."""
 _TIMES = re.compile(
@@ -45,6 +51,8 @@ def canonical(name: str, content: bytes, *, warnings: bool = True) -> bytes:
             return json.dumps(_without(json.loads(content), more), sort_keys=True).encode()
         if name.endswith(".pt"):
             return _checkpoint(content)
+        if name.endswith(".index.sqlite"):
+            return _index(content)
         if name.endswith("epochs.csv"):
             rows = list(csv.DictReader(io.StringIO(content.decode())))
             return json.dumps(_without(rows), sort_keys=True).encode()
@@ -66,6 +74,16 @@ def _without(value: object, more: set[str] | None = None, *, top: bool = True) -
         dropped = (OF_THE_MOMENT.keys() | (more or set())) - (set() if top or "schema_version" in value else {"sha256"})
         return {key: _without(one, more, top=False) for key, one in value.items() if key not in dropped}
     return [_without(one, more, top=False) for one in value] if isinstance(value, list) else value
+
+
+def _index(content: bytes) -> bytes:
+    """A tar's index: its rows. Bytes that SQLite does not use may differ, for no reader sees them."""
+    body, seal = content[:-_SEALED_BY], content[-_SEALED_BY:]
+    if not seal.endswith(xxhash.xxh3_128_hexdigest(body).encode()):
+        return content
+    with closing(sqlite3.connect(":memory:")) as index:
+        index.deserialize(body)
+        return "\n".join(index.iterdump()).encode()
 
 
 def _checkpoint(content: bytes) -> bytes:
