@@ -63,7 +63,8 @@ def scratch() -> Iterator[Path]:
         folder = Path(name).resolve() / "scratch"
         folder.mkdir()
         (folder.parent / "secret.txt").write_text("secret")
-        os.environ["XDG_CACHE_HOME"] = os.environ["TMPDIR"] = str(folder)
+        for variable in ("XDG_CACHE_HOME", "TMPDIR", "TORCHINDUCTOR_CACHE_DIR"):
+            os.environ[variable] = str(folder)
         tempfile.tempdir = str(folder)
         yield folder
 
