@@ -78,7 +78,8 @@ def _refused(error: OSError) -> str:
     names = [
         os.fsdecode(name) for name in (error.filename, error.filename2) if isinstance(name, str | bytes | os.PathLike)
     ]
-    file = " and ".join(names) or _file_at_work(error) or "a file"
+    guess = _file_at_work(error)
+    file = " and ".join(names) or ("a file" if guess is None else f"a file, probably {guess}")
     return (
         f"cannot read or write {file}: {error.strerror or error}\n"
         "What to do: check the disk and the rights of this user; what is finished is kept, and the same command resumes"

@@ -202,7 +202,7 @@ def refuse_many_columns(content: bytes) -> None:
     except csv.Error as error:
         raise ValueError(str(error)) from error
     if any(len(row) > _MOST_COLUMNS for row in rows) or (len(rows) < 2 and len(content) > _HEAD):
-        raise ValueError("its first lines are those of no table with few columns")
+        raise ValueError(f"its first lines have more than {_MOST_COLUMNS} columns, or no end")
 
 
 def _fault(table: pd.DataFrame) -> str | None:

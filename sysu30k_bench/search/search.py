@@ -24,6 +24,7 @@ from sysu30k_bench.search.exact.topk import TopK
 from sysu30k_bench.search.gallery import Gallery
 from sysu30k_bench.search.norms import check_norms
 from sysu30k_bench.search.score import pair_scores
+from sysu30k_bench.search.scored_blocks import scored_blocks
 
 MAX_BLOCK_ROWS = 4096
 """More do not fit the last-level cache beside their scores, and are slower."""
@@ -105,18 +106,22 @@ def search(
     finished = kept.resume(counter.above, counter.tied, top)
     engine.load_queries(known.values, known.bounds)
     progress.begin("search", gallery.share(finished), "rows")
-    pace = Pace(engine)
-    for start, stored in gallery.blocks(block_rows, finished):
-        values = np.ascontiguousarray(stored, np.float32)
-        rows = Rows(values, fast=fast, norms=engine.norms(values) if fast and not pace.finest else None)
-        check_norms(rows.norms, partial(_name, gallery, start), unit_tolerance)
-        block = BlockScores(known, rows, engine, fast=fast, finest=pace.finest)
-        count = len(stored)
+    scored = scored_blocks(
+        known,
+        gallery,
+        engine,
+        Pace(engine),
+        block_rows=block_rows,
+        done=finished,
+        fast=fast,
+        unit_tolerance=unit_tolerance,
+    )
+    for start, block in scored:
+        count = len(block.rows)
         _exclude_junk(block, relevance, start, count)
         counter.count(block, start, count)
         collect_block(block, start, top)
         progress.advance(count)
-        pace.note(block, count)
         kept.note(start + count, counter.above, counter.tied, top)
     progress.end()
     _merge(ranks or Ranks(), counter, top)
@@ -187,10 +192,6 @@ def _match_scores(queries: np.ndarray, gallery: Gallery, relevance: Relevance) -
 
 def _name_at(gallery: Gallery, positions: np.ndarray, row: int) -> str:
     return gallery.name(int(positions[row]))
-
-
-def _name(gallery: Gallery, start: int, row: int) -> str:
-    return gallery.name(start + row)
 
 
 def _exclude_junk(block: BlockScores, relevance: Relevance, start: int, rows: int) -> None:

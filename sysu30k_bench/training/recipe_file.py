@@ -87,7 +87,8 @@ def _read(path: Path) -> str:
 
 def _fault(model: type[RecipePart], where: str, kind: str, said: str) -> str:
     if kind != "extra_forbidden":
-        return f"{where}: {said}"
+        said = said.removeprefix("Value error, ")
+        return f"{where}: {said}" if where else said  # of the recipe as a whole
     known = [f"{part}.{key}" for part, field in model.model_fields.items() for key in _settings(field.annotation)]
     close = get_close_matches(where, known, n=2)
     return f"{where}: there is no such setting" + (f"; did you mean {' or '.join(close)}?" if close else "")

@@ -86,6 +86,6 @@ def _check_records(content: bytes) -> None:
             return
         end = at + int(length[1])
         if content.find(b"=", length.end(), end) < 0 or end > len(content):
-            raise HostileTarError("an extended header holds a record that is none")
+            raise HostileTarError("a record of an extended header is malformed")
         at = end
     raise HostileTarError(f"an extended header holds more than {_MOST_RECORDS:,} records")

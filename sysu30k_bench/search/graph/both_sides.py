@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 
 import numpy as np
 
 from sysu30k_bench.search.engines.engine import Engine
-from sysu30k_bench.search.exact.block import BlockScores, Rows
+from sysu30k_bench.search.exact.block import Rows
 from sysu30k_bench.search.exact.break_even import Pace
 from sysu30k_bench.search.exact.collect import collect_block
 from sysu30k_bench.search.exact.topk import TopK
 from sysu30k_bench.search.exact.turned import TurnedScores
 from sysu30k_bench.search.gallery import Gallery
-from sysu30k_bench.search.norms import check_norms
+from sysu30k_bench.search.scored_blocks import scored_blocks
 
 
 class BothSides:
@@ -59,22 +58,22 @@ class BothSides:
         known = Rows(part, fast=self._fast)
         self._engine.load_queries(known.values, known.bounds)
         own = self._top.span(first, end)
-        for start, stored in self._gallery.blocks(self._block_rows, first):
-            values = np.ascontiguousarray(stored, np.float32)
-            measured = self._engine.norms(values) if self._fast and not self._pace.finest else None
-            rows = Rows(values, fast=self._fast, norms=measured)
-            check_norms(rows.norms, partial(_name, self._gallery, start), self._tolerance)
-            block = BlockScores(known, rows, self._engine, fast=self._fast, finest=self._pace.finest)
-            count = len(stored)
+        scored = scored_blocks(
+            known,
+            self._gallery,
+            self._engine,
+            self._pace,
+            block_rows=self._block_rows,
+            done=first,
+            fast=self._fast,
+            unit_tolerance=self._tolerance,
+        )
+        for start, block in scored:
+            count = len(block.rows)
             itself = np.arange(start, min(start + count, end))
             block.exclude(itself - first, itself - start)
             collect_block(block, start, own)
             later = max(0, end - start)
             if later < count:
                 collect_block(TurnedScores(block, later), first, self._top.span(start + later, start + count))
-            self._pace.note(block, count)
             advance(count)
-
-
-def _name(gallery: Gallery, start: int, row: int) -> str:
-    return gallery.name(start + row)
