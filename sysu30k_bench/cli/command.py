@@ -46,6 +46,18 @@ class Command(click.Command):
         self.examples = examples
         self.grouped = grouped
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Reads the words; names everything that is missing at once, where click names the first. See click."""
+        words = list(args)
+        try:
+            return super().parse_args(ctx, args)
+        except click.MissingParameter as error:
+            missing = [param for param in self.get_params(ctx) if _is_missing(param, ctx, words)]
+            if len(missing) < 2:
+                raise
+            names = (p.make_metavar(ctx) if isinstance(p, click.Argument) else p.opts[-1] for p in missing)
+            raise click.UsageError(f"Missing: {', '.join(names)}.", ctx) from error
+
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Writes the options, group by group; see click."""
         groups: dict[str, list[tuple[str, str]]] = {}
@@ -68,3 +80,14 @@ class Command(click.Command):
                     formatter.write(f"{blank}# {purpose}\n" if purpose else "")
                     formatter.write(f"{blank}sysu30k-bench {words}\n")
         super().format_epilog(ctx, formatter)
+
+
+def _is_missing(param: click.Parameter, ctx: click.Context, words: list[str]) -> bool:
+    given, rest, _ = ctx.command.make_parser(ctx).parse_args(list(words))
+    try:
+        param.handle_parse_result(ctx, given, rest)
+    except click.MissingParameter:
+        return True
+    except click.UsageError:  # given, and wrong in another way
+        return False
+    return False

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import click
 
@@ -71,6 +72,24 @@ board_option = option(
     show_default=True,
     help="Folder that contains rows/ and evidence/.",
 )
+
+
+def board_argument(default: Path | None) -> Callable[[Command], Command]:
+    """Takes the folder of a board as the argument BOARD, or as `--board`, which commands on single rows have."""
+
+    def decorate(command: Command) -> Command:
+        @click.argument("folder", type=TypedPath(), required=False, metavar="[BOARD]")
+        @option("--board", type=TypedPath(), help="Another way to give BOARD.")
+        @functools.wraps(command)
+        def wrapped(*, folder: Path | None, board: Path | None, **others: Any) -> Any:  # noqa: ANN401  click's own
+            if folder is not None and board is not None:
+                raise click.UsageError("BOARD and --board are two ways to give one folder: use one of them")
+            return command(board=folder or board or default, **others)
+
+        return cast("Command", wrapped)
+
+    return decorate
+
 
 _CARD = [
     option(

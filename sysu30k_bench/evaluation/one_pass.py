@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from textwrap import indent
 from typing import TypeVar
 
 from sysu30k_bench.data.open_dataset import open_test_set
@@ -74,6 +75,7 @@ def evaluate_together(request: EvalRequest, checkpoints: Sequence[Path], progres
     for number, checkpoint in enumerate(checkpoints):
         done = None
         if number not in errors:
+            progress.say(f"{checkpoint}: search and figures")
             export = replace(request.export, checkpoint=checkpoint, lists=lists)
             mine = replace(request, export=export)
             last = partial(run_prepared, mine, ready[number], progress, exported.get(number))
@@ -118,7 +120,7 @@ def _prepared(
     else:
         mine = replace(export, checkpoint=checkpoint, output=None, above=above, lists=lists)
     made = prepare(mine, Ranks(), progress)
-    progress.say(made.summary)
+    progress.say(f"{checkpoint}\n{indent(made.summary, '  ')}")
     return made
 
 

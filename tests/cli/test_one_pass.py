@@ -24,6 +24,8 @@ def test_several_checkpoints_give_one_table_and_the_code_of_the_worst(
     assert f"{run}" in done.out
     assert "1 checkpoint failed, 1 evaluated" in done.out
     assert f"error: {bad} " in done.err
+    assert f"\n{good}\n  adapter colour_stripes" in f"\n{done.err}"
+    assert f"{good}: search and figures\n" in done.err
     found = bench("eval", good, bad, "--data", own_twin, "--output", tmp_path / "runs", "--json")
     assert found.code == 4
     assert [sorted(one) for one in found.json] == [

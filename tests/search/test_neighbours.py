@@ -150,7 +150,7 @@ def test_a_state_that_does_not_fit_is_not_taken(
         other.position = other.position.astype(np.int32)
         write_state(path, 2, other)
     elif change == "unsealed":
-        np.savez(path, done=2, position=other.position, score=other.score)
+        np.savez(path, done=2, **{"position-0": other.position, "score-0": other.score})
     elif change == "folder":
         path.unlink()
         path.mkdir()

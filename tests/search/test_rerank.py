@@ -15,12 +15,20 @@ from sysu30k_bench.data.protocol import relevance
 from sysu30k_bench.embeddings.store import Store
 from sysu30k_bench.errors import UsageError
 from sysu30k_bench.progress import Silent
+from sysu30k_bench.search.engines.faiss_engine import FaissEngine
 from sysu30k_bench.search.engines.torch_engine import TorchEngine
+from sysu30k_bench.search.exact import break_even
 from sysu30k_bench.search.gallery import ArrayGallery, StoreGallery
+from sysu30k_bench.search.graph import together
+from sysu30k_bench.search.graph.both_sides import BothSides
 from sysu30k_bench.search.graph.reciprocal import RerankSettings
 from sysu30k_bench.search.graph.rerank import rerank
+from sysu30k_bench.search.graph.together import Known, QueryAndGallery, compare_all
+from sysu30k_bench.search.score import TIE
 from sysu30k_bench.search.search import SearchResult
+from tests.conftest import unit_rows
 from tests.embeddings.stores import write_store
+from tests.search.oracle import all_scores
 
 
 def published(features: np.ndarray, queries: int, settings: RerankSettings) -> np.ndarray:
@@ -131,6 +139,63 @@ def test_a_store_is_streamed_a_few_times_and_never_read_for_single_rows(
         assert np.array_equal(getattr(found, name), getattr(held, name)), name
 
 
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("filtered", ["float32", "bf16", "int8", "faiss"])
+def test_neighbours_and_lowest_scores_are_those_of_the_naive_rule(
+    monkeypatch: pytest.MonkeyPatch, filtered: str, seed: int
+) -> None:
+    monkeypatch.setattr(break_even, "FINEST_ROWS", 0)  # the coarse filter decides from the first block on
+    rng = np.random.default_rng([seed, 9])
+    count, width, part = (int(rng.integers(*ends)) for ends in ((40, 300), (2, 12), (3, 90)))
+    rows = unit_rows(rng, count, 17)
+    if seed % 2:
+        rows = np.maximum(rows, 0) * (rng.random(rows.shape) < 0.2)  # many scores of exactly 0, the lowest
+        rows += 1e-3 * (np.arange(17) == 0)
+    rows[rng.integers(0, count, count // 3)] = rows[rng.integers(0, count, count // 3)]
+    rows = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+    asked = FaissEngine() if filtered == "faiss" else TorchEngine(torch.device("cpu"), filtered)  # type: ignore[arg-type]
+    monkeypatch.setattr(together, "part_rows_for", lambda _: part)
+    for fast in (False, True):
+        monkeypatch.setattr(together, "FAST_FROM", 0 if fast else np.inf)
+        known = compare_all(QueryAndGallery(rows[:7], ArrayGallery(rows[7:])), asked, width, 10**6, Silent())
+        exact = all_scores(rows, rows)
+        assert np.abs(known.lowest - exact.min(axis=1)).max() <= TIE
+        assert np.array_equal(known.scores, np.take_along_axis(exact, known.nearest, axis=1))
+        cell = np.rint(exact / TIE)
+        np.fill_diagonal(cell, np.inf)
+        assert np.array_equal(known.nearest, np.argsort(-cell, axis=1, kind="stable")[:, :width])
+
+
+def test_an_interrupted_comparison_resumes_and_ends_the_same(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    rows, _, _ = draw(6, 20, 180)
+    monkeypatch.setattr(together, "part_rows_for", lambda _: 40)
+    monkeypatch.setattr(together, "KEEP_SECONDS", 0)
+    passes = []
+    real = BothSides.search
+
+    def search(sides: BothSides, part: np.ndarray, first: int, advance: Callable[[int], None]) -> None:
+        passes.append(first)
+        if passes == [0, 40, 80]:
+            raise KeyboardInterrupt
+        real(sides, part, first, advance)
+
+    def compare(keep: Path | None) -> Known:
+        both = QueryAndGallery(rows[:20], ArrayGallery(rows[20:]))
+        return compare_all(both, TorchEngine(torch.device("cpu")), 6, 10**8, Silent(), keep)
+
+    monkeypatch.setattr(BothSides, "search", search)
+    keep = tmp_path / "neighbours-x.npz"
+    with pytest.raises(KeyboardInterrupt):
+        compare(keep)
+    found = compare(keep)
+    assert passes == [0, 40, 80, 80, 120, 160]
+    again, whole = compare(keep), compare(None)
+    assert passes[6:] == [0, 40, 80, 120, 160]  # a finished comparison is not repeated
+    for name in ("nearest", "scores", "lowest"):
+        assert np.array_equal(getattr(found, name), getattr(whole, name)), name
+        assert np.array_equal(getattr(again, name), getattr(whole, name)), name
+
+
 def test_re_ranking_helps_where_neighbours_agree() -> None:
     features, people, cameras = draw(1, 40, 600)
     relevant = relevance(people[:40], cameras[:40], people[40:], cameras[40:])
@@ -178,3 +243,4 @@ def test_as_a_command(bench: Callable[..., Any], own_twin: Path, stripes_checkpo
     scored = bench("score", run / "reranked" / "ranking.csv")
     assert scored.code == 0
     assert "rank-1" in scored.out
+    assert not list((run / "reranked").glob("neighbours-*"))

@@ -8,6 +8,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
+from sysu30k_bench.cli.command import Command
 from sysu30k_bench.cli.console import loading, stdout_console
 from sysu30k_bench.cli.judge import judge_run
 from sysu30k_bench.cli.options import board_option, json_option
@@ -24,7 +25,7 @@ _SUPERVISION = (
 )
 
 
-@click.command("submit")
+@click.command("submit", cls=Command)
 @click.argument("run", type=TypedPath())
 @click.option(
     "--id", "row_id", required=True, show_envvar=True, help="Name of the row's file: a to z, 0 to 9, - and _."

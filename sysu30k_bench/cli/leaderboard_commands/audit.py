@@ -6,12 +6,13 @@ from typing import Any
 
 import click
 
+from sysu30k_bench.cli.command import Command
 from sysu30k_bench.cli.console import loading
 from sysu30k_bench.cli.judge import judge, judge_run
 from sysu30k_bench.cli.leaderboard_commands.confirming import confirm_options, run_confirmation, run_option
 
 
-@click.command("audit")
+@click.command("audit", cls=Command)
 @click.argument("row")
 @run_option
 @click.option("--by", required=True, show_envvar=True, help="Who audits.")

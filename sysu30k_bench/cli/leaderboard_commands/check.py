@@ -8,13 +8,13 @@ from pathlib import Path
 import click
 
 from sysu30k_bench.cli.console import loading
-from sysu30k_bench.cli.options import json_option
+from sysu30k_bench.cli.options import board_argument, json_option
 from sysu30k_bench.cli.paths import TypedPath
 from sysu30k_bench.words import count
 
 
 @click.command("check")
-@click.argument("board", type=TypedPath(), default=Path("leaderboard"))
+@board_argument(Path("leaderboard"))
 @click.option(
     "--base",
     type=TypedPath(),

@@ -8,12 +8,11 @@ from pathlib import Path
 import click
 
 from sysu30k_bench.cli.console import loading
-from sysu30k_bench.cli.options import json_option
-from sysu30k_bench.cli.paths import TypedPath
+from sysu30k_bench.cli.options import board_argument, json_option
 
 
 @click.command("queries")
-@click.argument("board", type=TypedPath(), default=Path("leaderboard"))
+@board_argument(Path("leaderboard"))
 @click.option("--shown", type=click.IntRange(0), default=20, show_default=True, show_envvar=True, help="Of each list.")
 @json_option
 def queries(board: Path, shown: int, as_json: bool) -> None:

@@ -7,11 +7,12 @@ from pathlib import Path
 import click
 
 from sysu30k_bench.cli.console import loading, stdout_console
+from sysu30k_bench.cli.options import board_argument
 from sysu30k_bench.cli.paths import TypedPath
 
 
 @click.command("render")
-@click.argument("board", type=TypedPath(), default=Path("leaderboard"))
+@board_argument(Path("leaderboard"))
 @click.option("--site", type=TypedPath(), show_envvar=True, help="The site's folder; BOARD/site if not given.")
 @click.option("--no-site", is_flag=True, show_envvar=True, help="Write the tables only.")
 @click.option(

@@ -6,13 +6,14 @@ from typing import Any
 
 import click
 
+from sysu30k_bench.cli.command import Command
 from sysu30k_bench.cli.console import loading
 from sysu30k_bench.cli.judge import judge, judge_run
 from sysu30k_bench.cli.leaderboard_commands.confirming import confirm_options, run_confirmation
 from sysu30k_bench.cli.paths import TypedPath
 
 
-@click.command("reproduce")
+@click.command("reproduce", cls=Command)
 @click.argument("row")
 @click.argument("run", type=TypedPath())
 @click.option("--by", required=True, show_envvar=True, help="Who made RUN; not the claimant of the row.")

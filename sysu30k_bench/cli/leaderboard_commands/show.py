@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from sysu30k_bench.cli.console import stdout_console
-from sysu30k_bench.cli.options import json_option
-from sysu30k_bench.cli.paths import TypedPath
+from sysu30k_bench.cli.options import board_argument, json_option
 from sysu30k_bench.cli.tables import Column, print_table
 
 if TYPE_CHECKING:
@@ -27,7 +26,7 @@ _COLUMNS = (
 
 
 @click.command("show")
-@click.argument("board", type=TypedPath(), required=False)
+@board_argument(None)
 @json_option
 def show(board: Path | None, as_json: bool) -> None:
     """Show every row with its interval, its status and its source: those of the package, or those of BOARD."""

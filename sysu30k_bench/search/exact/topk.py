@@ -57,6 +57,16 @@ class TopK:
         part.position, part.score, part._cell = (kept[first:end] for kept in (self.position, self.score, self._cell))
         return part
 
+    def some(self, query: np.ndarray) -> TopK:
+        """Returns the top-k of some queries, (R,) ascending, in memory of its own."""
+        part = object.__new__(TopK)
+        part.position, part.score, part._cell = (kept[query] for kept in (self.position, self.score, self._cell))
+        return part
+
+    def put(self, query: np.ndarray, part: TopK) -> None:
+        """Takes the top-k of some queries, (R,), in place of its own."""
+        self.position[query], self.score[query], self._cell[query] = part.position, part.score, part._cell
+
     def restore(self, position: np.ndarray, score: np.ndarray) -> None:
         """Takes a saved top-k of the same shape in place of its own.
 

@@ -13,6 +13,7 @@ from sysu30k_bench.search.exact.collect import collect_block
 from sysu30k_bench.search.exact.topk import TopK
 from sysu30k_bench.search.exact.turned import TurnedScores
 from sysu30k_bench.search.gallery import Gallery
+from sysu30k_bench.search.graph.lowest import collect_lowest
 from sysu30k_bench.search.scored_blocks import scored_blocks
 
 
@@ -27,6 +28,7 @@ class BothSides:
         block_rows: Rows of a block.
         unit_tolerance: How far a row's norm may be from 1; None for any length.
         fast: Use the compiled loops.
+        lowest: Where wanted, a top-1 of every row's scores with their signs changed, those with itself included.
     """
 
     def __init__(
@@ -38,8 +40,9 @@ class BothSides:
         block_rows: int,
         unit_tolerance: float | None,
         fast: bool,
+        lowest: TopK | None = None,
     ) -> None:
-        self._gallery, self._engine, self._top = gallery, engine, top
+        self._gallery, self._engine, self._top, self._lowest = gallery, engine, top, lowest
         self._block_rows, self._tolerance, self._fast = block_rows, unit_tolerance, fast
         self._pace = Pace(engine)
 
@@ -70,10 +73,15 @@ class BothSides:
         )
         for start, block in scored:
             count = len(block.rows)
+            if self._lowest is not None:
+                collect_lowest(block, start, self._lowest.span(first, end))
             itself = np.arange(start, min(start + count, end))
             block.exclude(itself - first, itself - start)
             collect_block(block, start, own)
             later = max(0, end - start)
             if later < count:
-                collect_block(TurnedScores(block, later), first, self._top.span(start + later, start + count))
+                turned, theirs = TurnedScores(block, later), slice(start + later, start + count)
+                if self._lowest is not None:
+                    collect_lowest(turned, first, self._lowest.span(theirs.start, theirs.stop))
+                collect_block(turned, first, self._top.span(theirs.start, theirs.stop))
             advance(count)

@@ -34,41 +34,46 @@ class GraphKind:
     k: int
 
 
-def write_state(path: Path, done: int, top: TopK) -> None:
+def write_state(path: Path, done: int, *tops: TopK) -> None:
     """Writes what one process has found so far.
 
     Args:
         path: The file.
         done: Parts that it has finished.
-        top: The neighbours of every row, among the pairs of those parts.
+        tops: What it knows of every row, from the pairs of those parts.
     """
     content = io.BytesIO()
-    np.savez(content, done=done, position=top.position, score=top.score)
+    arrays = {}
+    for number, top in enumerate(tops):
+        arrays |= {f"position-{number}": top.position, f"score-{number}": top.score}
+    np.savez(content, done=done, **arrays)
     write_atomically(path, seal_zip(content))
 
 
-def read_state(path: Path, top: TopK) -> int | None:
-    """Reads what `write_state` wrote into an empty top-k of the same shape.
+def read_state(path: Path, *tops: TopK) -> int | None:
+    """Reads what `write_state` wrote into empty ones of the same shapes.
 
     Args:
         path: The file.
-        top: Is filled.
+        tops: Are filled.
 
     Returns:
-        How many parts are done; None where the file is missing, damaged, or of another shape, and nothing is filled.
+        How many parts are done; None where the file is missing, damaged, or of other shapes, and nothing is filled.
     """
     if not is_sealed(path):
         return None
     try:
         with np.load(path, allow_pickle=False) as state:
-            done, position, score = int(state["done"]), state["position"], state["score"]
+            done = int(state["done"])
+            found = [(state[f"position-{number}"], state[f"score-{number}"]) for number in range(len(tops))]
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
         return None
-    if [(position.shape, position.dtype), (score.shape, score.dtype)] != [
-        (own.shape, own.dtype) for own in (top.position, top.score)
-    ]:
-        return None
-    top.restore(position, score)
+    for top, arrays in zip(tops, found, strict=True):
+        for own, read in zip((top.position, top.score), arrays, strict=True):
+            if (own.shape, own.dtype) != (read.shape, read.dtype):
+                return None
+    for top, arrays in zip(tops, found, strict=True):
+        top.restore(*arrays)
     return done
 
 

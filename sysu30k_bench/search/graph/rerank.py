@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 from scipy import sparse
@@ -20,52 +20,9 @@ from sysu30k_bench.search.graph.reciprocal import (
     neighbourhoods,
     similarities,
 )
+from sysu30k_bench.search.graph.together import Known, QueryAndGallery, compare_all
 from sysu30k_bench.search.score import TIE, pair_scores
-from sysu30k_bench.search.search import SearchResult, block_rows_for, search
-
-_PART_ROWS = 8192
-
-
-class QueryAndGallery:
-    """Queries and gallery as one gallery, queries first.
-
-    Args:
-        queries: (Q, D).
-        gallery: The rest.
-        sign: -1 turns every vector round, so that the farthest row is the nearest.
-    """
-
-    def __init__(self, queries: np.ndarray, gallery: Gallery, sign: float = 1.0) -> None:
-        self._queries, self._gallery, self._sign = queries, gallery, np.float32(sign)
-
-    def __len__(self) -> int:
-        return len(self._queries) + len(self._gallery)
-
-    def blocks(self, rows: int, done: int = 0) -> Iterator[tuple[int, np.ndarray]]:
-        """See `Gallery`."""
-        count = len(self._queries)
-        for start in range(done, count, rows):
-            yield start, self._queries[start : min(start + rows, count)] * self._sign
-        for start, block in self._gallery.blocks(rows, max(0, done - count)):
-            yield start + count, block * self._sign
-
-    def share(self, done: int = 0) -> int:
-        """See `Gallery`."""
-        return len(self) - done
-
-    def rows(self, positions: np.ndarray) -> np.ndarray:
-        """See `Gallery`."""
-        inside = positions < len(self._queries)
-        out = np.empty((len(positions), self._queries.shape[1]), np.float32)
-        out[inside] = self._queries[positions[inside]]
-        out[~inside] = self._gallery.rows(positions[~inside] - len(self._queries))
-        out *= self._sign
-        return out
-
-    def name(self, position: int) -> str:
-        """See `Gallery`."""
-        count = len(self._queries)
-        return f"query {position}" if position < count else self._gallery.name(position - count)
+from sysu30k_bench.search.search import SearchResult
 
 
 def rerank(
@@ -78,6 +35,7 @@ def rerank(
     top_k: int,
     memory: int,
     progress: Progress,
+    keep: Path | None = None,
 ) -> SearchResult:
     """Ranks the gallery by (1 - lambda) Jaccard distance + lambda original distance.
 
@@ -91,7 +49,8 @@ def rerank(
         settings: k1, k2 and lambda.
         top_k: Rows to keep for each query.
         memory: Bytes for blocks.
-        progress: Receives the number of rows whose neighbours are known.
+        progress: Told of rows that were compared.
+        keep: A file for the neighbours found so far, from which another call resumes; see `compare_all`.
 
     Returns:
         As `search`; a score is 1 less the final distance.
@@ -103,67 +62,30 @@ def rerank(
     width = max(settings.k1 + 1, settings.k2)
     if len(together) < width:
         raise UsageError(f"{len(together)} images have no {settings.k1} neighbours", hint="lower k1 and k2")
-    nearest, scores = _nearest(together, engine, width, memory, progress)
-    farthest = 2 - 2 * _lowest(together, QueryAndGallery(queries, gallery, -1.0), engine, memory, progress)
-    around = neighbourhoods(nearest, settings.k1)
-    distance = 2 - 2 * _scores_around(together, around, nearest, scores, memory, progress)
-    similar = similarities(encodings(nearest, farthest, around, distance, settings.k2), len(queries))
+    known = compare_all(together, engine, width, memory, progress, keep)
+    farthest = 2 - 2 * known.lowest
+    around = neighbourhoods(known.nearest, settings.k1)
+    distance = 2 - 2 * _scores_around(together, around, known, memory, progress)
+    similar = similarities(encodings(known.nearest, farthest, around, distance, settings.k2), len(queries))
     return _ranked(queries, gallery, relevance, similar, farthest[: len(queries)], settings, top_k, memory)
-
-
-def _nearest(
-    together: QueryAndGallery, engine: Engine, width: int, memory: int, progress: Progress
-) -> tuple[np.ndarray, np.ndarray]:
-    """Each row's nearest rows and their scores; itself first, whatever ties with it."""
-    count = len(together)
-    position, score = np.empty((count, width), np.int64), np.empty((count, width))
-    progress.begin("neighbours", count, "rows")
-    for rows, values in _parts(together):
-        others = search(
-            values, together, _but_itself(rows, count), engine, top_k=width - 1,
-            block_rows=block_rows_for(memory, len(rows), values.shape[1]),
-        )  # fmt: skip
-        position[rows, 0], score[rows, 0] = rows, pair_scores(values, values)
-        position[rows, 1:], score[rows, 1:] = others.top_position, others.top_score
-        progress.advance(len(rows))
-    progress.end()
-    return position, score
-
-
-def _lowest(
-    together: QueryAndGallery, turned: QueryAndGallery, engine: Engine, memory: int, progress: Progress
-) -> np.ndarray:
-    """Each row's lowest score: the highest against the turned rows, with its sign changed."""
-    lowest = np.empty(len(together))
-    progress.begin("farthest", len(together), "rows")
-    for rows, values in _parts(together):
-        found = search(
-            values, turned, _nothing(len(rows), len(together)), engine, top_k=1,
-            block_rows=block_rows_for(memory, len(rows), values.shape[1]),
-        )  # fmt: skip
-        lowest[rows] = -found.top_score[:, 0]
-        progress.advance(len(rows))
-    progress.end()
-    return lowest
 
 
 def _scores_around(
     together: QueryAndGallery,
     around: Neighbourhoods,
-    nearest: np.ndarray,
-    scores: np.ndarray,
+    known: Known,
     memory: int,
     progress: Progress,
 ) -> np.ndarray:
     """Scores every row against its neighbours; those that are not among its nearest in one pass for many rows."""
     found = np.empty(len(around.member))
     progress.begin("distances", len(together), "rows")
-    for rows, values in _parts(together):
+    for rows, values in together.parts():
         span = slice(around.start[rows[0]], around.start[rows[-1] + 1])
         member = around.member[span]
         owner = np.repeat(np.arange(len(rows)), np.diff(around.start[rows[0] : rows[-1] + 2]))
-        part, known = _look_up(nearest[rows], scores[rows], owner, member, len(together))
-        lacking = np.flatnonzero(~known)
+        part, there = _look_up(known.nearest[rows], known.scores[rows], owner, member, len(together))
+        lacking = np.flatnonzero(~there)
         lacking = lacking[np.argsort(member[lacking], kind="stable")]
         if len(lacking):
             _score_pairs(together, values, owner, member, lacking, part, memory)
@@ -202,22 +124,6 @@ def _score_pairs(
         for begin in range(first, last, at_once):
             some = pairs[begin : min(begin + at_once, last)]
             out[some] = pair_scores(values[owner[some]], block[member[some] - start].astype(np.float32))
-
-
-def _parts(together: QueryAndGallery) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    for start in range(0, len(together), _PART_ROWS):
-        rows = np.arange(start, min(start + _PART_ROWS, len(together)))
-        yield rows, together.rows(rows)
-
-
-def _but_itself(rows: np.ndarray, count: int) -> Relevance:
-    nothing = np.empty(0, np.int64)
-    return Relevance(len(rows), count, nothing, nothing, np.arange(len(rows)), rows, np.zeros(count, bool))
-
-
-def _nothing(rows: int, count: int) -> Relevance:
-    nothing = np.empty(0, np.int64)
-    return Relevance(rows, count, nothing, nothing, nothing, nothing, np.zeros(count, bool))
 
 
 def _ranked(
