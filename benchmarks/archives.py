@@ -31,7 +31,7 @@ def pack(images: Path, packed: Path, tars: int) -> None:
     packed.mkdir()
     folders = sorted(folder for role in ("query", "gallery") for folder in (images / role).iterdir())
     for number in range(tars):
-        with tarfile.open(packed / f"sysu_test_set_all_{number:02d}.tar", "w") as tar:
+        with tarfile.open(packed / f"sysu_test_set_all_{number:02d}.tar", "w", dereference=True) as tar:
             for folder in folders[number::tars]:
                 tar.add(folder, f"sysu_test_set_all/{folder.relative_to(images).as_posix()}")
 

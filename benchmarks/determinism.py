@@ -137,7 +137,7 @@ def search_table(run: Path, work: Path) -> Iterator[str]:
     wanted = answer(run)
     ways: dict[str, Any] = {name: (lambda c=changes: searched(run, work, **c)) for name, changes in SEARCHES.items()}
     ways |= {f"auto, {count} thread(s)": (lambda c=count: searched(run, work, threads=c)) for count in (1, 2, 4)}
-    ways |= {f"torchrun, {count} processes": (lambda c=count: processes(run, work, c)) for count in (2, 3)}
+    ways |= {f"torchrun, {count} processes": (lambda c=count: processes(run, work, c)) for count in (2, 3, 24)}
     ways["interrupted four times and resumed"] = lambda: resumed(run, work)
     for name, way in ways.items():
         try:

@@ -1,9 +1,9 @@
 """The whole main job on drawn images, up to the published size: time and peak memory of every stage.
 
-1,000 queries with one match each, and as many distractors as make the share of the published gallery; a small
-network with random weights; the images once in folders and once in tars. Every stage is a process of its own; the
-memory is that of its largest process. Run with `make load`; the full size takes hours on two cores, of which drawing
-the images is a large part, and 8 GB of disk.
+1,000 queries with one match each, and as many distractors as make the share of the published gallery, of which 60,000
+are drawn and the others repeat them; a small network with random weights; the images once in folders and once in tars.
+Every stage is a process of its own; the memory is that of its largest process. Run with `make load`; the full size
+takes hours on two cores, and 8 GB of disk.
 """
 
 from __future__ import annotations
@@ -42,6 +42,19 @@ def stage(*words: object) -> tuple[float, float]:
     return time.perf_counter() - began, usage.ru_maxrss * unit / 1e6
 
 
+def widen(images: Path, drawn: int, wanted: int) -> None:
+    """Repeats drawn distractors under further names, as hard links, up to the number that is wanted."""
+    others, number = images / "gallery" / "0000others", drawn
+    listed = []
+    while number < wanted:
+        first = others / f"0000others_c1_{number % drawn + 1}.jpg"
+        number += 1
+        os.link(first, others / f"0000others_c1_{number}.jpg")
+        listed.append(f"0000others/0000others_c1_{number}.jpg\n")
+    with (images.parent / "meta" / "gallery.txt").open("a") as file:
+        file.writelines(listed)
+
+
 def job(root: Path, weights: Path, run: Path) -> dict[str, tuple[float, float]]:
     """The stages of the main job."""
     return {
@@ -57,8 +70,11 @@ def job(root: Path, weights: Path, run: Path) -> dict[str, tuple[float, float]]:
 @click.option("--queries", default=1_000, show_default=True)
 @click.option("--tars", default=3, show_default=True)
 @click.option("--form", "forms", multiple=True, type=click.Choice(["folders", "tars"]), default=["folders", "tars"])
+@click.option("--distinct", default=60_000, show_default=True, help="Distractors drawn; the rest repeat them.")
 @click.option("--place", type=click.Path(path_type=Path), help="Where to draw; a temporary folder if not given.")
-def main(shares: tuple[float, ...], queries: int, tars: int, forms: tuple[str, ...], place: Path | None) -> None:
+def main(
+    shares: tuple[float, ...], queries: int, tars: int, forms: tuple[str, ...], distinct: int, place: Path | None
+) -> None:
     """Draws, runs, and prints a line for each stage as soon as it is done."""
     machine = this_machine(torch.device("cpu"))
     click.echo(
@@ -72,7 +88,9 @@ def main(shares: tuple[float, ...], queries: int, tars: int, forms: tuple[str, .
         for share in shares:
             gallery = round(GALLERY * share)
             began = time.perf_counter()
-            images = write_twin(folder / "folders", TwinRequest(queries, gallery - queries), Silent())
+            drawn = min(gallery - queries, distinct)
+            images = write_twin(folder / "folders", TwinRequest(queries, drawn), Silent())
+            widen(images, drawn, gallery - queries)
             click.echo(f"| {gallery:,} | - | (drawing the images) | {time.perf_counter() - began:.0f} | |")
             if "tars" in forms:
                 pack(images, folder / "tars", tars)

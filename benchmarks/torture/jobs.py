@@ -54,10 +54,10 @@ SMALL_STEPS = """
 from sysu30k_bench.data.trees import tar_index
 from sysu30k_bench.evaluation.ranking import rank_gallery, search_step
 from sysu30k_bench.search.exact import saved_search
-from sysu30k_bench.search.graph import neighbours
+from sysu30k_bench.search.graph import neighbours, together
 tar_index._AT_ONCE = 7
-neighbours.KEEP_SECONDS = 0.0
-search_step.part_rows_for = neighbours.part_rows_for = lambda dimension: 5
+neighbours.KEEP_SECONDS = together.KEEP_SECONDS = 0.0
+search_step.part_rows_for = neighbours.part_rows_for = together.part_rows_for = lambda dimension: 5
 rank_gallery.block_rows_for = lambda *sizes: 3
 begun = saved_search.Kept.__init__
 saved_search.Kept.__init__ = lambda self, path, every: begun(self, path, 0.0)
@@ -70,6 +70,7 @@ WATCH = ("watch", "nets", *DATA, "--output", "watch", "--distractors", "6", "--o
 SPLITS = ("eval", INPUT, "--data", "../inputs/VIPeR", "--split", "all", "--output", "run", *SMALL)
 SYNTH = ("data", "synth", "drawn", "--identities", "6", "--distractors", "6", "--training", "2",
          "--training-images", "2")  # fmt: skip
+RERANK = ("search", "run", "--rerank", "--k1", "5", "--k2", "2", "--json")
 SELF = ("search", "run", "--self", "--top-k", "5", "--json")
 INDEX = ("data", "index", "twin.tar", "--json")
 RENDER = ("leaderboard", "render", "board")
@@ -81,7 +82,7 @@ JOBS = [
     Job("eval, 2 workers", (*EVAL, "--workers", "2")),
     Job("search", ("search", "run", "--json"), "exported", before=SMALL_STEPS),
     Job("search --self", SELF, "exported", before=SMALL_STEPS),
-    Job("search --rerank", ("search", "run", "--rerank", "--k1", "5", "--k2", "2", "--json"), "exported"),
+    Job("search --rerank", RERANK, "exported", before=SMALL_STEPS),
     Job("train tiny", TRAIN, again=("--resume",), printed=False),
     Job(
         "train byol_tiny",
@@ -162,6 +163,7 @@ class Scene:
         self.run("empty", "splits", SPLITS)
         self.stop("exported", "halted", ("search", "run"), "saved_search.write_atomically", 3)
         self.stop("exported", "parts", ("search", "run", "--self", "--top-k", "5"), "neighbours.write_state", 2)
+        self.stop("exported", "reranking", RERANK, "together.write_state", 2)
         self.stop("tar", "indexing", ("data", "index", "twin.tar"), "tar_index.sign", 3)
         give(self.inputs, self.bases)
         done.touch()

@@ -39,8 +39,8 @@ def test_a_wrong_value_is_not_called_missing(bench: Bench) -> None:
 def test_a_board_is_an_argument_or_an_option(bench: Bench, words: tuple[str, ...]) -> None:
     argument = bench("leaderboard", *words, PUBLISHED)
     option = bench("leaderboard", *words, "--board", PUBLISHED)
-    assert (argument.code, argument.out) == (option.code, option.out)
-    assert argument.code in {0, 1}
+    assert (argument.code, argument.out, argument.err) == (option.code, option.out, option.err)
+    assert argument.code != 2
     twice = bench("leaderboard", *words, PUBLISHED, "--board", PUBLISHED)
     assert twice.code == 2
     assert "use one of them" in twice.err

@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from sysu30k_bench.errors import DataError, UsageError
-from sysu30k_bench.search.engines import choose, filters, product_trial
+from sysu30k_bench.search.engines import choose, filter_trial, filters, product_trial
 from sysu30k_bench.search.engines import faiss_engine as engine_faiss
 from sysu30k_bench.search.engines.choose import choose_device, choose_engine
-from sysu30k_bench.search.engines.engine import float32_error
+from sysu30k_bench.search.engines.engine import Approximate, float32_error
 from sysu30k_bench.search.engines.faiss_engine import FaissEngine
 from sysu30k_bench.search.engines.precision import once, refuse_reduced_precision, refuse_short_sums, refuse_wrong_int8
 from sysu30k_bench.search.engines.torch_engine import TorchEngine
@@ -200,6 +200,7 @@ def test_saturating_eight_bit_products_are_unmasked() -> None:
 
 def test_large_jobs_on_the_cpu_take_the_cheapest_filter(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(filters, "available", lambda _device: ["bf16", "float32"])
+    monkeypatch.setattr(filter_trial, "_seconds", lambda _names: {"bf16": 1.0, "float32": 4.0})
     engine, reason = choose_engine("auto", CPU, "auto", 1e12)
     assert (engine.name, reason) == ("torch", "no GPU, and this processor multiplies in bf16")
     assert engine.description.endswith(f"bf16 filter{OTHERWISE}")
@@ -212,6 +213,55 @@ def test_large_jobs_on_the_cpu_take_the_cheapest_filter(monkeypatch: pytest.Monk
     monkeypatch.setattr(filters, "available", lambda _device: ["float32"])
     monkeypatch.setattr(product_trial, "numpy_gain", lambda: 1.1)
     assert choose_engine("auto", CPU, "auto", 1e12)[0].name == "faiss"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "kept"),
+    [
+        ({"int8": 1.0, "bf16": 2.0, "float32": 4.0}, ("int8", "bf16", "float32")),
+        ({"int8": 1.0, "bf16": 1.1, "float32": 4.0}, ("bf16", "float32")),  # AMX: as fast, and of smaller error
+        ({"int8": 1.0, "bf16": 3.9, "float32": 4.0}, ("int8", "float32")),
+        ({"int8": 3.9, "bf16": 9.0, "float32": 4.0}, ("float32",)),
+    ],
+)
+def test_a_coarser_filter_must_be_faster_than_every_finer_one(
+    monkeypatch: pytest.MonkeyPatch, seconds: dict[str, float], kept: tuple[str, ...]
+) -> None:
+    monkeypatch.setattr(filters, "available", lambda _device: list(seconds))
+    monkeypatch.setattr(filter_trial, "_seconds", lambda _names: seconds)
+    assert filter_trial.filters_that_pay() == kept
+    engine, _ = choose_engine("auto", CPU, "auto", 1e12)
+    assert f"{kept[0]} filter" in engine.description or kept == ("float32",)
+
+
+def test_the_trial_times_every_filter_on_the_same_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(filter_trial, "_ROWS", 64)
+    monkeypatch.setattr(filter_trial, "_QUERIES", 50)
+    real = filters.BFloat16Filter.scores
+
+    def slow(one: filters.BFloat16Filter, block: np.ndarray, norms: np.ndarray) -> Approximate:
+        time.sleep(0.05)
+        return real(one, block, norms)
+
+    monkeypatch.setattr(filters.BFloat16Filter, "scores", slow)
+    filter_trial._seconds.cache_clear()
+    found = filter_trial._seconds(("int8", "bf16", "float32"))
+    filter_trial._seconds.cache_clear()
+    assert set(found) == {"int8", "bf16", "float32"}
+    assert found["bf16"] > 0.05 > found["float32"] > 0
+
+
+@pytest.mark.parametrize("queries", [1, 3, 40, 200])
+def test_few_queries_and_many_have_the_same_scores_by_faiss(queries: int) -> None:
+    """With few queries FAISS copies them in place of the block, and their scores are turned round."""
+    rng = np.random.default_rng(queries)
+    asked, engine = unit_rows(rng, queries, 33), FaissEngine()
+    engine.load_queries(asked, Rows(asked).bounds)
+    for rows in (100, 100, 7):
+        block = unit_rows(rng, rows, 33)
+        given = engine.scores(block, Rows(block).bounds).scores
+        assert given.flags.c_contiguous
+        assert np.abs(given - all_scores(asked, block)).max() < float32_error(33)
 
 
 def test_large_jobs_take_numpys_product_where_faiss_is_slow(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -273,6 +323,7 @@ def test_more_dimensions_than_32_bits_can_sum_are_not_scored_in_eight(monkeypatc
     with pytest.raises(DataError, match="at most 133,144 dimensions"):
         TorchEngine(CPU, "int8").load_queries(wide, np.full(1, 400.0))
     monkeypatch.setattr(filters, "available", lambda _device: ["int8", "float32"])
+    monkeypatch.setattr(filter_trial, "_seconds", lambda _names: {"int8": 1.0, "float32": 4.0})
     engine = TorchEngine(CPU, "auto")
     engine.load_queries(wide, np.full(1, 400.0))
     assert engine.description.endswith("float32 filter")

@@ -41,7 +41,7 @@ def choose_engine(
         DataError: The engine or its device is missing.
     """
     from sysu30k_bench.search.engines.faiss_engine import FaissEngine, faiss_has_gpu
-    from sysu30k_bench.search.engines.filters import available
+    from sysu30k_bench.search.engines.filter_trial import filters_that_pay
     from sysu30k_bench.search.engines.product_trial import WORTH, numpy_gain
     from sysu30k_bench.search.engines.torch_engine import TorchEngine
 
@@ -58,7 +58,7 @@ def choose_engine(
         return FaissEngine(number), "FAISS sees a GPU"
     if on_gpu:
         return TorchEngine(device), "torch sees a GPU and FAISS does not"
-    filters = available(device) if wanted == "auto" and work >= FAST_FROM else []
+    filters = filters_that_pay() if wanted == "auto" and work >= FAST_FROM and not on_gpu else ()
     if len(filters) > 1:
         return TorchEngine(device, "auto"), f"no GPU, and this processor multiplies in {' and '.join(filters[:-1])}"
     if importlib.util.find_spec("faiss") is None:

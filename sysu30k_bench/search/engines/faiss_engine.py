@@ -16,6 +16,9 @@ from sysu30k_bench.search.score import column_slices
 _EVERY_PAIR = -1
 """In place of a k: all distances, not the smallest."""
 
+_TURN_COST = 3
+"""To turn a number round costs as much as to copy three."""
+
 
 class FaissEngine:
     """Scores by FAISS's own matrix product: a `LinearTransform` on the CPU, `bfKnn` for all distances on a GPU.
@@ -49,7 +52,7 @@ class FaissEngine:
         self._queries: list[np.ndarray | torch.Tensor] = []
         self._norms = np.empty(0)
         self._transform: Any = None
-        self._scores = np.empty((0, 0), np.float32)
+        self._scores = self._turned = np.empty((0, 0), np.float32)
         if gpu is None:
             once("faiss", lambda: refuse_reduced_precision(self._product, self.description))
         else:
@@ -97,21 +100,34 @@ class FaissEngine:
         return scores
 
     def _on_the_cpu(self, queries: np.ndarray, block: np.ndarray) -> np.ndarray:
-        """Multiplies into memory that is kept: new pages for every block cost as much as 100 queries' products."""
-        transform, (rows, width) = self._transform, block.shape
-        if transform is None or (transform.d_out, transform.d_in) != (rows, width):
-            transform = self._transform = self._faiss.LinearTransform(width, rows, False)
+        """Multiplies into memory that is kept: new pages for every block cost as much as 100 queries' products.
+
+        FAISS wants one of the two matrices copied; with few queries it is theirs, and their scores are turned round.
+        """
+        rows, width = block.shape
+        few = len(queries) * (width + _TURN_COST * rows) < rows * width
+        fixed, moving = (queries, block) if few else (block, queries)
+        transform = self._transform
+        if transform is None or (transform.d_out, transform.d_in) != fixed.shape:
+            transform = self._transform = self._faiss.LinearTransform(width, len(fixed), False)
             transform.is_trained = True
-        self._faiss.copy_array_to_vector(block.ravel(), transform.A)
-        if self._scores.shape != (len(queries), rows):
-            self._scores = np.empty((len(queries), rows), np.float32)
-        transform.apply_noalloc(len(queries), *map(self._faiss.swig_ptr, (queries, self._scores)))
+        self._faiss.copy_array_to_vector(fixed.ravel(), transform.A)
+        self._turned = _of_shape(self._turned, (rows, len(queries))) if few else self._turned
+        self._scores = _of_shape(self._scores, (len(queries), rows))
+        out = self._turned if few else self._scores
+        transform.apply_noalloc(len(moving), *map(self._faiss.swig_ptr, (moving, out)))
+        if few:
+            np.copyto(self._scores, self._turned.T)
         return self._scores
 
     def _pointer(self, matrix: np.ndarray | torch.Tensor) -> Any:  # noqa: ANN401  SWIG's
         if isinstance(matrix, np.ndarray):
             return self._faiss.swig_ptr(matrix)
         return self._faiss.cast_integer_to_float_ptr(matrix.data_ptr())
+
+
+def _of_shape(kept: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    return kept if kept.shape == shape else np.empty(shape, np.float32)
 
 
 def _upload(part: np.ndarray, gpu: int) -> torch.Tensor:

@@ -37,7 +37,7 @@ class Filter(Protocol):
 
 
 def available(device: torch.device) -> list[str]:
-    """Returns the filters that pay on a device, the one of largest error first."""
+    """Returns the filters that a device computes natively, the one of largest error first."""
     if device.type == "cuda" or not compiled.is_compiled():
         return ["float32"]
     fast = []
@@ -61,6 +61,8 @@ def make(name: str, device: torch.device) -> Filter:
     """
     if name == "int8" and device.type == "cuda":
         raise DataError("the int8 filter runs on the CPU", hint="omit --filter")
+    if name == "float32":
+        return Float32Filter(device)
     return BFloat16Filter(device) if name == "bf16" else Int8Filter()
 
 

@@ -7,6 +7,7 @@ import torch
 
 from sysu30k_bench.search.engines import filters
 from sysu30k_bench.search.engines.engine import Approximate, FilterName
+from sysu30k_bench.search.engines.filter_trial import filters_that_pay
 from sysu30k_bench.search.engines.filters import Filter
 
 
@@ -15,8 +16,9 @@ class TorchEngine:
 
     Args:
         device: Where to compute.
-        wanted: The filter. `auto` takes eight bits where the processor multiplies them natively and the loops are
-            compiled, then bfloat16, then float32; and goes over to the next where a filter leaves too much open.
+        wanted: The filter. `auto` takes eight bits where the processor multiplies them natively, the loops are
+            compiled and a trial shows that they pay, then bfloat16, then float32; and goes over to the next where a
+            filter leaves too much open.
 
     Raises:
         DataError: The filter is not available, or float32 products are not float32.
@@ -26,7 +28,7 @@ class TorchEngine:
 
     def __init__(self, device: torch.device, wanted: FilterName = "float32") -> None:
         self._device = device
-        self._names = filters.available(device) if wanted == "auto" else [wanted]
+        self._names: tuple[str, ...] = _automatic(device) if wanted == "auto" else (wanted,)
         self._finest = filters.Float32Filter(device)
         self._queries, self._norms = np.empty((0, 0), np.float32), np.empty(0)
         self._filter = self._make()
@@ -69,3 +71,7 @@ class TorchEngine:
     def _make(self) -> Filter:
         name = self._names[0]
         return self._finest if name == "float32" else filters.make(name, self._device)
+
+
+def _automatic(device: torch.device) -> tuple[str, ...]:
+    return filters_that_pay() if device.type == "cpu" else tuple(filters.available(device))
