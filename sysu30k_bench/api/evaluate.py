@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, overload
@@ -119,7 +120,12 @@ def evaluate(
             request = _with_lists(request, data)
         return _of_files(evaluate_request(request, tell, ranks), ranks, name)
     if not callable(subject):
-        raise UsageError(f"{with_article(type(subject).__name__)} is neither a network nor a path of a checkpoint")
+        raise UsageError(
+            f"{with_article(type(subject).__name__)} is neither a network nor a path of a checkpoint",
+            hint="load a state dict into its network and give the network, or give the path of its file"
+            if isinstance(subject, Mapping)
+            else None,
+        )
     check_in_memory(checked)
     if data is None:
         raise UsageError("data is missing: name the folder of the data set")

@@ -27,7 +27,7 @@ from sysu30k_bench.evaluation.environment import peak_memory_bytes, this_machine
 from sysu30k_bench.evaluation.ranking.rank_gallery import rank_gallery
 from sysu30k_bench.evaluation.request import ExportRequest, SearchRequest
 from sysu30k_bench.evaluation.step_notes import ExportNotes
-from sysu30k_bench.models.embedder import Embedder
+from sysu30k_bench.models.embedder import AVERAGED, Embedder
 from sysu30k_bench.processes import Ranks
 from sysu30k_bench.progress import Progress
 from sysu30k_bench.results.record import Model
@@ -88,7 +88,8 @@ def evaluate_network(
     if ranked is None:
         raise UsageError("the first process found no ranking")
     labels: dict[Role, Labels] = {"query": ours, "gallery": theirs}
-    exported = _notes(test_set, view, trunk, labels, (queries.shape[1], seconds, device, ranks.world), asked)
+    measured = queries.shape[1], seconds, device, ranks.world
+    exported = _notes(test_set, view, trunk, labels, measured, asked, averaged=embedder.averages_maps)
     return result_of(ranked, exported, name)
 
 
@@ -125,6 +126,8 @@ def _notes(
     labels: Mapping[Role, Labels],
     measured: tuple[int, float, torch.device, int],
     asked: ExportRequest,
+    *,
+    averaged: bool,
 ) -> ExportNotes:
     dimension, seconds, device, processes = measured
     damaged = {role: len(labels[role].damaged) for role in ROLES}
@@ -152,7 +155,11 @@ def _notes(
     return ExportNotes(
         model=Model(**model),
         data=data_of(test_set),
-        warnings=[*test_set.warnings, *([] if trunk.has_modules else [_NO_MODULE])],
+        warnings=[
+            *test_set.warnings,
+            *([] if trunk.has_modules else [_NO_MODULE]),
+            *([AVERAGED] if averaged else []),
+        ],
         not_official_because=list(dict.fromkeys(reasons)),
         images_embedded=sum(len(labels[role].key) for role in ROLES),
         seconds=seconds,

@@ -130,8 +130,9 @@ def other_reasons(record: EvaluationRecord) -> list[str]:
     published = published_counts().get(record.data.dataset)
     if not record.data.drawn or published is None:
         return list(record.not_official_because)
-    _, sizes = published.compare(record.counts.query, record.counts.gallery)
-    return [reason for reason in record.not_official_because if reason not in {DRAWN, *sizes}]
+    # the counts of the lists, which are not the record's where only a part was evaluated
+    sizes = {said.partition(" ")[2] for count in (0, 1) for said in published.compare(count, count)[1]}
+    return [one for one in record.not_official_because if one != DRAWN and one.partition(" ")[2] not in sizes]
 
 
 def reasons_against(record: EvaluationRecord, *, practice: bool) -> list[str]:

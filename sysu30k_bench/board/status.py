@@ -32,7 +32,8 @@ def row_of(board: Path, name: str) -> tuple[Row, Evidence]:
     path = board / ROWS / f"{name}.json"
     if path.is_symlink() or not path.is_file():
         known = ", ".join(sorted(one.stem for one in (board / ROWS).glob("*.json")))
-        raise DataError(f"there is no row {path}", hint=f"rows here: {known}" if known else "name the board's folder")
+        hint = f"rows here: {known}" if known else "name the board's folder with --board"
+        raise DataError(f"there is no row {path}", hint=hint)
     try:
         row = parse_row(path.read_bytes())
     except ValueError as error:

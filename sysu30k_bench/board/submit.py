@@ -123,7 +123,9 @@ def prepare(run: Path, claim: Claim, progress: Progress | None = None, *, practi
         raise CheckFailedError(
             f"{run} is not official: no row can be made of it",
             details=against,
-            hint="the board takes runs on the published lists, by fully loaded networks"
+            hint="a practice board takes whole runs on drawn people, by fully loaded networks"
+            if practice
+            else "the board takes runs on the published lists, by fully loaded networks"
             + ("; with --practice, this run can rehearse a submission" if drawn else ""),
         )
     path = run / RANKING_NAME

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+_ENVIRONMENT = click.core.ParameterSource.ENVIRONMENT
 LAST_GROUP = "What comes out"
 _OTHER = "Options"
 
@@ -57,6 +58,10 @@ class Command(click.Command):
                 raise
             names = (p.make_metavar(ctx) if isinstance(p, click.Argument) else p.opts[-1] for p in missing)
             raise click.UsageError(f"Missing: {', '.join(names)}.", ctx) from error
+        except click.BadParameter as error:
+            if error.param is not None and ctx.get_parameter_source(error.param.name or "") is _ENVIRONMENT:
+                error.message += f" (from the environment variable {_variable(error.param, ctx)})"
+            raise
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Writes the options, group by group; see click."""
@@ -80,6 +85,12 @@ class Command(click.Command):
                     formatter.write(f"{blank}# {purpose}\n" if purpose else "")
                     formatter.write(f"{blank}sysu30k-bench {words}\n")
         super().format_epilog(ctx, formatter)
+
+
+def _variable(param: click.Parameter, ctx: click.Context) -> str:
+    if isinstance(param.envvar, str):
+        return param.envvar
+    return f"{ctx.auto_envvar_prefix}_{(param.name or '').upper()}"
 
 
 def _is_missing(param: click.Parameter, ctx: click.Context, words: list[str]) -> bool:

@@ -69,6 +69,8 @@ def evaluate_together(request: EvalRequest, checkpoints: Sequence[Path], progres
         made = _tried(errors, number, partial(_prepared, request.export, checkpoint, lists, progress))
         if made is not None:
             ready[number] = made
+        elif number in errors and len(checkpoints) > 1:
+            progress.say(f"{checkpoint} is left out, the others are evaluated: {errors[number].message}")
     _require_own_folders([ready[number] for number in ready])
     exported = _exported(ready, errors, progress)
     outcomes = []

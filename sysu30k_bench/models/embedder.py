@@ -17,6 +17,9 @@ EMBEDDING_VERSION = 2
 """Part of every store's identity: raise it when what this file makes of pixels changes."""
 
 
+AVERAGED = "the network returns a map (N, D, h, w): its spatial mean is the embedding"
+
+
 class Embedder(nn.Module):
     """Embeds image batches as an adapter card says.
 
@@ -28,6 +31,9 @@ class Embedder(nn.Module):
         bottleneck: What follows the trunk where the feature is `bottleneck`.
         logits: What follows the trunk where the feature is `logits`.
         bf16: Run the trunk in bfloat16 autocast.
+
+    Attributes:
+        averages_maps: Whether the trunk has returned a map.
     """
 
     mean: torch.Tensor
@@ -50,6 +56,7 @@ class Embedder(nn.Module):
         self.bottleneck = bottleneck
         self.logits = logits
         self.bf16 = bf16
+        self.averages_maps = False
         self._run: Callable[[torch.Tensor], torch.Tensor] | None = None
         self.register_buffer("mean", torch.tensor(image_input.mean)[:, None, None], persistent=False)
         self.register_buffer("std", torch.tensor(image_input.std)[:, None, None], persistent=False)
@@ -155,6 +162,7 @@ class Embedder(nn.Module):
                 )
             if pooled.dim() == 4:
                 pooled = pooled.mean(dim=(2, 3))
+                self.averages_maps = True
             self._check_width(pooled.shape[1])
             if self.bottleneck is not None:
                 pooled = self.bottleneck(pooled)

@@ -50,7 +50,8 @@ def query_column(folder: Path, run: RankedRun, by: str, data: Path | None = None
         return pd.Series({key: _look(source.read(key), by) for key in keys}, dtype=float)
     file, mark, column = by.rpartition(":")
     if not mark or not file or not column:
-        raise UsageError(f"{by!r} is no FILE.csv:COLUMN", hint=f"or one of {', '.join(COMPUTED)}")
+        known = f"write FILE.csv:COLUMN, or one of {', '.join(COMPUTED)}"
+        raise UsageError(f"{by!r} is no FILE.csv:COLUMN", hint=known)
     return _of_table(Path(file), column, keys)
 
 

@@ -243,4 +243,7 @@ def test_as_a_command(bench: Callable[..., Any], own_twin: Path, stripes_checkpo
     scored = bench("score", run / "reranked" / "ranking.csv")
     assert scored.code == 0
     assert "rank-1" in scored.out
+    assert scored.out.startswith("re-ranked by k-reciprocal neighbours (k1 4, k2 2, lambda 0.3): not the protocol's")
+    assert bench("score", run / "reranked", "--json").json["reranked"] == {"k1": 4, "k2": 2, "weight": 0.3}
+    assert "re-ranked" not in bench("score", run / "ranking.csv").out
     assert not list((run / "reranked").glob("neighbours-*"))

@@ -43,6 +43,7 @@ def score(run: Path, figures: str, ranks: tuple[int, ...] | None, as_json: bool)
     judge_run(run)
     with loading():
         from sysu30k_bench.cli.panel import print_metrics, print_result
+        from sysu30k_bench.evaluation.ranking.rerank_step import notes_beside
         from sysu30k_bench.evaluation.run_folder import RunFolder
         from sysu30k_bench.evaluation.score_step import score_step
         from sysu30k_bench.evaluation.step_notes import EXPORT_NOTES
@@ -68,11 +69,17 @@ def score(run: Path, figures: str, ranks: tuple[int, ...] | None, as_json: bool)
     searches = read_run(run).searches
     open_set = open_set_of(searches) if searches is not None else None
     more = _more(run, ranks, every=figures == "all")
+    notes = notes_beside(run)
     if as_json:
         found = {"metrics": metrics, "ties": ties} | ({"open_set": open_set} if open_set is not None else {})
         values = {name: one.model_dump(mode="json") for name, one in found.items()}
+        if notes is not None:
+            values["reranked"] = {name: getattr(notes, name) for name in ("k1", "k2", "weight")}
         click.echo(json.dumps(values | _as_json(more)))
         return
+    if notes is not None:
+        settings = f"k1 {notes.k1}, k2 {notes.k2}, lambda {notes.weight:g}"
+        click.echo(f"re-ranked by k-reciprocal neighbours ({settings}): not the protocol's ranking")
     print_metrics(metrics, open_set)
     for reason in open_set.not_computed if open_set is not None else []:
         click.echo(f"open set: {reason}")

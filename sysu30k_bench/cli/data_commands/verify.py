@@ -75,6 +75,8 @@ def _contents(
     differences: list[str] = []
     source = found.images()
     counts = {}
+    if found.untested:
+        differences.append(f"no test set: {found.untested}")
     for part in found.parts():
         counts[part.role] = len(part)
         unread = quick or source is None
@@ -84,7 +86,7 @@ def _contents(
             else verify_images(source, part.keys, part.role, progress)
         )
     if found.benchmark is not None:
-        differences = published_counts()[found.benchmark.name].compare(counts["query"], counts["gallery"])[1]
+        differences += published_counts()[found.benchmark.name].compare(counts["query"], counts["gallery"])[1]
     if found.training is not None:
         listed, images = found.training.listed, found.training.images
         if quick or images is None:

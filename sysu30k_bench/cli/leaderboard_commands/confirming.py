@@ -75,8 +75,14 @@ def run_confirmation(
         return
     queries, distractors = planned.undetected
     click.echo(f"{request.row}: {confirmed.status}. {found.summary}")
-    click.echo(f"Forged embeddings of up to {queries:,} queries and matches, or of up to {distractors:,} distractors,")
-    click.echo("would remain undetected with a probability of 5 % or more.")
+    if queries or distractors:
+        click.echo(
+            f"Forged embeddings of up to {queries:,} queries and matches, or of up to {distractors:,} distractors,"
+        )
+        click.echo("would remain undetected with a probability of 5 % or more.")
+    else:
+        click.echo("Every image was encoded again.")
+    click.echo(f"next: sysu30k-bench leaderboard render {request.board} --no-site")
 
 
 run_option = click.option(

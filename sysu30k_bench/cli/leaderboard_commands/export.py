@@ -41,7 +41,10 @@ def export(form: str, row: str | None, hub_dataset: str | None, board: Path) -> 
         from sysu30k_bench.errors import UsageError
 
     if (form in _OF_ROWS) != (row is not None):
-        raise UsageError(f"{', '.join(_OF_ROWS)} are of one row, and the other forms of the whole board")
+        raise UsageError(
+            f"{', '.join(_OF_ROWS)} are of one row, and the other forms of the whole board",
+            hint="name the row after the form" if row is None else "name another board's folder with --board",
+        )
     if (form == "eval-results") != (hub_dataset is not None):
         raise UsageError("--hub-dataset is for eval-results, which needs it")
     found = Board.open(board)

@@ -22,3 +22,4 @@ def rescore_command(row: str, board: Path) -> None:
         from sysu30k_bench.board.status import rescore
 
     click.echo(f"{row}: {rescore(board, row).status}")
+    click.echo(f"next: sysu30k-bench leaderboard render {board} --no-site")

@@ -30,6 +30,7 @@ class Survey:
         place: Where its layout begins.
         split: Which of its standard splits.
         training: The weakly labelled training set, if it exists.
+        untested: Why there is no test, beside a training set.
     """
 
     root: Path
@@ -37,6 +38,7 @@ class Survey:
     place: Tree | None
     split: int
     training: TrainingSet | None
+    untested: str = ""
 
     def parts(self) -> list[Split]:
         """Reads every part of the benchmark that exists."""
@@ -64,6 +66,8 @@ def survey(
 ) -> Survey:
     """Looks for a benchmark and for the training set of SYSU-30k at a path.
 
+    A training set alone is enough, unless a benchmark is named; why there is no test is then said in `untested`.
+
     Args:
         root: A folder or archive.
         dataset: The benchmark's name, if it is known.
@@ -72,17 +76,17 @@ def survey(
         progress: Told of tars being indexed.
 
     Raises:
-        DataError: There is neither.
+        DataError: There is neither, or not the benchmark that was named.
     """
     training: TrainingSet | None = None
     with suppress(NoTrainingSetError):
         training = open_training_set(root, id_offset, progress)
     try:
         benchmark, place = find_benchmark(root, dataset, progress)
-    except DataError:
-        if training is None:
+    except DataError as error:
+        if training is None or dataset is not None:
             raise
-        return Survey(root, None, None, 1, training)
+        return Survey(root, None, None, 1, training, error.message)
     return Survey(root, benchmark, place, split or 1, training)
 
 
@@ -95,6 +99,8 @@ def stats_of(found: Survey) -> Stats:
         parts.insert(0, part_of_training(found.training.listed))
         bags = bag_stats(found.training.bags, found.training.listed)
         notes += found.training.notes
+    if found.untested:
+        notes.append(f"no test set: {found.untested}")
     if found.benchmark is not None and found.benchmark.note:
         notes.append(found.benchmark.note)
     return assemble(found.benchmark.name if found.benchmark else "sysu30k", str(found.root), parts, notes, bags)

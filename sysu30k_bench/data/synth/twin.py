@@ -44,6 +44,9 @@ class TwinRequest:
     training_images: int = 10
 
 
+IMAGES = "sysu_test_set_all"
+
+
 class _Planned(NamedTuple):
     key: str
     looks: int
@@ -70,7 +73,9 @@ def write_twin(root: Path, request: TwinRequest, progress: Progress) -> Path:
         DataError: The folder cannot be written.
     """
     _claim(root, request)
-    images = root / "sysu_test_set_all"
+    images = root / IMAGES
+    if not (images / SYNTHETIC_MARK).is_file():  # for an archive of this folder alone
+        write_atomically(images / SYNTHETIC_MARK, (root / SYNTHETIC_MARK).read_bytes())
     trained = request.training * request.training_images
     progress.begin("drawing", 2 * request.identities + request.distractors + trained, "images")
     for role in ("query", "gallery"):

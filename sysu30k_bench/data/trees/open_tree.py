@@ -17,6 +17,7 @@ from sysu30k_bench.errors import DataError
 from sysu30k_bench.progress import Progress, Silent
 
 _NAMES_LOOKED_AT = 32
+_CHECKPOINTS = (".pth.tar", ".pt.tar", ".ckpt.tar")
 _COMPRESSED = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")
 
 
@@ -40,11 +41,14 @@ def check_root(root: Path) -> None:
 
 
 def archives_in(folder: Path) -> list[Path]:
-    """Returns the tars and zips directly in a folder, in the order of their names."""
+    """Returns the tars and zips directly in a folder, in the order of their names; no checkpoints called `.pth.tar`."""
     return sorted(
         entry
         for entry in folder.iterdir()
-        if entry.suffix in {".tar", ".zip"} and entry.name[0] != "." and entry.is_file()
+        if entry.suffix in {".tar", ".zip"}
+        and not entry.name.lower().endswith(_CHECKPOINTS)
+        and entry.name[0] != "."
+        and entry.is_file()
     )
 
 
@@ -69,11 +73,6 @@ def open_archives(
     if root.is_dir():
         paths = [path for path in archives_in(root) if wanted is None or _is_wanted(path, wanted)]
     else:
-        if root.name.endswith(_COMPRESSED):
-            raise DataError(
-                f"{root} is compressed, so its members cannot be read in place",
-                hint=f"decompress it once, e.g. `gunzip {root.name}`; the tar itself need not be unpacked",
-            )
         paths = [root]
     return ArchiveTree(root, [open_index(path, progress) for path in paths])
 
@@ -84,6 +83,11 @@ def open_index(path: Path, progress: Progress) -> Index:
     Raises:
         DataError: It cannot be read.
     """
+    if path.name.endswith(_COMPRESSED):
+        raise DataError(
+            f"{path} is compressed, so its members cannot be read in place",
+            hint=f"decompress it once, e.g. `gunzip {path.name}`; the tar itself need not be unpacked",
+        )
     if path.suffix == ".zip":
         return ZipIndex(path)
     return TarIndex(path, ready_index(path, progress))

@@ -26,7 +26,7 @@ from sysu30k_bench.evaluation.request import ExportRequest
 from sysu30k_bench.evaluation.run_folder import RunFolder, default_run_folder
 from sysu30k_bench.evaluation.step_notes import EXPORT_NOTES, Exported, ExportNotes, with_first_cost, write_notes
 from sysu30k_bench.files import remove_partials
-from sysu30k_bench.models.embedder import probe_dimension
+from sysu30k_bench.models.embedder import AVERAGED, probe_dimension
 from sysu30k_bench.models.matching.fit import WHOLE_MODEL
 from sysu30k_bench.processes import Ranks
 from sysu30k_bench.progress import Progress, Silent
@@ -220,11 +220,17 @@ def reasons_against(prepared: PreparedExport) -> list[str]:
     reasons = list(prepared.test_set.not_official)
     faults = prepared.model.coverage.faults
     if faults:
-        unfit = count(len(faults), "tensor does", "tensors do")
-        reasons.append(f"--allow-partial: {unfit} not fit, parts are random (first: {faults[0]})")
+        reasons.append(f"--allow-partial: {prepared.model.coverage.gaps} (first: {faults[0]})")
     if prepared.request.random_weights:
         reasons.append("the network has random weights")
     return reasons
+
+
+def _said_of_maps(model: ReadyModel) -> list[str]:
+    """A network from outside that forgot to pool, or meant another pooling, is averaged."""
+    source = model.card.network.source
+    foreign = not source.startswith(("torchvision:", "timm:", "python:sysu30k_bench."))
+    return [AVERAGED] if foreign and model.embedder.averages_maps else []
 
 
 def _notes(prepared: PreparedExport, reports: dict[Role, ExportReport]) -> ExportNotes:
@@ -237,7 +243,7 @@ def _notes(prepared: PreparedExport, reports: dict[Role, ExportReport]) -> Expor
     return ExportNotes(
         model=_model(prepared),
         data=data_of(test_set),
-        warnings=[*test_set.warnings, *model.cautions],
+        warnings=[*test_set.warnings, *model.cautions, *_said_of_maps(model)],
         not_official_because=list(dict.fromkeys(reasons)),
         images_embedded=sum(report.images for report in reports.values()),
         seconds=sum(report.seconds for report in reports.values()),

@@ -160,10 +160,7 @@ def _said_of_gaps(coverage: Coverage) -> str:
     if not faults:
         return ""
     more = f" and {len(faults) - _GAPS:,} more" if len(faults) > _GAPS else ""
-    return (
-        f"--allow-partial: {count(len(faults), 'tensor does', 'tensors do')} not fit; the network's own stay random "
-        f"({'; '.join(faults[:_GAPS])}{more})"
-    )
+    return f"--allow-partial: {coverage.gaps} ({'; '.join(faults[:_GAPS])}{more})"
 
 
 def _naming_what_fits(

@@ -41,6 +41,15 @@ class RerankNotes(SealedDocument):
     ranking_sha256: str
 
 
+def notes_beside(path: Path) -> RerankNotes | None:
+    """Reads the notes of a re-ranking beside a `ranking.csv`, or in its folder; None of any other ranking."""
+    folder = path if path.is_dir() else path.parent
+    try:
+        return RerankNotes.model_validate_json((folder / SEARCH_NOTES).read_bytes())
+    except (OSError, ValueError):
+        return None
+
+
 def rerank_step(folder: RunFolder, request: SearchRequest, settings: RerankSettings, progress: Progress) -> Path:
     """Re-ranks the gallery, and writes `reranked/ranking.csv`, which `score` reads, and notes of the settings.
 

@@ -151,7 +151,7 @@ def _written(text: str) -> Foreign:
     if re.match(r"(---\s|[\w.-]+:(\s|$))", start):
         return Foreign("a YAML text, such as a configuration", _AGAIN)
     first = text.strip().splitlines()[0][:60] if text.strip() else ""
-    return Foreign(f"a plain text, which begins {first!r}", _AGAIN)
+    return Foreign(f"a text file, which begins {first!r}", _AGAIN)
 
 
 def _json_keys(text: str) -> str:

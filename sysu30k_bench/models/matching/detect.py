@@ -96,6 +96,10 @@ def _strength(fit: Fit) -> tuple[bool, int, int, int]:
 
 
 def _unknown(checkpoint: CheckpointFile, candidates: list[AdapterCard], weights: str | None) -> UsageError:
+    if weights is not None:
+        found = [fit for card in candidates if (fit := recognised_fit(card, checkpoint)) is not None]
+        if found:
+            return _no_such_copy(checkpoint, max(found, key=_strength), weights)
     fits = [(card, fit) for card in candidates if (fit := best_fit(card, checkpoint, weights)) is not None]
     whole = [card for card, fit in fits if fit.coverage.complete]
     groups = [f"{name}: {count(number, 'tensor')}" for name, number in checkpoint.flat.groups()[:_SHOWN_GROUPS]]
@@ -126,13 +130,26 @@ def _unknown(checkpoint: CheckpointFile, candidates: list[AdapterCard], weights:
     )
 
 
+def _no_such_copy(checkpoint: CheckpointFile, fit: Fit, weights: str) -> UsageError:
+    taken = (fit.prefix + fit.layout.take).strip(".")
+    names = [name.strip(".") or "the file's own level" for name in (taken, *fit.copies)]
+    held = f"it holds one set of weights, at {names[0]}" if len(names) == 1 else f"it holds {', '.join(names)}"
+    return UsageError(
+        f"{checkpoint.path} has no weights {weights!r}: {held}",
+        hint="omit --weights" if len(names) == 1 else "name one of them with --weights",
+    )
+
+
 def _what_to_do(near: list[tuple[AdapterCard, Fit]]) -> str:
     """A file that fills a card's network and holds more is of a network with a part that the card's lacks."""
-    more = next((fit for _, fit in near if not fit.coverage.missing and not fit.coverage.wrong_shape), None)
-    if more is not None:
+    filled = [fit for _, fit in near if not fit.coverage.missing and not fit.coverage.wrong_shape]
+    if filled:
+        # several methods share a network: the card that is called like it adds nothing of its own
+        more = next((fit for fit in filled if fit.card.name == fit.card.network.source.partition(":")[2]), filled[0])
         return (
-            f"the network of {more.card.name} has no place for {more.coverage.foreign[0]}: write a card whose network "
-            "has (docs/adapters.md), or evaluate without it: --adapter NAME --allow-partial, which is never official"
+            f"the file fills {more.card.network.source}, which has no place for {more.coverage.foreign[0]}: write a "
+            'card of the whole network, source = "python:package.module:callable" (docs/adapters.md), or leave it out: '
+            f"--adapter {more.card.name} --allow-partial, which is never official"
         )
     return "name its network with --model torchvision:NAME or timm:NAME, or write a card (docs/adapters.md)"
 

@@ -58,6 +58,17 @@ class Coverage:
         return self.loaded > 0 and not self.missing and not self.wrong_shape and not self.foreign
 
     @property
+    def gaps(self) -> str:
+        """What an incomplete coverage means for the embedding; empty where it is complete."""
+        random, foreign = len(self.missing) + len(self.wrong_shape), len(self.foreign)
+        parts = []
+        if random:
+            parts.append(f"{count(random, 'tensor of the network stays', 'tensors of the network stay')} random")
+        if foreign:
+            parts.append(f"{count(foreign, 'tensor of the file is', 'tensors of the file are')} left out")
+        return ", ".join(parts)
+
+    @property
     def faults(self) -> list[str]:
         """What keeps the coverage from being complete, a line for each tensor."""
         return [
