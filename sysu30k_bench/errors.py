@@ -11,13 +11,12 @@ SHOWN_DETAILS = 20
 def plain(text: str) -> str:
     """Returns a text with escapes for what a terminal or a log would act on: control characters, and half letters.
 
-    Names in a stranger's file can be commands of a terminal. Line feeds stay: messages have lines.
+    Names in a stranger's file can be commands of a terminal, or look like a line of this program's own.
     """
     if text.isprintable():
         return text
     return "".join(
-        letter if letter.isprintable() or letter == "\n" else letter.encode("unicode_escape").decode("ascii")
-        for letter in text
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode("ascii") for letter in text
     )
 
 

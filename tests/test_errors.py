@@ -11,9 +11,9 @@ from sysu30k_bench.models.cards import read_card
 
 
 def test_what_a_terminal_acts_on_is_written_as_an_escape() -> None:
-    error = DataError("a \x1b[2J\nb", details=["\u202egpj.exe", "\udcff"], hint="c\x9b\td")
-    assert str(error) == "a \\x1b[2J\nb\n  \\u202egpj.exe\n  \\udcff\nWhat to do: c\\x9b\\td"
-    assert error.args == ("a \\x1b[2J\nb",)
+    error = DataError("a \x1b[2J\nWhat to do: b", details=["\u202egpj.exe", "\udcff"], hint="c\x9b\td")
+    assert str(error) == "a \\x1b[2J\\nWhat to do: b\n  \\u202egpj.exe\n  \\udcff\nWhat to do: c\\x9b\\td"
+    assert error.args == ("a \\x1b[2J\\nWhat to do: b",)
     assert plain("Müller, 深度") == "Müller, 深度"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence, Sized
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -130,6 +130,8 @@ def image_names(name: str, value: Sequence[str | os.PathLike[str]] | None, lengt
     """
     if value is None:
         return [f"{role}/{number}" for number in range(length)]
+    if not isinstance(value, Sized) or not isinstance(value, Iterable):
+        raise UsageError(f"{name} is {with_article(type(value).__name__)}; it is a list of names")
     if isinstance(value, str) or len(value) != length:
         raise UsageError(f"{name} has {len(value):,} names and {role} has {count(length, 'row')}")
     names = [_path_text(item) for item in value]

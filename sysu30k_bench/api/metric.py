@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Sequence, Sized
 from dataclasses import dataclass, field
@@ -33,6 +34,12 @@ class _Rows:
         return sum(len(part) for part in self.embeddings)
 
 
+_OPTIONS = frozenset(inspect.signature(score).parameters) - {
+    "query", "gallery", "query_ids", "gallery_ids", "query_cams", "gallery_cams", "query_names", "gallery_names",
+}  # fmt: skip
+"""Those of `score` that are not collected."""
+
+
 class RetrievalMetric:
     """Collects embeddings during a loop, and scores them at its end.
 
@@ -55,6 +62,11 @@ class RetrievalMetric:
     """
 
     def __init__(self, *, distributed: bool = False, **options: Any) -> None:  # noqa: ANN401  those of `score`
+        unknown = options.keys() - _OPTIONS
+        if unknown:
+            raise UsageError(
+                f"RetrievalMetric has no option {min(unknown)!r}", hint=f"it has {', '.join(sorted(_OPTIONS))}"
+            )
         self._distributed = distributed
         self._options = options
         self._rows: dict[Role, _Rows] = {role: _Rows() for role in _ROLES}
@@ -85,7 +97,11 @@ class RetrievalMetric:
         rows = self._rows[role]
         if tuple(getattr(embeddings, "shape", ()))[:1] == (0,) and isinstance(ids, Sized) and len(ids) == 0:
             return  # the last batch of a loader whose images belong to other processes
-        new = np.array(matrix("embeddings", embeddings), np.float32)  # a copy: the caller may use its memory again
+        given = matrix("embeddings", embeddings)
+        with np.errstate(over="ignore"):
+            new = np.array(given, np.float32)  # a copy: the caller may use its memory again
+        if np.isinf(new).any() and np.isfinite(given).all():
+            raise UsageError("embeddings hold numbers beyond float32's, 3.4e38", hint="scale them down")
         people = whole_numbers("ids", ids, len(new), "embeddings")
         cameras = whole_numbers("cams", cams, len(new), "embeddings") if cams is not None else None
         called = image_names("names", names, len(new), role) if names is not None else None

@@ -41,7 +41,9 @@ def _three(value: object) -> object:
 
 
 def _plain(value: object) -> object:
-    """Numpy's whole numbers are such, too."""
+    """Numpy's whole numbers are such, too; texts and truth values are none."""
+    if isinstance(value, bool | str):
+        raise ValueError("a whole number is wanted")
     return value.item() if type(value).__module__ == "numpy" and hasattr(value, "item") else value
 
 

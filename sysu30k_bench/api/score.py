@@ -36,7 +36,7 @@ from sysu30k_bench.files import sha256_of_text
 from sysu30k_bench.results.record import Data, Model
 from sysu30k_bench.search.engines.choose import EngineName
 from sysu30k_bench.search.gallery import ArrayGallery
-from sysu30k_bench.words import count, queries_without_match
+from sysu30k_bench.words import count, queries_without_match, with_article
 
 _NOBODY = -2
 _GIVEN = "the embeddings and labels were given as arrays: neither could be checked"
@@ -103,6 +103,8 @@ def score(
         [['gallery/0', 1, 1], ['gallery/1', 2, 3]]
     """
     started = time.perf_counter()
+    if not isinstance(name, str):
+        raise UsageError(f"name is {with_article(type(name).__name__)}, not a text")
     queries, rows = matrix("query", query), matrix("gallery", gallery)
     same_width(queries, rows)
     search = _search_request(top_k, engine, device, memory)
@@ -178,6 +180,8 @@ def _search_request(top_k: int, engine: EngineName, device: str, memory: int) ->
 
 
 def _labels(name: str, value: int | Iterable[int]) -> list[int]:
+    if not isinstance(value, int | np.integer | Iterable):
+        raise UsageError(f"{name} is {value!r}; it is a whole number, or several")
     values = [value] if isinstance(value, int | np.integer) else list(value)
     return [int(one) for one in whole_numbers(name, np.array(values, None if values else np.int64), len(values), name)]
 
@@ -191,7 +195,7 @@ def _people(ids: np.ndarray, nobody: Sequence[int], junk: Sequence[int]) -> np.n
 def _cameras(
     query: Whole | None, gallery: Whole | None, queries: int, rows: int, same_camera: str
 ) -> tuple[np.ndarray, np.ndarray]:
-    if same_camera not in {"junk", "match"}:
+    if same_camera not in ("junk", "match"):
         raise UsageError(f"same_camera is {same_camera!r}", hint="junk or match")
     if (query is None) != (gallery is None):
         raise UsageError(

@@ -72,7 +72,7 @@ def search(
         ([[1, 0]], [[0.8, 0.6]])
     """
     wanted, budget, asked = whole_number("k", k), whole_number("memory", memory), engine_name(engine)
-    if metric not in {"cosine", "inner_product"}:
+    if metric not in ("cosine", "inner_product"):
         raise UsageError(f"metric is {metric!r}", hint="cosine or inner_product")
     queries, rows = matrix("query", query), matrix("gallery", gallery)
     same_width(queries, rows)

@@ -14,6 +14,7 @@ from sysu30k_bench.board.practice import other_reasons, sentence_of
 from sysu30k_bench.board.rows import Row, neighbours
 from sysu30k_bench.cli.console import Room, room, stdout_console
 from sysu30k_bench.cli.tables import Column, print_table, table_lines
+from sysu30k_bench.errors import plain
 from sysu30k_bench.evaluation.splits import SplitSummary
 from sysu30k_bench.metrics.catalogue import METRICS
 from sysu30k_bench.models.matching.fit import WHOLE_MODEL
@@ -142,7 +143,7 @@ def _unusual(record: EvaluationRecord) -> Text:
     lines += [f"note: {warning}" for warning in record.warnings if warning not in record.not_official_because]
     lines += [f"open set: {reason}" for reason in (record.open_set.not_computed if record.open_set else [])]
     lines.append(f"engine: {record.environment.engine} ({record.environment.engine_reason})")
-    return Text("\n".join(lines), style="dim")
+    return Text("\n".join(map(plain, lines)), style="dim")
 
 
 def _files(folder: Path) -> Text:

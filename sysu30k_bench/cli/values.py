@@ -50,6 +50,17 @@ class Triple(click.ParamType[tuple[float, float, float]]):
         return first, second, third
 
 
+class Fraction(click.FloatRange):
+    """A number of a range; no NaN, which is outside of every range and passes each comparison with its ends."""
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """See click."""
+        number: float = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value!r} is not a finite number", param, ctx)
+        return number
+
+
 ALL_SPLITS = "all"
 
 

@@ -95,13 +95,26 @@ def _shard(
     )
 
 
+_SHORT, _LONG = 1e-140, 1e140
+"""Norms between which no square is lost."""
+
+
 def to_unit_length(vectors: np.ndarray, dtype: str) -> tuple[np.ndarray, np.ndarray]:
-    """Scales rows in float64, some at a time; returns (n, D), and (n,) which of them cannot be scaled."""
+    """Scales rows in float64, some at a time; returns (n, D), and (n,) which of them cannot be scaled.
+
+    Rows whose squares would leave the range of float64 are first scaled by a power of two, which is exact.
+    """
     unit, norms = np.empty(vectors.shape, dtype), np.empty(len(vectors))
     with np.errstate(all="ignore"):
         for start in range(0, len(vectors), _ROWS_AT_ONCE):
             part = slice(start, start + _ROWS_AT_ONCE)
             wide = vectors[part].astype(np.float64)
             norms[part] = np.linalg.norm(wide, axis=1)
+            odd = start + np.flatnonzero(~((norms[part] > _SHORT) & (norms[part] < _LONG)))
+            if len(odd):
+                rows = wide[odd - start]
+                _, exponent = np.frexp(np.abs(rows).max(axis=1))
+                wide[odd - start] = np.ldexp(rows, -exponent[:, None])
+                norms[odd] = np.linalg.norm(wide[odd - start], axis=1)
             unit[part] = wide / norms[part, None]
     return unit, ~(np.isfinite(norms) & (norms > 0))

@@ -33,7 +33,7 @@ def require_fit(card: AdapterCard, checkpoint: CheckpointFile, weights: str | No
         groups = ", ".join(f"{name} ({count(number, 'tensor')})" for name, number in checkpoint.flat.groups()[:6])
         among = f" among the weights {weights!r}" if weights else ""
         raise IntegrityError(
-            f"the network of adapter {card.name!r} was not found in {checkpoint.path}{among}",
+            f"{checkpoint.path} does not fill the network of adapter {card.name!r}: no part of it was found{among}",
             details=[f"the file holds {groups or 'no tensors'}", *_unread(checkpoint)],
             hint="`sysu30k-bench adapters which FILE` explains the file; or write a card for it (docs/adapters.md)",
         )

@@ -103,7 +103,7 @@ def search(
     counter = _Counter(relevance, match_score)
     top = TopK(len(queries), min(top_k, len(gallery)))
     kept = Kept(keep, keep_every)
-    finished = kept.resume(counter.above, counter.tied, top)
+    finished = kept.resume(counter.above, counter.tied, top, len(gallery))
     engine.load_queries(known.values, known.bounds)
     progress.begin("search", gallery.share(finished), "rows")
     scored = scored_blocks(

@@ -69,6 +69,20 @@ def test_options_are_those_of_score() -> None:
     assert len(metric.result().top) == 2
 
 
+def test_an_option_that_score_lacks_is_refused_before_the_loop() -> None:
+    with pytest.raises(sb.UsageError, match="no option 'topk'"):
+        sb.RetrievalMetric(topk=3)
+    with pytest.raises(sb.UsageError, match="no option 'query_ids'"):
+        sb.RetrievalMetric(query_ids=[1])
+
+
+def test_numbers_beyond_float32_are_refused_by_name(recwarn: pytest.WarningsRecorder) -> None:
+    metric = sb.RetrievalMetric()
+    with pytest.raises(sb.UsageError, match="beyond float32"):
+        metric.update(np.full((1, 2), 1e39), ids=[1], role="query")
+    assert not recwarn.list
+
+
 def test_an_empty_batch_changes_nothing() -> None:
     metric = sb.RetrievalMetric()
     nobody = np.zeros(0, int)

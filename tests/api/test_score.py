@@ -154,6 +154,12 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"same_camera": "drop"}, "same_camera is 'drop'"),
     ({"distractor_ids": [0.5]}, "distractor_ids has type float64"),
     ({"device": "tpu"}, "tpu"),
+    ({"device": None}, "device is None"),
+    ({"query_names": 5}, "query_names is an int"),
+    ({"distractor_ids": 1.5}, "distractor_ids is 1.5"),
+    ({"junk_ids": None}, "junk_ids is None"),
+    ({"same_camera": ["junk"]}, "same_camera is"),
+    ({"name": 5}, "name is an int, not a text"),
 ]
 
 

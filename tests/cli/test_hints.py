@@ -1,4 +1,4 @@
-"""What a user is told about a file or a data set that is not quite what was expected: no more and no less than is so."""
+"""What a user is told about a file or data set that is not quite what was expected: no more and no less than is so."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_a_homemade_network_is_named_by_its_trunk_and_not_by_a_method(
     said = bench("eval", homemade, "--data", own_twin)
     assert said.code == 2
     hint = said.err.partition("What to do:")[2]
-    assert "torchvision:resnet" in hint
+    assert "--adapter resnet50 --allow-partial" in hint
     assert "bnneck" in hint
     assert "python:package.module:callable" in hint
     assert "byol" not in hint

@@ -15,6 +15,7 @@ from sysu30k_bench.embeddings.features.reader import (
     match_to_split,
     read_features,
 )
+from sysu30k_bench.embeddings.write import to_unit_length
 from sysu30k_bench.errors import DataError, IntegrityError, UsageError
 
 KEYS = ["query/a.jpg", "gallery/b.jpg", "gallery/é.jpg"]
@@ -112,3 +113,17 @@ def test_matching_is_by_key() -> None:
     assert caught.value.details == ["query/a.jpg"]
     with pytest.raises(UsageError, match="none of the images"):
         match_to_split(Path("f"), Features(ROWS, ["x", "y", "z"]), KEYS)
+
+
+@pytest.mark.parametrize("size", [5e-324, 1e-310, 1e-161, 1e-155, 1e-140, 1.0, 1e140, 1e154, 1e308])
+def test_rows_of_any_length_are_scaled_alike(size: float) -> None:
+    """Squares of small numbers are lost, and those of large ones infinite."""
+    rows = np.random.default_rng(1).integers(1, 9, (40, 6)).astype(np.float64)
+    wanted = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    with np.errstate(over="ignore"):
+        given = rows * size if size < 1e308 else rows * 1e307
+    unit, bad = to_unit_length(given, "float64")
+    assert not bad.any()
+    assert np.abs(unit - wanted).max() < (1e-15 if size != 1e-310 else 1e-12)
+    given[3], given[4, 2], given[5, 1] = 0, np.nan, np.inf
+    assert np.flatnonzero(to_unit_length(given, "float64")[1]).tolist() == [3, 4, 5]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -34,11 +35,11 @@ from tests.search.oracle import all_scores
 def published(features: np.ndarray, queries: int, settings: RerankSettings) -> np.ndarray:
     """The final distances (Q, G), by the steps of the paper's code, dense."""
     count = len(features)
-    distance = 2 - 2 * features.astype(np.float64) @ features.astype(np.float64).T
+    distance = np.round(2 - 2 * features.astype(np.float64) @ features.astype(np.float64).T, 12)
+    farthest = distance.max(axis=0)
+    relative = (distance / np.where(farthest > 0, farthest, 1)).T
     np.fill_diagonal(distance, -1)  # each row is its own nearest
     order = np.argsort(distance, axis=1, kind="stable")
-    distance = 2 - 2 * features.astype(np.float64) @ features.astype(np.float64).T
-    relative = (distance / distance.max(axis=0)).T
     encoded = np.zeros((count, count))
 
     def reciprocal(row: int, k: int) -> set[int]:
@@ -211,6 +212,16 @@ def test_too_few_images_for_the_neighbours() -> None:
         ours(features, people, cameras, 3, RerankSettings())
 
 
+def test_rows_that_are_all_the_same_have_no_relative_distance(recwarn: pytest.WarningsRecorder) -> None:
+    features, people, cameras = draw(0, 12, 60)
+    features[:] = features[0]
+    result = ours(features, people, cameras, 12, RerankSettings())
+    final = published(features, 12, RerankSettings())
+    mine = final[result.match_query, result.match_position]
+    assert np.abs(result.match_score - (1 - mine)).max() < 1e-9
+    assert not recwarn.list
+
+
 def test_against_torchreid() -> None:
     """Its file is read by itself: the package wants a graphics library."""
     package = importlib.util.find_spec("pyppbox_torchreid")
@@ -247,3 +258,24 @@ def test_as_a_command(bench: Callable[..., Any], own_twin: Path, stripes_checkpo
     assert bench("score", run / "reranked", "--json").json["reranked"] == {"k1": 4, "k2": 2, "weight": 0.3}
     assert "re-ranked" not in bench("score", run / "ranking.csv").out
     assert not list((run / "reranked").glob("neighbours-*"))
+
+
+def test_what_cannot_be_re_ranked_is_refused(
+    bench: Callable[..., Any], own_twin: Path, stripes_checkpoint: Path, tmp_path: Path
+) -> None:
+    run, other = tmp_path / "run", tmp_path / "other"
+    assert bench("eval", stripes_checkpoint, "--data", own_twin, "--output", run).code == 0
+    assert bench("eval", stripes_checkpoint, "--data", own_twin, "--flip", "none", "--output", other).code == 0
+    words = ("--rerank", "--k1", 4, "--k2", 2)
+    for wrong, said in {("--lambda", "nan"): "finite", ("--self",): "two kinds"}.items():
+        refused = bench("search", run, *words, *wrong)
+        assert refused.code == 2
+        assert said in refused.err
+    shared = bench("search", run, *words, env={"RANK": "0", "WORLD_SIZE": "2", "LOCAL_RANK": "0"})
+    assert shared.code != 0
+    shutil.rmtree(run / "embeddings" / "gallery")
+    shutil.copytree(other / "embeddings" / "gallery", run / "embeddings" / "gallery")
+    mixed = bench("search", run, *words)
+    assert mixed.code == 2
+    assert "not embedded by the same model" in mixed.err
+    assert not (run / "reranked").exists()

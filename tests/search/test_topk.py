@@ -47,3 +47,16 @@ def test_fewer_rows_than_k() -> None:
     assert top.position.tolist() == [[-1, -1, -1], [5, -1, -1]]
     assert not top.full.any()
     assert np.isneginf(top.floor).all()
+
+
+@pytest.mark.parametrize("size", [1.0, 4095.9, 4096.0, 5e3, 1e4, 1e6, -1e4, -4096.0])
+def test_large_scores_that_differ_are_ordered_by_themselves(size: float) -> None:
+    """Neighbouring numbers beyond 9,000 are farther apart than a cell of 1e-12, and quotients by it lose them."""
+    scores = size + np.spacing(abs(size)) * np.random.default_rng(0).permutation(60) * (1 if abs(size) > 4096 else 1e5)
+    assert (np.diff(cells(np.sort(scores))) > 0).all()
+    top = TopK(1, 5)
+    for start in range(0, 60, 7):
+        column = start + np.flatnonzero(scores[start : start + 7] >= top.floor[0])
+        if len(column):
+            top.offer(np.zeros(len(column), np.int64), column, scores[column])
+    assert top.position[0].tolist() == np.argsort(-scores)[:5].tolist()

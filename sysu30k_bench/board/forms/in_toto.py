@@ -27,7 +27,10 @@ def statement(row: Row, content: bytes) -> bytes:
     """
     if row.evidence is None or STATUSES.index(row.status) < STATUSES.index("re-scored"):
         raise UsageError(
-            f"{row.id} is {row.status}: there is nothing to attest", hint="first `sysu30k-bench leaderboard rescore`"
+            f"{row.id} is {row.status}: there is nothing to attest",
+            hint="a row without evidence has no ranking that could be scored again"
+            if row.evidence is None
+            else "first `sysu30k-bench leaderboard rescore`",
         )
     made = {
         "_type": STATEMENT_TYPE,

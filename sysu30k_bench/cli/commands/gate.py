@@ -13,6 +13,7 @@ from sysu30k_bench.cli.console import loading, terminal_progress
 from sysu30k_bench.cli.judge import judge, judge_checkpoint, judge_run
 from sysu30k_bench.cli.options import device_option, json_option
 from sysu30k_bench.cli.paths import TypedName, TypedPath
+from sysu30k_bench.cli.values import Fraction
 from sysu30k_bench.metrics.catalogue import METRICS
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ _EXAMPLES = (
 )
 @click.option(
     "--alpha",
-    type=click.FloatRange(0, 0.5, min_open=True, max_open=True),
+    type=Fraction(0, 0.5, min_open=True, max_open=True),
     default=0.05,
     show_default=True,
     show_envvar=True,

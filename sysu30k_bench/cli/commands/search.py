@@ -14,6 +14,7 @@ from sysu30k_bench.cli.console import loading, stdout_console, terminal_progress
 from sysu30k_bench.cli.judge import judge, judge_run
 from sysu30k_bench.cli.options import device_option, json_option, search_options
 from sysu30k_bench.cli.paths import TypedPath
+from sysu30k_bench.cli.values import Fraction
 from sysu30k_bench.words import count
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ _EXAMPLES = (
 @click.option(
     "--lambda",
     "weight",
-    type=click.FloatRange(0, 1),
+    type=Fraction(0, 1),
     default=0.3,
     show_default=True,
     show_envvar=True,
@@ -69,10 +70,13 @@ def search_command(
     **options: Any,  # noqa: ANN401
 ) -> None:
     """Rank the gallery of the run folder RUN for its queries, exactly; writes ranking.csv and top.csv there."""
+    if itself and rerank:
+        raise click.UsageError("--self and --rerank are two kinds of search: give one of them")
     judge(options)
     judge_run(run, "export", folder=True)
     with loading():
         from sysu30k_bench.cli.requests import search_request
+        from sysu30k_bench.errors import UsageError
         from sysu30k_bench.evaluation.ranking.search_step import neighbours_step, search_step
         from sysu30k_bench.evaluation.run_folder import RunFolder
         from sysu30k_bench.processes import Ranks
@@ -86,6 +90,8 @@ def search_command(
                 click.echo(json.dumps({"neighbours": str(path)}) if as_json else path)
             return
         if rerank:
+            if ranks.world > 1:
+                raise UsageError("--rerank runs in one process", hint="omit torchrun")
             _rerank(folder, search_request(options), (k1, k2, weight), progress, as_json=as_json)
             return
         notes = search_step(folder, search_request(options), progress, ranks).notes

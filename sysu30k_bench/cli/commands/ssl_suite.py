@@ -12,6 +12,7 @@ from sysu30k_bench.cli.command import Command
 from sysu30k_bench.cli.console import loading, terminal_progress
 from sysu30k_bench.cli.options import json_option
 from sysu30k_bench.cli.paths import TypedPath
+from sysu30k_bench.cli.values import Fraction
 
 if TYPE_CHECKING:
     from sysu30k_bench.progress import Progress
@@ -40,7 +41,7 @@ _EXAMPLES = (
 )
 @click.option(
     "--alpha",
-    type=click.FloatRange(0, 0.5, min_open=True, max_open=True),
+    type=Fraction(0, 0.5, min_open=True, max_open=True),
     default=0.01,
     show_default=True,
     show_envvar=True,

@@ -11,6 +11,7 @@ from sysu30k_bench.cli.console import loading, terminal_progress
 from sysu30k_bench.cli.judge import judge
 from sysu30k_bench.cli.options import dataset_option, device_option, json_option
 from sysu30k_bench.cli.paths import TypedName, TypedPath
+from sysu30k_bench.cli.values import Fraction
 from sysu30k_bench.interrupts import INTERRUPTS
 from sysu30k_bench.words import count
 
@@ -58,7 +59,7 @@ class Flags(click.ParamType[tuple[str, ...]]):
 )
 @click.option("--adapter", type=TypedName(), metavar="NAME|FILE.toml", show_envvar=True, help="The checkpoints' card.")
 @device_option
-@click.option("--every", type=click.FloatRange(0.1), default=30.0, show_default=True, show_envvar=True, help="Seconds.")
+@click.option("--every", type=Fraction(0.1), default=30.0, show_default=True, show_envvar=True, help="Seconds.")
 @click.option(
     "--fail-on",
     type=Flags(),
@@ -70,7 +71,7 @@ class Flags(click.ParamType[tuple[str, ...]]):
 )
 @click.option(
     "--max-drop",
-    type=click.FloatRange(0, 1),
+    type=Fraction(0, 1),
     default=0.01,
     show_default=True,
     show_envvar=True,

@@ -15,7 +15,7 @@ from sysu30k_bench.data.subset import part_of
 from sysu30k_bench.embeddings.export import ExportReport, ExportSettings, SplitJob, export_split
 from sysu30k_bench.embeddings.identity import StoreIdentity
 from sysu30k_bench.embeddings.manifest import read_manifest
-from sysu30k_bench.errors import IntegrityError, UsageError
+from sysu30k_bench.errors import IntegrityError, UsageError, plain
 from sysu30k_bench.evaluation.embedding.backend_step import Chosen, settle_backend
 from sysu30k_bench.evaluation.embedding.batch_size import default_batch
 from sysu30k_bench.evaluation.embedding.list_facts import data_of, require_matches
@@ -78,7 +78,7 @@ class PreparedExport:
         lines += [f"assumed: {caution}" for caution in model.cautions]
         # a card's notes repeat its caution in other words
         lines += [f"note: {model.card.notes}"] if model.card.notes and not model.cautions else []
-        return "\n".join(lines)
+        return "\n".join(map(plain, lines))
 
     def job(self, role: Role, progress: Progress) -> SplitJob:
         """What of it concerns one role."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from sysu30k_bench._version import __version__
 from sysu30k_bench.data.protocol import relevance
 from sysu30k_bench.embeddings.store import Store
+from sysu30k_bench.evaluation.ranking.search_step import require_same_model
 from sysu30k_bench.evaluation.request import SearchRequest
 from sysu30k_bench.evaluation.run_folder import RunFolder
 from sysu30k_bench.evaluation.step_notes import SEARCH_NOTES
@@ -18,6 +19,7 @@ from sysu30k_bench.search.engines.choose import choose_device, choose_engine
 from sysu30k_bench.search.gallery import StoreGallery
 from sysu30k_bench.search.graph.reciprocal import RerankSettings
 from sysu30k_bench.search.graph.rerank import rerank
+from sysu30k_bench.search.norms import UNIT_TOLERANCE
 from sysu30k_bench.search.ranking import make_ranking
 
 RERANKED = "reranked"
@@ -63,9 +65,10 @@ def rerank_step(folder: RunFolder, request: SearchRequest, settings: RerankSetti
 
     Raises:
         DataError: A store is missing or unfinished.
-        UsageError: There are fewer images than neighbours are asked for.
+        UsageError: There are fewer images than neighbours are asked for, or the stores are of two models.
     """
     query, gallery = (Store.open(folder.embeddings(role)) for role in ("query", "gallery"))
+    require_same_model(query, gallery)
     ours, theirs = query.labels(), gallery.labels()
     relevant = relevance(ours.person_id, ours.camera_id, theirs.person_id, theirs.camera_id)
     count = float(len(query) + len(gallery))
@@ -83,6 +86,7 @@ def rerank_step(folder: RunFolder, request: SearchRequest, settings: RerankSetti
         memory=request.memory,
         progress=progress,
         keep=keep,
+        unit_tolerance=UNIT_TOLERANCE[gallery.identity.dtype],
     )
     remove_partials(reranked)
     path = make_ranking(result, relevant, ours.key, theirs.key, list(ours.damaged)).write(reranked)

@@ -58,7 +58,7 @@ def search_step(folder: RunFolder, request: SearchRequest, progress: Progress, r
     """
     started = time.perf_counter()
     query, gallery = (Store.open(folder.embeddings(role)) for role in ("query", "gallery"))
-    _require_same_model(query, gallery)
+    require_same_model(query, gallery)
     ranks = ranks or Ranks()
     _tidy(folder, ranks)
     query_labels, gallery_labels = query.labels(), gallery.labels()
@@ -121,7 +121,12 @@ def _kept_name(folder: RunFolder, reach: int, ranks: Ranks) -> Path:
     return folder.path / f"{_KEPT}-{sha256_of_text(decisive)[:16]}-{ranks.rank}.npz"
 
 
-def _require_same_model(query: Store, gallery: Store) -> None:
+def require_same_model(query: Store, gallery: Store) -> None:
+    """Refuses stores of two models.
+
+    Raises:
+        UsageError: They are.
+    """
     apart = [line for line in query.identity.differences(gallery.identity) if not line.startswith(("role:", "split:"))]
     if apart or query.dimension != gallery.dimension:
         raise UsageError(

@@ -126,7 +126,7 @@ def _unknown(checkpoint: CheckpointFile, candidates: list[AdapterCard], weights:
     return UsageError(
         f"no adapter knows {checkpoint.path} ({count(len(checkpoint.flat.tensors), 'tensor')})",
         details=[*groups, *lines],
-        hint=_what_to_do(near),
+        hint=_what_to_do(fits),
     )
 
 
@@ -144,11 +144,11 @@ def _what_to_do(near: list[tuple[AdapterCard, Fit]]) -> str:
     """A file that fills a card's network and holds more is of a network with a part that the card's lacks."""
     filled = [fit for _, fit in near if not fit.coverage.missing and not fit.coverage.wrong_shape]
     if filled:
-        # several methods share a network: the card that is called like it adds nothing of its own
-        more = next((fit for fit in filled if fit.card.name == fit.card.network.source.partition(":")[2]), filled[0])
+        # several methods share a network: a card of no method adds nothing of one
+        more = next((fit for fit in filled if fit.card.supervision == "generalization"), filled[0])
         return (
-            f"the file fills {more.card.network.source}, which has no place for {more.coverage.foreign[0]}: write a "
-            'card of the whole network, source = "python:package.module:callable" (docs/adapters.md), or leave it out: '
+            f"the network of adapter {more.card.name} takes the file, but for {more.coverage.foreign[0]}: write a card "
+            'of the whole network, source = "python:package.module:callable" (docs/adapters.md), or leave it out: '
             f"--adapter {more.card.name} --allow-partial, which is never official"
         )
     return "name its network with --model torchvision:NAME or timm:NAME, or write a card (docs/adapters.md)"

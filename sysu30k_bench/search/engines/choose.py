@@ -80,6 +80,8 @@ def choose_device(name: str, local_rank: int = 0) -> torch.device:
         UsageError: No device has such a name.
         DataError: The device does not exist.
     """
+    if not isinstance(name, str):
+        raise UsageError(f"device is {name!r}", hint="auto, cpu or cuda:N")
     if name == "auto":
         name = f"cuda:{local_rank}" if torch.cuda.is_available() else "cpu"
     try:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import io
 import time
-import zipfile
 from pathlib import Path
 
 import numpy as np
 
 from sysu30k_bench.files import remove_quietly, write_atomically
-from sysu30k_bench.sealed import is_sealed, seal_zip
+from sysu30k_bench.sealed import seal_zip
+from sysu30k_bench.search.exact.state_file import is_count, is_top, read_arrays
 from sysu30k_bench.search.exact.topk import TopK
 
 
@@ -27,28 +27,31 @@ class Kept:
         self._every = every
         self._written = time.monotonic()
 
-    def resume(self, above: np.ndarray, tied: np.ndarray, top: TopK) -> int:
+    def resume(self, above: np.ndarray, tied: np.ndarray, top: TopK, rows: int) -> int:
         """Fills counts and top-k from the file, if there is a whole one of their shapes, with a digest that fits.
+
+        Args:
+            above: Is filled.
+            tied: Is filled.
+            top: Is filled; empty until then.
+            rows: Of the gallery: no count and no position can be more.
 
         Returns:
             The gallery position from which to resume; 0 where nothing was saved.
         """
-        if self._path is None or not is_sealed(self._path):
+        if self._path is None:
             return 0
-        try:
-            with np.load(self._path, allow_pickle=False) as state:
-                parts = [state[name] for name in ("above", "tied", "position", "score")]
-                done = int(state["done"])
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        parts = read_arrays(self._path, ("above", "tied", "position", "score", "done"))
+        if parts is None or not is_count(parts[4], rows) or not is_top(*parts[2:4], (top.position, top.score), rows):
             return 0
-        wanted = [above, tied, top.position, top.score]
-        if any((part.shape, part.dtype) != (own.shape, own.dtype) for part, own in zip(parts, wanted, strict=True)):
-            return 0
+        for part, own in zip(parts, (above, tied), strict=False):
+            if (part.shape, part.dtype) != (own.shape, own.dtype) or (part < 0).any() or (part > rows).any():
+                return 0
         above[:], tied[:] = parts[0], parts[1]
         query, place = np.nonzero(parts[2] >= 0)
         if len(query):
             top.offer(query, parts[2][query, place], parts[3][query, place])
-        return done
+        return int(parts[4])
 
     def note(self, done: int, above: np.ndarray, tied: np.ndarray, top: TopK) -> None:
         """Writes the state, where the last writing is long enough ago."""

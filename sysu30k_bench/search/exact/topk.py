@@ -8,19 +8,36 @@ from sysu30k_bench.search.exact import compiled
 from sysu30k_bench.search.score import TIE
 
 _EMPTY = np.iinfo(np.int64).min
+_GRID_END = np.float64(4096)
+_GRID_CELLS = round(4096 / TIE)
 _JUST_BELOW_HALF = 0.499  # the next cell begins at a half; the division in `cells` is off by up to 1e-4
 
 
 def cells(scores: np.ndarray) -> np.ndarray:
     """Rounds scores to multiples of 1e-12, as int64: scores in one cell are ordered by gallery position.
 
-    A tolerance between pairs is no order (a may tie b and b tie c while a beats c); a grid is.
+    A tolerance between pairs is no order (a may tie b and b tie c while a beats c); a grid is. Beyond 4,096, where
+    float64 itself is about as coarse as the grid, each number has a cell of its own.
 
     Args:
-        scores: float64, of any shape; |score| below 9e6.
+        scores: float64, of any shape.
     """
-    rounded: np.ndarray = np.rint(scores / TIE).astype(np.int64)
+    rounded: np.ndarray = np.rint(np.clip(scores, -_GRID_END, _GRID_END) / TIE).astype(np.int64)
+    far = np.abs(scores) > _GRID_END
+    if far.any():
+        beyond = np.abs(scores[far]).view(np.int64) - _GRID_END.view(np.int64)
+        rounded[far] += np.where(scores[far] > 0, beyond, -beyond)
     return rounded
+
+
+def _lowest_above(cell: np.ndarray) -> np.ndarray:
+    """What a score must reach to have a higher cell, at most; float64."""
+    floor: np.ndarray = (cell.astype(np.float64) + _JUST_BELOW_HALF) * TIE
+    far = np.abs(cell) >= _GRID_CELLS
+    if far.any():
+        size = (np.abs(cell[far]) - _GRID_CELLS + _GRID_END.view(np.int64)).view(np.float64)
+        floor[far] = np.where(cell[far] > 0, size, -size)
+    return floor
 
 
 class TopK:
@@ -47,8 +64,8 @@ class TopK:
     @property
     def floor(self) -> np.ndarray:
         """The score that a later row must reach to enter, (Q,) float64; -inf where there is room."""
-        floor = (self._cell[:, -1].astype(np.float64) + _JUST_BELOW_HALF) * TIE
-        lowest: np.ndarray = np.where(self.full, floor, -np.inf)
+        full = self.full
+        lowest: np.ndarray = np.where(full, _lowest_above(np.where(full, self._cell[:, -1], 0)), -np.inf)
         return lowest
 
     def span(self, first: int, end: int) -> TopK:
@@ -95,7 +112,7 @@ class TopK:
         all_position = np.concatenate([self.position[rows].ravel(), position])
         all_score = np.concatenate([self.score[rows].ravel(), score])
         all_cell = np.concatenate([self._cell[rows].ravel(), cells(score)])
-        order = np.lexsort((all_position, -all_cell.astype(np.float64), all_query))
+        order = np.lexsort((all_position, ~all_cell, all_query))  # not -: there is no -_EMPTY
         starts = np.searchsorted(all_query[order], rows)
         best = order[(starts[:, None] + np.arange(k)).ravel()]
         self.position[rows] = all_position[best].reshape(-1, k)

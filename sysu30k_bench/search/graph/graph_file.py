@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import numpy as np
 
 from sysu30k_bench.files import remove_quietly, write_atomically, writing_atomically
 from sysu30k_bench.sealed import is_sealed, seal_file, seal_zip
+from sysu30k_bench.search.exact.state_file import is_count, is_top, read_arrays
 from sysu30k_bench.search.exact.topk import TopK
 
 GRAPH_NAME = "neighbours.h5"
@@ -50,31 +50,29 @@ def write_state(path: Path, done: int, *tops: TopK) -> None:
     write_atomically(path, seal_zip(content))
 
 
-def read_state(path: Path, *tops: TopK) -> int | None:
+def read_state(path: Path, parts: int, *tops: TopK) -> int | None:
     """Reads what `write_state` wrote into empty ones of the same shapes.
 
     Args:
         path: The file.
+        parts: How many there are to be done.
         tops: Are filled.
 
     Returns:
-        How many parts are done; None where the file is missing, damaged, or of other shapes, and nothing is filled.
+        How many parts are done; None where the file is missing, damaged, or cannot be of this work, and nothing is
+        filled.
     """
-    if not is_sealed(path):
+    names = [f"{kind}-{number}" for number in range(len(tops)) for kind in ("position", "score")]
+    arrays = read_arrays(path, ["done", *names])
+    if arrays is None or not is_count(arrays[0], parts):
         return None
-    try:
-        with np.load(path, allow_pickle=False) as state:
-            done = int(state["done"])
-            found = [(state[f"position-{number}"], state[f"score-{number}"]) for number in range(len(tops))]
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
-        return None
-    for top, arrays in zip(tops, found, strict=True):
-        for own, read in zip((top.position, top.score), arrays, strict=True):
-            if (own.shape, own.dtype) != (read.shape, read.dtype):
-                return None
-    for top, arrays in zip(tops, found, strict=True):
-        top.restore(*arrays)
-    return done
+    pairs = list(zip(arrays[1::2], arrays[2::2], strict=True))
+    for top, pair in zip(tops, pairs, strict=True):
+        if not is_top(*pair, (top.position, top.score), len(top.position)):
+            return None
+    for top, pair in zip(tops, pairs, strict=True):
+        top.restore(*pair)
+    return int(arrays[0])
 
 
 def is_finished(folder: Path, kind: GraphKind) -> bool:

@@ -89,7 +89,7 @@ def make_graph(store: Store, folder: Path, engine: Engine, plan: GraphPlan, prog
     states = [folder / f"neighbours-{name}-{rank}of{ranks.world}.npz" for rank in range(ranks.world)]
     mine = _share(list(range(0, len(store), plan.part_rows)), ranks)
     top = TopK(len(store), plan.k)
-    done = read_state(states[ranks.rank], top) or 0
+    done = read_state(states[ranks.rank], len(mine), top) or 0
     progress.begin("neighbours", sum(len(store) - first for first in mine), "comparisons")
     progress.advance(sum(len(store) - first for first in mine[:done]))
     written = time.monotonic()
@@ -140,7 +140,7 @@ def _both_sides(
 def _join(path: Path, top: TopK) -> None:
     """Offers every row what another process found."""
     others = TopK(*top.position.shape)
-    if read_state(path, others) is None:
+    if read_state(path, len(top.position), others) is None:
         raise IntegrityError(f"{path} is missing or damaged", hint="run the same command again")
     for begin in range(0, len(others.position), MAX_PART_ROWS):
         part = others.span(begin, begin + MAX_PART_ROWS)

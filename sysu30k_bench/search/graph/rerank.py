@@ -36,6 +36,7 @@ def rerank(
     memory: int,
     progress: Progress,
     keep: Path | None = None,
+    unit_tolerance: float | None = None,
 ) -> SearchResult:
     """Ranks the gallery by (1 - lambda) Jaccard distance + lambda original distance.
 
@@ -51,6 +52,7 @@ def rerank(
         memory: Bytes for blocks.
         progress: Told of rows that were compared.
         keep: A file for the neighbours found so far, from which another call resumes; see `compare_all`.
+        unit_tolerance: Refuse rows whose norm differs from 1 by more; None takes rows of any length.
 
     Returns:
         As `search`; a score is 1 less the final distance.
@@ -62,8 +64,9 @@ def rerank(
     width = max(settings.k1 + 1, settings.k2)
     if len(together) < width:
         raise UsageError(f"{len(together)} images have no {settings.k1} neighbours", hint="lower k1 and k2")
-    known = compare_all(together, engine, width, memory, progress, keep)
+    known = compare_all(together, engine, width, memory, progress, keep, unit_tolerance)
     farthest = 2 - 2 * known.lowest
+    farthest[farthest <= 2 * TIE] = np.inf  # all rows are the same: relative distances are 0, as all distances are
     around = neighbourhoods(known.nearest, settings.k1)
     distance = 2 - 2 * _scores_around(together, around, known, memory, progress)
     similar = similarities(encodings(known.nearest, farthest, around, distance, settings.k2), len(queries))

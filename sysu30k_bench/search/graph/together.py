@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from sysu30k_bench.errors import IntegrityError
 from sysu30k_bench.progress import Progress
 from sysu30k_bench.search.engines.choose import FAST_FROM
 from sysu30k_bench.search.engines.engine import Engine
@@ -61,11 +62,15 @@ class QueryAndGallery:
         count = len(self._queries)
         return f"query {position}" if position < count else self._gallery.name(position - count)
 
-    def parts(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Yields (positions, (P, D) float32 embeddings) of consecutive rows that fit in memory."""
+    def spans(self) -> Iterator[np.ndarray]:
+        """Yields positions of consecutive rows that fit in memory."""
         length = part_rows_for(self._queries.shape[1])
         for start in range(0, len(self), length):
-            rows = np.arange(start, min(start + length, len(self)))
+            yield np.arange(start, min(start + length, len(self)))
+
+    def parts(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yields (positions, (P, D) float32 embeddings) of consecutive rows that fit in memory."""
+        for rows in self.spans():
             yield rows, self.rows(rows)
 
 
@@ -85,7 +90,13 @@ class Known:
 
 
 def compare_all(
-    together: QueryAndGallery, engine: Engine, width: int, memory: int, progress: Progress, keep: Path | None = None
+    together: QueryAndGallery,
+    engine: Engine,
+    width: int,
+    memory: int,
+    progress: Progress,
+    keep: Path | None = None,
+    unit_tolerance: float | None = None,
 ) -> Known:
     """Compares every row with all others.
 
@@ -96,13 +107,17 @@ def compare_all(
         memory: Bytes for blocks.
         progress: Told of rows that parts were compared with.
         keep: A file for what is done, from which another call resumes. Its name must stand for the rows and K.
+        unit_tolerance: Refuse rows whose norm differs from 1 by more; None takes rows of any length.
+
+    Raises:
+        IntegrityError: A row is zero, NaN, infinite or not of unit length, or the file cannot be of this work.
     """
     count = len(together)
     others, lowest = TopK(count, max(1, width - 1)), TopK(count, 1)
-    done = 0 if keep is None else read_state(keep, others, lowest) or 0
+    done = 0 if keep is None else read_state(keep, sum(1 for _ in together.spans()), others, lowest) or 0
     itself = np.empty(count)
     sides: BothSides | None = None
-    progress.begin("neighbours", sum(count - rows[0] for rows, _ in together.parts()), "comparisons")
+    progress.begin("neighbours", sum(count - int(rows[0]) for rows in together.spans()), "comparisons")
     written = time.monotonic()
     for number, (rows, values) in enumerate(together.parts(), 1):
         itself[rows] = pair_scores(values, values)
@@ -113,7 +128,7 @@ def compare_all(
                     engine,
                     others,
                     block_rows=block_rows_for(memory, 2 * len(rows), values.shape[1]),
-                    unit_tolerance=None,
+                    unit_tolerance=unit_tolerance,
                     fast=float(len(rows)) * count * values.shape[1] >= FAST_FROM and compiled.is_compiled(),
                     lowest=lowest,
                 )
@@ -124,6 +139,8 @@ def compare_all(
         else:
             progress.advance(count - int(rows[0]))
     progress.end()
+    if (others.position[:, : width - 1] < 0).any() or (lowest.position < 0).any():
+        raise IntegrityError(f"{keep} is of other rows", hint="remove it, and run the same command again")
     if keep is not None:
         write_state(keep, number, others, lowest)
     nearest = np.concatenate([np.arange(count)[:, None], others.position], axis=1)[:, :width]
