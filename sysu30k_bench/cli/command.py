@@ -60,7 +60,8 @@ class Command(click.Command):
             raise click.UsageError(f"Missing: {', '.join(names)}.", ctx) from error
         except click.BadParameter as error:
             if error.param is not None and ctx.get_parameter_source(error.param.name or "") is _ENVIRONMENT:
-                error.message += f" (from the environment variable {_variable(error.param, ctx)})"
+                said = f"{error.message} (from the environment variable {_variable(error.param, ctx)})"
+                raise click.BadParameter(said, ctx, error.param, error.param_hint) from error
             raise
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -41,17 +41,20 @@ class Kept:
         """
         if self._path is None:
             return 0
-        parts = read_arrays(self._path, ("above", "tied", "position", "score", "done"))
-        if parts is None or not is_count(parts[4], rows) or not is_top(*parts[2:4], (top.position, top.score), rows):
+        arrays = read_arrays(self._path, ("above", "tied", "position", "score", "done"))
+        if arrays is None:
             return 0
-        for part, own in zip(parts, (above, tied), strict=False):
+        *counts, position, score, done = arrays
+        if not is_count(done, rows) or not is_top(position, score, (top.position, top.score), rows):
+            return 0
+        for part, own in zip(counts, (above, tied), strict=True):
             if (part.shape, part.dtype) != (own.shape, own.dtype) or (part < 0).any() or (part > rows).any():
                 return 0
-        above[:], tied[:] = parts[0], parts[1]
-        query, place = np.nonzero(parts[2] >= 0)
+        above[:], tied[:] = counts
+        query, place = np.nonzero(position >= 0)
         if len(query):
-            top.offer(query, parts[2][query, place], parts[3][query, place])
-        return int(parts[4])
+            top.offer(query, position[query, place], score[query, place])
+        return int(done)
 
     def note(self, done: int, above: np.ndarray, tied: np.ndarray, top: TopK) -> None:
         """Writes the state, where the last writing is long enough ago."""

@@ -43,10 +43,10 @@ def write_state(path: Path, done: int, *tops: TopK) -> None:
         tops: What it knows of every row, from the pairs of those parts.
     """
     content = io.BytesIO()
-    arrays = {}
+    arrays: dict[str, np.ndarray] = {"done": np.array(done)}
     for number, top in enumerate(tops):
         arrays |= {f"position-{number}": top.position, f"score-{number}": top.score}
-    np.savez(content, done=done, **arrays)
+    np.savez(content, **arrays)  # type: ignore[arg-type]
     write_atomically(path, seal_zip(content))
 
 
