@@ -77,3 +77,21 @@ def test_help_of_no_command_imports_anything_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_every_option_says_what_it_is_for() -> None:
+    silent = []
+
+    def look(command: click.Command, words: list[str]) -> None:
+        if isinstance(command, click.Group):
+            context = click.Context(command)
+            for name in command.list_commands(context):
+                found = command.get_command(context, name)
+                assert found is not None
+                look(found, [*words, name])
+        else:
+            options = [param for param in command.params if isinstance(param, click.Option) and not param.hidden]
+            silent.extend(f"{' '.join(words)} {option.opts[0]}" for option in options if not option.help)
+
+    look(cli, [])
+    assert not silent

@@ -55,6 +55,7 @@ _EXAMPLES = (
     default=0.05,
     show_default=True,
     show_envvar=True,
+    help="Probability of a false alarm that is accepted.",
 )
 @click.option(
     "--metric",
@@ -62,6 +63,7 @@ _EXAMPLES = (
     default="rank1",
     show_default=True,
     show_envvar=True,
+    help="What must not fall.",
 )
 @click.option("--markdown", type=TypedPath(), show_envvar=True, help="Also write the verdict as Markdown.")
 @click.option("--junit", type=TypedPath(), show_envvar=True, help="Also write the verdict as JUnit XML.")

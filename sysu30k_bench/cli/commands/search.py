@@ -47,8 +47,22 @@ _EXAMPLES = (
     show_envvar=True,
     help="Re-rank by k-reciprocal neighbours, and write reranked/ranking.csv: not the protocol's ranking.",
 )
-@click.option("--k1", type=click.IntRange(1, 1000), default=20, show_default=True, show_envvar=True)
-@click.option("--k2", type=click.IntRange(1, 1000), default=6, show_default=True, show_envvar=True)
+@click.option(
+    "--k1",
+    type=click.IntRange(1, 1000),
+    default=20,
+    show_default=True,
+    show_envvar=True,
+    help="Re-ranking: neighbours that may be reciprocal.",
+)
+@click.option(
+    "--k2",
+    type=click.IntRange(1, 1000),
+    default=6,
+    show_default=True,
+    show_envvar=True,
+    help="Re-ranking: neighbours whose encodings are averaged.",
+)
 @click.option(
     "--lambda",
     "weight",
@@ -56,7 +70,7 @@ _EXAMPLES = (
     default=0.3,
     show_default=True,
     show_envvar=True,
-    help="Share of the original distance.",
+    help="Re-ranking: share of the original distance.",
 )
 @json_option
 def search_command(

@@ -39,7 +39,14 @@ _EXAMPLES = (
     help="A column of a table with the queries' keys (its column key, query, image or name, or the first), or a "
     "property of the run's images.",
 )
-@click.option("--metric", type=click.Choice(list(METRICS)), default="rank1", show_default=True, show_envvar=True)
+@click.option(
+    "--metric",
+    type=click.Choice(list(METRICS)),
+    default="rank1",
+    show_default=True,
+    show_envvar=True,
+    help="Per slice.",
+)
 @click.option(
     "--bins",
     type=click.IntRange(2, 20),

@@ -31,14 +31,20 @@ _SUPERVISION = (
     "--id", "row_id", required=True, show_envvar=True, help="Name of the row's file: a to z, 0 to 9, - and _."
 )
 @click.option("--method", required=True, show_envvar=True, help="Name of the method.")
-@click.option("--supervision", type=click.Choice(_SUPERVISION), required=True, show_envvar=True)
+@click.option(
+    "--supervision",
+    type=click.Choice(_SUPERVISION),
+    required=True,
+    show_envvar=True,
+    help="How the network was trained.",
+)
 @click.option("--source", required=True, show_envvar=True, help="Where code or weights are.")
 @click.option("--claimed-by", required=True, show_envvar=True, help="Who submits.")
 @click.option("--weights", required=True, show_envvar=True, help="The weights, such as the epoch.")
 @click.option("--notes", default="", show_envvar=True, help="Other remarks for readers.")
-@click.option("--paper-title", default="", show_envvar=True)
-@click.option("--paper-url", default="", show_envvar=True)
-@click.option("--paper-year", type=click.IntRange(1900, 2100), show_envvar=True)
+@click.option("--paper-title", default="", show_envvar=True, help="Of the paper that describes the method.")
+@click.option("--paper-url", default="", show_envvar=True, help="Its address.")
+@click.option("--paper-year", type=click.IntRange(1900, 2100), show_envvar=True, help="Its year.")
 @click.option("--trained-on", show_envvar=True, help="Data sets and labels that the weights were trained with.")
 @click.option(
     "--corrects",

@@ -65,7 +65,9 @@ _EXAMPLES = (
     show_envvar=True,
     help="Device for training; use torchrun for several.",
 )
-@click.option("--workers", type=click.IntRange(0), default=0, show_default=True, show_envvar=True)
+@click.option(
+    "--workers", type=click.IntRange(0), default=0, show_default=True, show_envvar=True, help="Decoding processes."
+)
 @click.option(
     "--stop-after", type=click.IntRange(1), show_envvar=True, help="Stop after this many batches; --resume continues."
 )

@@ -19,10 +19,16 @@ from sysu30k_bench.cli.paths import TypedPath
 @click.option(
     "--by", type=click.Choice(["bag", "identity"]), show_envvar=True, help="Property that the images of a row share."
 )
-@click.option("--rows", type=click.IntRange(1, 100), default=8, show_default=True, show_envvar=True)
-@click.option("--columns", type=click.IntRange(1, 50), default=12, show_default=True, show_envvar=True)
+@click.option(
+    "--rows", type=click.IntRange(1, 100), default=8, show_default=True, show_envvar=True, help="Blocks of the picture."
+)
+@click.option(
+    "--columns", type=click.IntRange(1, 50), default=12, show_default=True, show_envvar=True, help="Images in a row."
+)
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, show_envvar=True, help="Of the drawing.")
-@click.option("--output", type=TypedPath(), default=Path("sheet.png"), show_default=True, show_envvar=True)
+@click.option(
+    "--output", type=TypedPath(), default=Path("sheet.png"), show_default=True, show_envvar=True, help="The picture."
+)
 def show(
     root: Path,
     dataset: str | None,

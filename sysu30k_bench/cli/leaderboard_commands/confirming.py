@@ -31,8 +31,22 @@ def confirm_options(command: Command) -> Command:
             click.option(
                 "--nonce", required=True, show_envvar=True, help="Text that no submitter could know beforehand."
             ),
-            click.option("--queries", type=click.IntRange(1), default=100, show_default=True, show_envvar=True),
-            click.option("--distractors", type=click.IntRange(0), default=1000, show_default=True, show_envvar=True),
+            click.option(
+                "--queries",
+                type=click.IntRange(1),
+                default=100,
+                show_default=True,
+                show_envvar=True,
+                help="Queries that are encoded again, each with its match.",
+            ),
+            click.option(
+                "--distractors",
+                type=click.IntRange(0),
+                default=1000,
+                show_default=True,
+                show_envvar=True,
+                help="Distractors that are encoded again.",
+            ),
             click.option("--dry-run", is_flag=True, show_envvar=True, help="Print the selected images, and stop."),
             json_option,
         ]
