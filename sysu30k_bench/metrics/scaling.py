@@ -23,9 +23,11 @@ def scaling_curve(rank: np.ndarray, ranked: np.ndarray, sizes: np.ndarray) -> np
     counts: dict[tuple[int, int], int] = {}
     for one, among in zip(rank.tolist(), ranked.tolist(), strict=True):
         counts[(int(one), int(among))] = counts.get((int(one), int(among)), 0) + 1
-    total = np.zeros(len(sizes))
-    for (one, among), how_many in counts.items():
-        if one >= 1:
-            total += how_many * stats.hypergeom.pmf(0, among - 1, one - 1, np.asarray(sizes) - 1)
-        total[np.asarray(sizes) > among] = np.nan
+    asked, total = np.asarray(sizes), np.zeros(len(sizes))
+    found = np.array([pair for pair in counts if pair[0] >= 1], np.int64).reshape(-1, 2)
+    ones, among = found.T[:, :, None]
+    missed = stats.hypergeom.pmf(0, among - 1, ones - 1, asked - 1)  # one call: each costs a millisecond
+    for pair, row in zip(found.tolist(), missed, strict=True):
+        total += counts[pair[0], pair[1]] * row
+    total[asked > min((size for _, size in counts), default=0)] = np.nan
     return total / len(rank)

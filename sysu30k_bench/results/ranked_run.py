@@ -133,6 +133,8 @@ def aligned(runs: Sequence[RankedRun]) -> list[RankedRun]:
 
 def _other_matches(one: RankedRun, other: RankedRun) -> list[str]:
     """Matches that one run alone has, of queries that have some in both; an image that was skipped is no other one."""
+    if one.pairs == other.pairs:
+        return []
     both = {query for query, match in one.pairs if match} & {query for query, match in other.pairs if match}
     return sorted(match for query, match in one.pairs ^ other.pairs if query in both)
 
@@ -146,6 +148,9 @@ def aligned_queries(runs: Sequence[RankedRun]) -> list[RankedRun]:
     first = runs[0]
     out = [first]
     for run in runs[1:]:
+        if run.per_query.index.equals(first.per_query.index) and run.ranked.index.equals(first.ranked.index):
+            out.append(run)
+            continue
         missing = first.per_query.index.symmetric_difference(run.per_query.index)
         if len(missing):
             raise UsageError(
