@@ -123,3 +123,18 @@ def test_scores_below_the_floor_are_left_out() -> None:
     assert np.array_equal(found[reaching], exact[reaching])
     assert set(found[~reaching]) <= {-np.inf} | set(exact[~reaching])
     assert np.isneginf(found[exact < floor[query] - 2e-5]).all()
+
+
+@pytest.mark.parametrize("width", [1, 57, 64, 130])
+@pytest.mark.parametrize("first", [0, 5])
+def test_reaching_pairs_are_those_of_the_turned_matrix(width: int, first: int) -> None:
+    rng = np.random.default_rng(width)
+    scores = np.round(rng.standard_normal((9, first + width)), 1).astype(np.float32)[:, first:]
+    scores[3] = -np.inf
+    low = np.round(rng.standard_normal(width), 1).astype(np.float32)
+    wanted = np.nonzero(low[:, None] <= scores.T)
+    column, row = compiled.reaching_pairs(scores, low, 10**6) or pytest.fail("too many")
+    assert column.tolist() == wanted[0].tolist()
+    assert row.tolist() == wanted[1].tolist()
+    assert compiled.reaching_pairs(scores, low, len(row)) is not None
+    assert not len(row) or compiled.reaching_pairs(scores, low, len(row) - 1) is None

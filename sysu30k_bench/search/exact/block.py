@@ -123,14 +123,47 @@ class BlockScores:
         self._excluded.append((query, column))
         self.approximate[query, column] = -np.inf
 
+    def some(self, query: np.ndarray) -> np.ndarray:
+        """Returns a copy of the approximate scores of some queries, (R, B)."""
+        rows: np.ndarray = self.approximate[query]
+        return rows
+
+    def lowest(self) -> np.ndarray:
+        """Returns each query's lowest approximate score, (Q,)."""
+        lowest: np.ndarray = self.approximate.min(axis=1)
+        return lowest
+
+    def reaching(self, low: np.ndarray, most: int) -> tuple[np.ndarray, np.ndarray] | None:
+        """Finds the pairs whose approximate scores reach their query's threshold, by the compiled loops.
+
+        Args:
+            low: (Q,) float32.
+            most: Give up where there are more.
+
+        Returns:
+            Queries, ascending, and columns, (P,) int64 each; None where too many are.
+        """
+        everyone = np.arange(len(low))
+        high, nobody = np.full(len(low), np.inf, np.float32), np.full(len(low), -1)
+        found = compiled.open_pairs(self.approximate, everyone, high, low, nobody, most)
+        if found is None:
+            return None
+        _, offset, column = found
+        return np.repeat(everyone, np.diff(offset)), column
+
     def is_dense(self, pairs: int) -> bool:
         """Says whether so many undecided pairs are better looked at through `float64_rows`."""
         return pairs > self.most_pairs
 
     @property
+    def size(self) -> int:
+        """How many pairs there are."""
+        return len(self.queries) * len(self.rows)
+
+    @property
     def most_pairs(self) -> float:
         """How many undecided pairs are still scored one by one."""
-        return max(DENSE_PAIRS, (COMPILED_DENSE_SHARE if self.fast else DENSE_SHARE) * self.approximate.size)
+        return max(DENSE_PAIRS, (COMPILED_DENSE_SHARE if self.fast else DENSE_SHARE) * self.size)
 
     def exact(self, query: np.ndarray, column: np.ndarray) -> np.ndarray:
         """Scores pairs by the rule of `pair_scores`; (P,) float64."""

@@ -42,14 +42,10 @@ def _lowest(block: BlockScores, floor: np.ndarray) -> np.ndarray:
 
 
 def _collect_fast(block: BlockScores, start: int, top: TopK, floor: np.ndarray) -> bool:
-    everyone = np.arange(len(floor))
-    high, nobody = np.full(len(floor), np.inf, np.float32), np.full(len(floor), -1)
-    low = _lowest(block, floor)
-    found = compiled.open_pairs(block.approximate, everyone, high, low, nobody, int(block.most_pairs))
+    found = block.reaching(_lowest(block, floor), int(block.most_pairs))
     if found is None:
         return False
-    _, offset, column = found
-    query = np.repeat(everyone, np.diff(offset))
+    query, column = found
     score = compiled.scores_reaching(block.queries, block.rows, query, column, floor, block.float32_error)
     kept = np.flatnonzero(score >= floor[query])
     if len(kept):

@@ -32,7 +32,7 @@ class _Negated(BlockScores):
 
     def _negate(self) -> None:
         block = self._block
-        self.approximate, self.error = -block.approximate[self._query], block.error[self._query]
+        self.approximate, self.error = -block.some(self._query), block.error[self._query]
         self.rounding, self.refined, self.coarse = block.rounding, block.refined, block.coarse
 
 
@@ -44,7 +44,7 @@ def collect_lowest(block: BlockScores, start: int, lowest: TopK) -> None:
         start: Gallery position of the block's first row.
         lowest: A top-1 of the scores with their signs changed.
     """
-    promising = np.flatnonzero(-block.approximate.min(axis=1) >= block.may_reach(lowest.floor))
+    promising = np.flatnonzero(-block.lowest() >= block.may_reach(lowest.floor))
     if len(promising):
         theirs = lowest.some(promising)
         collect_block(_Negated(block, promising), start, theirs)
