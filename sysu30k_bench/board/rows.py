@@ -127,8 +127,8 @@ class Row(BaseModel):
     n: int = Field(ge=1, le=10**6, strict=True)
     date: str | None = Field(None, pattern=r"^[0-9]{4}(-[0-9]{2}(-[0-9]{2})?)?$")
     status: Status
-    source: str = Field(max_length=500)
-    claimed_by: str = Field(max_length=200)
+    source: str = Field(min_length=1, max_length=500)
+    claimed_by: str = Field(min_length=1, max_length=200)
     weights: str = Field(max_length=500)
     notes: str = Field("", max_length=1000)
     paper: Paper | None = None
