@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from PIL import Image
 from sysu30k_bench.data.benchmarks.sysu30k import SYNTHETIC_MARK
 from sysu30k_bench.data.open_dataset import open_test_set
 from sysu30k_bench.data.synth.twin import TwinRequest, write_twin
-from sysu30k_bench.errors import UsageError
+from sysu30k_bench.errors import DataError, UsageError
 from sysu30k_bench.progress import Silent
 
 
@@ -67,3 +68,18 @@ def test_a_folder_with_the_rest_of_an_interrupted_mark_is_empty(tmp_path: Path) 
     (tmp_path / "twin").mkdir()
     (tmp_path / "twin" / f".{SYNTHETIC_MARK}.00000000-1.partial").write_bytes(b"{")
     assert write_twin(tmp_path / "twin", TwinRequest(2, 2, "easy"), Silent())
+
+
+def test_a_folder_that_is_removed_meanwhile_is_not_begun_anew(tmp_path: Path) -> None:
+    """What would be written then has no mark, and the same command would refuse the folder."""
+    root, request = tmp_path / "drawn", TwinRequest(identities=3, distractors=3)
+
+    class Removing(Silent):
+        def advance(self, count: int) -> None:  # noqa: ARG002
+            shutil.rmtree(root, ignore_errors=True)
+
+    with pytest.raises(DataError, match="was removed while it was written"):
+        write_twin(root, request, Removing())
+    assert not root.exists()
+    write_twin(root, request, Silent())
+    assert len(open_test_set(root).query) == 3

@@ -80,13 +80,14 @@ def write_twin(root: Path, request: TwinRequest, progress: Progress) -> Path:
     progress.begin("drawing", 2 * request.identities + request.distractors + trained, "images")
     for role in ("query", "gallery"):
         for planned in _plan(role, request):
-            _draw(images / planned.key, planned, request)
+            _draw(root, images / planned.key, planned, request)
             progress.advance(1)
         lines = "".join(f"{planned.key.partition('/')[2]}\n" for planned in _plan(role, request))
+        _require_mark(root)
         write_atomically(root / "meta" / f"{role}.txt", lines.encode())
     listed: list[str] = []
     for planned in _training(request):
-        _draw(root / planned.key, planned, request)
+        _draw(root, root / planned.key, planned, request)
         listed.append(f"{planned.key.partition('/')[2]}\n")
         progress.advance(1)
     if listed:
@@ -129,7 +130,7 @@ def _plan(role: str, request: TwinRequest) -> Iterator[_Planned]:
             yield _Planned(key, _DISTRACTOR_IDENTITIES + number, _GALLERY_CAMERA)
 
 
-def _draw(path: Path, planned: _Planned, request: TwinRequest) -> None:
+def _draw(root: Path, path: Path, planned: _Planned, request: TwinRequest) -> None:
     if path.is_file() and path.stat().st_size:
         return
     difficulty = DIFFICULTIES[request.difficulty]
@@ -139,11 +140,23 @@ def _draw(path: Path, planned: _Planned, request: TwinRequest) -> None:
     content = picture(looks, planned.camera, rng, difficulty, request.seed)
     temporary = path.with_name(f"{path.name}.partial")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.parent.is_dir():
+            _require_mark(root)
+            path.parent.mkdir(parents=True, exist_ok=True)
         temporary.write_bytes(content)
         temporary.replace(path)
     except OSError as error:
         raise unwritable(path, error, len(content)) from error
+
+
+def _require_mark(root: Path) -> None:
+    """Stops where the folder was removed meanwhile: what is written then would be a folder that nobody can finish.
+
+    Raises:
+        DataError: It was.
+    """
+    if not (root / SYNTHETIC_MARK).is_file():
+        raise DataError(f"{root} was removed while it was written", hint="run the same command again")
 
 
 def _claim(root: Path, request: TwinRequest) -> None:

@@ -14,6 +14,7 @@ from sysu30k_bench.data.trees.archive import Member
 from sysu30k_bench.data.trees.pax import passed_over
 from sysu30k_bench.data.trees.tar_index import connect
 from sysu30k_bench.errors import IntegrityError
+from sysu30k_bench.words import count
 
 _PAGE = 50_000
 
@@ -91,7 +92,7 @@ class TarIndex:
         faults = self.faults()
         if not faults:
             return []
-        return [f"{self.path.name}: {len(faults)} places cannot be read (first: {faults[0]})"]
+        return [f"{self.path.name}: {count(len(faults), 'place')} cannot be read (first: {faults[0]})"]
 
     def remarks(self) -> list[str]:
         """See `Index`."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from hashlib import sha256
 from pathlib import Path
 
@@ -49,7 +49,7 @@ def ready_index(tar: Path, progress: Progress) -> Path:
         if is_current(place, tar):
             return place
     check_tar(tar)  # before anything lies beside it
-    refusals = []
+    refusals, given_up = [], []
     for place in _places(tar):
         try:
             place.parent.mkdir(parents=True, exist_ok=True)
@@ -58,7 +58,11 @@ def ready_index(tar: Path, progress: Progress) -> Path:
                     _make_or_begin_again(tar, place, progress)
         except (OSError, sqlite3.Error) as error:
             refusals.append(str(unwritable(place, error if isinstance(error, OSError) else OSError(str(error)))))
+            given_up.append(place)
             continue
+        for other in given_up:  # no one would go on with them
+            with suppress(OSError):
+                _discard(_partial(other))
         return place
     raise UnwritableError(f"the index of {tar} can be written nowhere", details=refusals, hint="free some space")
 

@@ -248,6 +248,7 @@ def test_a_folder_that_cannot_be_written_puts_the_index_into_the_cache(
 
     def only_in_cache(tar: Path, place: Path, progress: Progress) -> None:
         if place.parent == tmp_path:
+            place.with_name(f"{place.name}.partial").touch()  # what SQLite leaves when its journal cannot be opened
             raise OSError(30, "Read-only file system")
         made(tar, place, progress)
 
@@ -255,6 +256,7 @@ def test_a_folder_that_cannot_be_written_puts_the_index_into_the_cache(
     place = ready_index(path, Silent())
     assert place.parent == tmp_path / "cache" / "sysu30k-bench"
     assert TarIndex(path, place).count() == 5
+    assert not list(tmp_path.glob(".*.partial"))
     shutil.rmtree(tmp_path / "cache")
     monkeypatch.setattr(
         tar_index, "_make", lambda *_: (_ for _ in ()).throw(sqlite3.OperationalError("disk I/O error"))
