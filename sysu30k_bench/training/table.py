@@ -116,6 +116,12 @@ def _labelled(root: Path, dataset: str | None, progress: Progress) -> _Labelled:
             raise DataError(f"{root} holds no training images")
         keys = found.listed.keys(range(len(found.listed)))
         labels = [parse_sysu30k(key.rpartition("/")[2]) for key in keys]
+        strange = [key for key, label in zip(keys, labels, strict=True) if label is None]
+        if strange:
+            named = count(len(strange), "name is", "names are")
+            raise DataError(
+                f"{named} not of drawn people in {root}/meta/train.txt", details=strange, hint="draw it again"
+            )
         split = Split.of("train", keys, [label for label in labels if label is not None])
         return _Labelled("drawn-training", found.images.path, found.images, split)
     benchmark, place = find_benchmark(root, dataset, progress)

@@ -47,7 +47,8 @@ def test_an_honest_run_is_audited_by_the_command(
     again = bench(*words)
     assert "mine: audited. Audited by the auditor" in again.out
     assert "nonce a later commit" in again.out
-    assert "would remain undetected with a probability of 5 %" in again.out
+    assert "Every image was encoded again." in again.out
+    assert again.out.endswith(f"next: sysu30k-bench leaderboard render {board} --no-site\n")
 
 
 def test_words_are_refused_before_any_work(

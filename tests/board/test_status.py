@@ -58,7 +58,10 @@ def audit_of(board: Path, found: dict[str, Any] | None = None, **changes: Any) -
 
 def test_a_row_that_stands_is_rescored(bench: Bench, board: Path) -> None:
     done = bench("leaderboard", "rescore", NAME, "--board", board)
-    assert (done.code, done.out) == (0, f"{NAME}: re-scored\n")
+    assert (done.code, done.out) == (
+        0,
+        f"{NAME}: re-scored\nnext: sysu30k-bench leaderboard render {board} --no-site\n",
+    )
     assert row_in(board).status == "re-scored"
     assert check_board(board) == []
     assert rescore(board, NAME).status == "re-scored"

@@ -150,3 +150,14 @@ def test_a_map_that_is_averaged_is_noted(own_twin: Path) -> None:
     with pytest.raises(UsageError, match="neither a network") as refused:
         sb.evaluate({"a": torch.zeros(1)}, data=own_twin)  # type: ignore[call-overload]
     assert "load a state dict" in str(refused.value.hint)
+
+
+def test_a_training_list_with_a_name_of_nobody_is_refused(bench: Bench, tmp_path: Path) -> None:
+    root = tmp_path / "twin"
+    write_twin(root, TwinRequest(4, 4, training=4, training_images=2), Silent())
+    listed = root / "meta" / "train.txt"
+    listed.write_text(listed.read_text().replace("0000000003_c1_1.jpg", "000000000\x14_c1_1.jpg"))
+    said = bench("train", "tiny", "--data", root, "--output", tmp_path / "net")
+    assert said.code == 3
+    assert "1 name is not of drawn people" in said.err
+    assert "\\x14_c1_1.jpg" in said.err

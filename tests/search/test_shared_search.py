@@ -105,7 +105,7 @@ def test_an_interrupted_search_goes_on_at_the_block(tmp_path: Path, after: int) 
 def test_a_damaged_state_is_left_alone(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "kept.npz").write_bytes(content)
     counts = np.zeros(3, np.int64)
-    assert Kept(tmp_path / "kept.npz", 0).resume(counts, counts.copy(), TopK(2, 2)) == 0
+    assert Kept(tmp_path / "kept.npz", 0).resume(counts, counts.copy(), TopK(2, 2), 50) == 0
 
 
 def test_a_state_with_a_flipped_bit_is_left_alone(tmp_path: Path) -> None:
@@ -115,22 +115,22 @@ def test_a_state_with_a_flipped_bit_is_left_alone(tmp_path: Path) -> None:
     for place in range(0, len(whole), 7):
         path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
         found = np.zeros(3, np.int64)
-        assert Kept(path, 0).resume(found, found.copy(), TopK(2, 2)) == 0, place
+        assert Kept(path, 0).resume(found, found.copy(), TopK(2, 2), 50) == 0, place
         assert not found.any()
     path.unlink()
     np.savez(path, done=5, above=counts, tied=counts, position=TopK(2, 2).position, score=TopK(2, 2).score)
-    assert Kept(path, 0).resume(counts.copy(), counts.copy(), TopK(2, 2)) == 0  # as earlier versions wrote it
+    assert Kept(path, 0).resume(counts.copy(), counts.copy(), TopK(2, 2), 50) == 0  # as earlier versions wrote it
 
 
 def test_a_state_of_another_shape_is_left_alone(tmp_path: Path) -> None:
     kept, counts = Kept(tmp_path / "kept.npz", 0), np.ones(3, np.int64)
     kept.note(5, counts, counts, TopK(2, 2))
     other = np.zeros(4, np.int64)
-    assert kept.resume(other, other.copy(), TopK(2, 2)) == 0
-    assert kept.resume(np.zeros(3, np.int64), np.zeros(3, np.int64), TopK(2, 3)) == 0
-    assert kept.resume(np.zeros(3, np.int64), np.zeros(3, np.int64), TopK(2, 2)) == 5
+    assert kept.resume(other, other.copy(), TopK(2, 2), 50) == 0
+    assert kept.resume(np.zeros(3, np.int64), np.zeros(3, np.int64), TopK(2, 3), 50) == 0
+    assert kept.resume(np.zeros(3, np.int64), np.zeros(3, np.int64), TopK(2, 2), 50) == 5
     kept.forget()
-    assert kept.resume(counts, counts.copy(), TopK(2, 2)) == 0
+    assert kept.resume(counts, counts.copy(), TopK(2, 2), 50) == 0
 
 
 def test_what_is_left_of_a_share(folder: Path) -> None:
