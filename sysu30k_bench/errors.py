@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import ClassVar
 
 SHOWN_DETAILS = 20
+LONGEST_TEXT = 4000
 
 
 def plain(text: str) -> str:
@@ -20,6 +21,12 @@ def plain(text: str) -> str:
     )
 
 
+def _said(text: str) -> str:
+    """A text as a message shows it: plain, and without the middle of what a stranger made longer than a screen."""
+    shown = plain(text)
+    return shown if len(shown) <= LONGEST_TEXT else f"{shown[: LONGEST_TEXT - 200]} ... {shown[-200:]}"
+
+
 class BenchError(Exception):
     """A failure that the user can act on.
 
@@ -32,10 +39,10 @@ class BenchError(Exception):
     exit_code: ClassVar[int] = 3
 
     def __init__(self, message: str, *, hint: str | None = None, details: Iterable[str] = ()) -> None:
-        self.message = plain(message)
+        self.message = _said(message)
         super().__init__(self.message)
-        self.hint = None if hint is None else plain(hint)
-        self.details = [plain(detail) for detail in details]
+        self.hint = None if hint is None else _said(hint)
+        self.details = [_said(detail) for detail in details]
 
     def __str__(self) -> str:
         lines = [self.message]

@@ -17,6 +17,13 @@ def test_what_a_terminal_acts_on_is_written_as_an_escape() -> None:
     assert plain("Müller, 深度") == "Müller, 深度"
 
 
+def test_a_name_that_is_longer_than_a_screen_is_cut_in_the_middle() -> None:
+    error = DataError(f"no column {'x' * 30_000}; it has none", details=["y" * 5_000], hint="z" * 5_000)
+    assert error.message.startswith("no column xxx")
+    assert error.message.endswith("xxx; it has none")
+    assert max(map(len, str(error).splitlines())) < 4_100
+
+
 def test_a_card_cannot_clear_the_screen(tmp_path: Path) -> None:
     (tmp_path / "a.toml").write_text('["\\u001b[2J"]\na = 1\n')
     with pytest.raises(Exception, match="not an adapter card") as caught:
