@@ -152,6 +152,8 @@ def moved(reference: Path, other: Path) -> tuple[float, int, int, float]:
     worst = 0.0
     for role in ("query", "gallery"):
         left, right = (Store.open(RunFolder(run).embeddings(role)).embeddings() for run in (reference, other))
+        if np.array_equal(left, right):
+            continue
         left, right = (rows.astype(np.float64) for rows in (left, right))
         cosine = (left * right).sum(1) / np.linalg.norm(left, axis=1) / np.linalg.norm(right, axis=1)
         worst = max(worst, float((1 - cosine).max()))

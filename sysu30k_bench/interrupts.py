@@ -150,7 +150,15 @@ def put_off() -> Iterator[None]:
 def end_with_parent(worker: int) -> None:  # noqa: ARG001  the signature of a loader's worker_init_fn
     """Lets a decoding process outlive signals to the whole group: its parent, which gets them too, ends it in order."""
     import threading
+    from multiprocessing.queues import Queue
 
+    fault = Queue._on_queue_feeder_error  # type: ignore[attr-defined]  # noqa: SLF001  it prints a traceback
+
+    def tell(error: Exception, item: object) -> None:
+        if not isinstance(error, BrokenPipeError):  # nobody waits any more for what this process has decoded
+            fault(error, item)
+
+    Queue._on_queue_feeder_error = staticmethod(tell)  # type: ignore[attr-defined]  # noqa: SLF001
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if not hasattr(signal, "sigwaitinfo"):  # macOS cannot tell who sent a signal
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})

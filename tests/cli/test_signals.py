@@ -246,3 +246,19 @@ def test_a_decoding_process_ends_with_its_parent_alone() -> None:
         "print(child.exitcode)\n"
     )
     assert done.stdout == "True 0\n", done.stderr
+
+
+def test_a_decoding_process_says_nothing_of_a_parent_that_has_ended() -> None:
+    """Its last batch finds nobody: a traceback on the terminal would look like a fault."""
+    done = run_code(
+        "from multiprocessing.queues import Queue\n"
+        "from sysu30k_bench.interrupts import end_with_parent\n"
+        "end_with_parent(0)\n"
+        "for error in (BrokenPipeError(32, 'Broken pipe'), ValueError('another fault')):\n"
+        "    try:\n"
+        "        raise error\n"
+        "    except Exception as caught:\n"
+        "        Queue._on_queue_feeder_error(caught, None)\n"
+    )
+    assert "another fault" in done.stderr
+    assert "Broken pipe" not in done.stderr
