@@ -152,13 +152,14 @@ def end_with_parent(worker: int) -> None:  # noqa: ARG001  the signature of a lo
     import threading
     from multiprocessing.queues import Queue
 
-    fault = Queue._on_queue_feeder_error  # type: ignore[attr-defined]  # noqa: SLF001  it prints a traceback
+    fault = getattr(Queue, "_on_queue_feeder_error", None)  # private: another Python may have no such method
 
     def tell(error: Exception, item: object) -> None:
-        if not isinstance(error, BrokenPipeError):  # nobody waits any more for what this process has decoded
-            fault(error, item)
+        if fault is not None and not isinstance(error, BrokenPipeError):  # it prints a traceback
+            fault(error, item)  # but of a pipe: nobody waits any more for what this process has decoded
 
-    Queue._on_queue_feeder_error = staticmethod(tell)  # type: ignore[attr-defined]  # noqa: SLF001
+    if fault is not None:
+        Queue._on_queue_feeder_error = staticmethod(tell)  # type: ignore[attr-defined]  # noqa: SLF001
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if not hasattr(signal, "sigwaitinfo"):  # macOS cannot tell who sent a signal
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})

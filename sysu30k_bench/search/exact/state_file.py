@@ -34,12 +34,12 @@ def read_arrays(path: Path, names: Sequence[str]) -> list[np.ndarray] | None:
 
 
 def is_count(value: np.ndarray, most: int) -> bool:
-    """Says whether an array is one whole number from 0 to `most`."""
+    """Returns whether an array is one whole number from 0 to `most`."""
     return value.shape == () and value.dtype.kind in "iu" and 0 <= int(value) <= most
 
 
 def is_top(position: np.ndarray, score: np.ndarray, like: tuple[np.ndarray, np.ndarray], rows: int) -> bool:
-    """Says whether arrays can be a top-k.
+    """Returns whether arrays can be a top-k.
 
     Args:
         position: The positions read.
