@@ -14,7 +14,7 @@ import torch
 
 from sysu30k_bench.data.protocol import relevance
 from sysu30k_bench.embeddings.store import Store
-from sysu30k_bench.errors import UsageError
+from sysu30k_bench.errors import IntegrityError, UsageError
 from sysu30k_bench.progress import Silent
 from sysu30k_bench.search.engines.faiss_engine import FaissEngine
 from sysu30k_bench.search.engines.torch_engine import TorchEngine
@@ -195,6 +195,35 @@ def test_an_interrupted_comparison_resumes_and_ends_the_same(monkeypatch: pytest
     for name in ("nearest", "scores", "lowest"):
         assert np.array_equal(getattr(found, name), getattr(whole, name)), name
         assert np.array_equal(getattr(again, name), getattr(whole, name)), name
+
+
+def test_an_estimate_is_given_before_the_work_and_every_step_tells_how_far_it_is() -> None:
+    said: list[str] = []
+    steps: dict[str, tuple[int, int]] = {}
+
+    class Listening(Silent):
+        def say(self, message: str) -> None:
+            said.append(message)
+
+        def begin(self, title: str, total: int, unit: str) -> None:  # noqa: ARG002
+            steps[title] = (total, 0)
+
+        def advance(self, count: int) -> None:
+            title = next(reversed(steps))
+            steps[title] = (steps[title][0], steps[title][1] + count)
+
+    features, people, cameras = draw(2)
+    ours(features, people, cameras, 12, RerankSettings(), progress=Listening())
+    assert said == ["neighbours: at most about 1 min remain, by a sample"]
+    assert list(steps) == ["neighbours", "neighbourhoods", "distances", "similarities", "ranking"]
+    assert all(total == done > 0 for total, done in steps.values())
+
+
+def test_a_row_that_cannot_be_compared_is_named_by_the_work_and_not_by_its_sample() -> None:
+    features, people, cameras = draw(2)
+    features[15] = np.nan
+    with pytest.raises(IntegrityError, match="row 3"):
+        ours(features, people, cameras, 12, RerankSettings())
 
 
 def test_re_ranking_helps_where_neighbours_agree() -> None:

@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 
 from sysu30k_bench._version import __version__
-from sysu30k_bench.data.protocol import Relevance
 from sysu30k_bench.embeddings.store import Store
 from sysu30k_bench.errors import IntegrityError
 from sysu30k_bench.files import sha256_of_text
@@ -20,8 +19,9 @@ from sysu30k_bench.search.engines.choose import FAST_FROM
 from sysu30k_bench.search.engines.engine import Engine
 from sysu30k_bench.search.exact import compiled
 from sysu30k_bench.search.exact.topk import TopK
-from sysu30k_bench.search.gallery import ArrayGallery, StoreGallery
+from sysu30k_bench.search.gallery import StoreGallery
 from sysu30k_bench.search.graph.both_sides import BothSides
+from sysu30k_bench.search.graph.estimate import say_estimate
 from sysu30k_bench.search.graph.graph_file import (
     GRAPH_NAME,
     GraphKind,
@@ -31,7 +31,7 @@ from sysu30k_bench.search.graph.graph_file import (
     write_state,
 )
 from sysu30k_bench.search.norms import UNIT_TOLERANCE
-from sysu30k_bench.search.search import block_rows_for, search
+from sysu30k_bench.search.search import block_rows_for
 
 MAX_PART_ROWS = 8192
 PART_BYTES = 128 << 20
@@ -98,8 +98,7 @@ def make_graph(store: Store, folder: Path, engine: Engine, plan: GraphPlan, prog
         rows = np.ascontiguousarray(store.rows(np.arange(first, first + _span(store, first, plan))), np.float32)
         if sides is None:
             pairs = sum(_span(store, one, plan) * (len(store) - one) for one in mine[done:])
-            seconds = _estimate(rows, engine, plan) * pairs
-            progress.say(f"neighbours: at most about {max(1, round(seconds / 60))} min remain, by a sample")
+            say_estimate(rows, engine, plan.k, plan.memory, pairs, progress)
             sides = _both_sides(gallery, engine, top, rows, store, plan)
         sides.search(rows, first, progress.advance)
         if number < len(mine) and time.monotonic() - written >= KEEP_SECONDS:
@@ -148,29 +147,6 @@ def _join(path: Path, top: TopK) -> None:
         if len(query):
             mine = top.span(begin, begin + MAX_PART_ROWS)
             mine.offer(query, part.position[query, place], part.score[query, place])
-
-
-def _all_but_itself(count: int) -> Relevance:
-    nothing, own = np.empty(0, np.int64), np.arange(count)
-    return Relevance(count, count, nothing, nothing, own, own, np.zeros(count, bool))
-
-
-def _estimate(rows: np.ndarray, engine: Engine, plan: GraphPlan) -> float:
-    """Seconds for a pair of rows at most: a small search is all start, and has no use of the coarse filter."""
-    sample = rows[:4096]
-    seconds = []
-    for _ in range(2):  # the first time, libraries warm up
-        started = time.perf_counter()
-        search(
-            sample,
-            ArrayGallery(sample),
-            _all_but_itself(len(sample)),
-            engine,
-            top_k=plan.k,
-            block_rows=block_rows_for(plan.memory, len(sample), sample.shape[1]),
-        )
-        seconds.append(time.perf_counter() - started)
-    return min(seconds) / len(sample) ** 2
 
 
 def _span(store: Store, first: int, plan: GraphPlan) -> int:

@@ -7,7 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
+from sysu30k_bench.progress import Progress, Silent
+
 _ROWS_AT_ONCE = 4096
+_SILENT = Silent()
 
 
 @dataclass(frozen=True)
@@ -38,25 +41,31 @@ class Neighbourhoods:
     member: np.ndarray
 
 
-def neighbourhoods(nearest: np.ndarray, k1: int) -> Neighbourhoods:
+def neighbourhoods(nearest: np.ndarray, k1: int, progress: Progress = _SILENT) -> Neighbourhoods:
     """Finds whom every row is encoded by; takes no distances, so that those of all rows can be looked up at once.
 
     Args:
         nearest: (N, K) int64, the rows nearest to each, itself first; K is at least k1 + 1.
         k1: Neighbours that may be reciprocal.
+        progress: Told of rows.
     """
+    count = len(nearest)
+    progress.begin("neighbourhoods", count, "rows")
     near, close = _reciprocal(nearest, k1), _reciprocal(nearest, round(k1 / 2))
-    members = []
-    for row in range(len(nearest)):
-        own = nearest[row, : k1 + 1][near[row]]
-        whole = [own]
-        for candidate in own.tolist():
-            theirs = nearest[candidate, : close.shape[1]][close[candidate]]
-            if len(np.intersect1d(theirs, own, assume_unique=True)) > 2 / 3 * len(theirs):
-                whole.append(theirs)
-        members.append(np.unique(np.concatenate(whole)))
-    start = np.cumsum([0, *(len(part) for part in members)])
-    return Neighbourhoods(start, np.concatenate(members))
+    length = np.diff(close.indptr)
+    counts, members = [np.zeros(1, np.int64)], []
+    for start in range(0, count, _ROWS_AT_ONCE):
+        own = near[start : start + _ROWS_AT_ONCE]
+        overlap = own.multiply(own @ close.T).tocsr()  # how many of each neighbour's own nearest are here, too
+        overlap.data = (overlap.data > 2 / 3 * length[overlap.indices]).astype(np.int32)
+        overlap.eliminate_zeros()
+        whole = (own + overlap @ close).tocsr()
+        whole.sort_indices()
+        counts.append(np.diff(whole.indptr))
+        members.append(whole.indices)
+        progress.advance(own.shape[0])
+    progress.end()
+    return Neighbourhoods(np.cumsum(np.concatenate(counts), dtype=np.int64), np.concatenate(members).astype(np.int64))
 
 
 def encodings(
@@ -75,19 +84,22 @@ def encodings(
         (N, N) sparse; every row sums to 1.
     """
     values = np.empty(len(distance))
-    for row, (first, last) in enumerate(zip(around.start[:-1].tolist(), around.start[1:].tolist(), strict=True)):
-        weights = np.exp(-distance[first:last] / farthest[row])
-        values[first:last] = weights / weights.sum()
+    for start in range(0, len(nearest), _ROWS_AT_ONCE):
+        first = around.start[start : start + _ROWS_AT_ONCE + 1]
+        owner = np.repeat(np.arange(len(first) - 1), np.diff(first))
+        weights = np.exp(-distance[first[0] : first[-1]] / farthest[start + owner])
+        values[first[0] : first[-1]] = weights / np.bincount(owner, weights)[owner]
     count = len(nearest)
     return _averaged(sparse.csr_matrix((values, around.member, around.start), shape=(count, count)), nearest, k2)
 
 
-def similarities(encoded: sparse.csr_matrix, query_count: int) -> sparse.csr_matrix:
+def similarities(encoded: sparse.csr_matrix, query_count: int, progress: Progress = _SILENT) -> sparse.csr_matrix:
     """Computes Jaccard similarities of queries and gallery: the sum of minima over the sum of maxima.
 
     Args:
         encoded: (N, N), queries first.
         query_count: Q.
+        progress: Told of queries.
 
     Returns:
         (Q, G) sparse; what is not stored shares nothing and is 0.
@@ -95,6 +107,7 @@ def similarities(encoded: sparse.csr_matrix, query_count: int) -> sparse.csr_mat
     gallery = encoded[query_count:].tocsc()
     count = gallery.shape[0]
     rows = []
+    progress.begin("similarities", query_count, "queries")
     for query in range(query_count):
         first, last = encoded.indptr[query : query + 2]
         shared = np.zeros(count)
@@ -104,17 +117,21 @@ def similarities(encoded: sparse.csr_matrix, query_count: int) -> sparse.csr_mat
         found = np.flatnonzero(shared)
         part = shared[found] / (2 - shared[found])
         rows.append(sparse.csr_matrix((part, (np.zeros(len(found), np.int64), found)), shape=(1, count)))
+        progress.advance(1)
+    progress.end()
     return sparse.vstack(rows, format="csr")
 
 
-def _reciprocal(nearest: np.ndarray, k: int) -> np.ndarray:
-    """Which of each row's neighbours within k have that row within k, too; (N, k + 1)."""
+def _reciprocal(nearest: np.ndarray, k: int) -> sparse.csr_matrix:
+    """Which of each row's neighbours within k have that row within k, too: (N, N) of ones."""
     mutual = np.empty((len(nearest), k + 1), bool)
     for start in range(0, len(nearest), _ROWS_AT_ONCE):
         rows = np.arange(start, min(start + _ROWS_AT_ONCE, len(nearest)))
         forward = nearest[rows, : k + 1]
         mutual[rows] = (nearest[forward, : k + 1] == rows[:, None, None]).any(axis=2)
-    return mutual
+    start_of = np.concatenate([[0], np.cumsum(mutual.sum(axis=1))])
+    member = nearest[:, : k + 1][mutual]
+    return sparse.csr_matrix((np.ones(len(member), np.int32), member, start_of), shape=(len(nearest),) * 2)
 
 
 def _averaged(encoded: sparse.csr_matrix, nearest: np.ndarray, k2: int) -> sparse.csr_matrix:

@@ -50,7 +50,7 @@ def rerank(
         settings: k1, k2 and lambda.
         top_k: Rows to keep for each query.
         memory: Bytes for blocks.
-        progress: Told of rows that were compared.
+        progress: Told of each step, and of an estimate of the first one's time before it starts.
         keep: A file for the neighbours found so far, from which another call resumes; see `compare_all`.
         unit_tolerance: Refuse rows whose norm differs from 1 by more; None takes rows of any length.
 
@@ -67,10 +67,11 @@ def rerank(
     known = compare_all(together, engine, width, memory, progress, keep, unit_tolerance)
     farthest = 2 - 2 * known.lowest
     farthest[farthest <= 2 * TIE] = np.inf  # all rows are the same: relative distances are 0, as all distances are
-    around = neighbourhoods(known.nearest, settings.k1)
+    around = neighbourhoods(known.nearest, settings.k1, progress)
     distance = 2 - 2 * _scores_around(together, around, known, memory, progress)
-    similar = similarities(encodings(known.nearest, farthest, around, distance, settings.k2), len(queries))
-    return _ranked(queries, gallery, relevance, similar, farthest[: len(queries)], settings, top_k, memory)
+    encoded = encodings(known.nearest, farthest, around, distance, settings.k2)
+    similar = similarities(encoded, len(queries), progress)
+    return _ranked(queries, gallery, relevance, similar, farthest[: len(queries)], settings, top_k, memory, progress)
 
 
 def _scores_around(
@@ -138,6 +139,7 @@ def _ranked(
     settings: RerankSettings,
     top_k: int,
     memory: int,
+    progress: Progress,
 ) -> SearchResult:
     wide = queries.astype(np.float64)
     junk = sparse.csr_matrix(
@@ -156,10 +158,12 @@ def _ranked(
 
     rows = max(64, memory // (4 * 8 * (len(queries) + queries.shape[1])))
     match = np.empty(len(relevance.match_query))
+    progress.begin("ranking", 2 * len(gallery), "rows")
     for start, block in gallery.blocks(rows):
         here = np.flatnonzero((relevance.match_position >= start) & (relevance.match_position < start + len(block)))
         scores = final(block, start)
         match[here] = scores[relevance.match_query[here], relevance.match_position[here] - start]
+        progress.advance(len(block))
     above, tied = np.zeros(len(match), np.int64), np.full(len(match), -1, np.int64)  # a match ties with itself
     top = TopK(len(queries), min(top_k, len(gallery)))
     for start, block in gallery.blocks(rows):
@@ -169,4 +173,6 @@ def _ranked(
             tied[number] += np.count_nonzero(np.abs(scores[query] - match[number]) <= TIE)
         query, column = np.nonzero(scores >= np.maximum(top.floor, np.finfo(np.float64).min)[:, None])
         top.offer(query, start + column, scores[query, column])
+        progress.advance(len(block))
+    progress.end()
     return SearchResult(relevance.match_query, relevance.match_position, match, above, tied, top.position, top.score)

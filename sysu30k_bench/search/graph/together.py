@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from sysu30k_bench.search.exact import compiled
 from sysu30k_bench.search.exact.topk import TopK
 from sysu30k_bench.search.gallery import Gallery
 from sysu30k_bench.search.graph.both_sides import BothSides
+from sysu30k_bench.search.graph.estimate import say_estimate
 from sysu30k_bench.search.graph.graph_file import read_state, write_state
 from sysu30k_bench.search.graph.neighbours import KEEP_SECONDS, part_rows_for
 from sysu30k_bench.search.score import pair_scores
@@ -105,7 +107,7 @@ def compare_all(
         engine: The filter.
         width: K, at most the number of rows.
         memory: Bytes for blocks.
-        progress: Told of rows that parts were compared with.
+        progress: Told of rows that parts were compared with, and of an estimate of the time before the work starts.
         keep: A file for what is done, from which another call resumes. Its name must stand for the rows and K.
         unit_tolerance: Refuse rows whose norm differs from 1 by more; None takes rows of any length.
 
@@ -123,6 +125,8 @@ def compare_all(
         itself[rows] = pair_scores(values, values)
         if number > done:
             if sides is None:
+                pairs = sum(len(left) * (count - int(left[0])) for left in islice(together.spans(), done, None))
+                say_estimate(values, engine, max(1, width - 1), memory, pairs, progress)
                 sides = BothSides(
                     together,
                     engine,
