@@ -10,6 +10,7 @@ from pathlib import PurePath
 import click
 
 from sysu30k_bench.cli.console import print_error
+from sysu30k_bench.cli.environment import unknown_variables
 from sysu30k_bench.cli.program import cli
 from sysu30k_bench.errors import BenchError, DataError, plain
 from sysu30k_bench.interrupts import INTERRUPTED, INTERRUPTS
@@ -28,6 +29,8 @@ def run() -> int:
     """
     try:
         with INTERRUPTS.working():
+            for said in unknown_variables(cli, os.environ):
+                click.echo(f"warning: {plain(said)}", err=True)
             code = cli.main(standalone_mode=False)
             sys.stdout.flush()
     except click.exceptions.Exit as leave:
