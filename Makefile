@@ -6,7 +6,7 @@ USER_STAMP := $(VENV)/.installed
 DOCS_STAMP := $(VENV)/.installed-docs
 DEMO ?= demo
 
-.PHONY: demo docs picture test coverage mutation test-all lint types schema board release bench simulation determinism load fuzz bench-export bench-one-pass bench-search bench-search-full bench-search-growth bench-graph bench-training-list bench-archives torture experiment-dgl experiment-ssl-gate experiment-ssl experiment-ssl-power bench-ssl-monitors bench-train clean
+.PHONY: demo docs picture test coverage mutation test-all lint types schema board release bench simulation determinism load fuzz bench-export bench-one-pass bench-search bench-search-full bench-search-growth bench-graph bench-processes bench-training-list bench-archives torture experiment-dgl experiment-ssl-gate experiment-ssl experiment-ssl-power bench-ssl-monitors bench-train clean
 
 $(STAMP): setup.cfg pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -103,6 +103,9 @@ bench-search-growth: $(STAMP)  ## the search at an eighth of the gallery to all 
 
 bench-graph: $(STAMP)  ## neighbour graph and re-ranking of 478,731 drawn vectors
 	$(BIN)/python -m benchmarks.graph
+
+bench-processes: $(STAMP)  ## one search in 1, 2 and 4 processes of torchrun, with the same cores
+	$(BIN)/python -m benchmarks.processes
 
 bench-training-list: $(STAMP)  ## train.txt and the bags at their real size
 	$(BIN)/python -m benchmarks.training_list
