@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 import numpy as np
 
@@ -13,40 +14,54 @@ from sysu30k_bench.search.gallery import ArrayGallery
 from sysu30k_bench.search.search import block_rows_for, search
 
 SAMPLE_ROWS = 4096
+LATER_WORK = 1.3
+"""Of a later part, the time beside that of its products: what can enter is looked for, both ways."""
 
 
-def say_estimate(rows: np.ndarray, engine: Engine, k: int, memory: int, pairs: float, progress: Progress) -> None:
-    """Says how long the pairs will take at most.
+def say_estimate(
+    rows: np.ndarray, engine: Engine, k: int, memory: int, pairs: float, progress: Progress, *, first: float = 0
+) -> None:
+    """Says about how long the pairs will take, by a sample of the rows among themselves.
 
     Args:
-        rows: (P, D) float32, the first part; some of its rows are searched among themselves.
+        rows: (P, D) float32, the first part that remains.
         engine: The filter.
         k: Neighbours of each row.
         memory: Bytes for blocks.
         pairs: How many remain.
         progress: Told.
+        first: How many of them are of the very first part, which finds the first neighbours of every row.
     """
     sample = rows[:SAMPLE_ROWS]
     with np.errstate(over="ignore", invalid="ignore"):
-        norms = np.linalg.norm(sample, axis=1)
-    sample = sample[np.isfinite(norms) & (norms > 0)]  # the work itself says which row is wrong
+        norms = np.linalg.norm(sample, axis=1).astype(np.float64)
+    whole = np.isfinite(norms) & (norms > 0)  # the work itself says which row is wrong
+    sample, norms = sample[whole], norms[whole] * 1.001
     if not len(sample):
         return
-    seconds = seconds_a_pair(sample, engine, k, memory) * pairs
-    progress.say(f"neighbours: at most about {max(1, round(seconds / 60))} min remain, by a sample")
+    start, later = _start(sample, engine, k, memory), LATER_WORK * _product(sample, norms, engine)
+    seconds = (start * first + later * (pairs - first)) / len(sample) ** 2
+    progress.say(f"neighbours: about {max(1, round(seconds / 60))} min remain, by a sample")
 
 
-def seconds_a_pair(sample: np.ndarray, engine: Engine, k: int, memory: int) -> float:
-    """Times a small search: at most, since that is all start, and has no use of the coarse filter."""
+def _start(sample: np.ndarray, engine: Engine, k: int, memory: int) -> float:
+    """Times a small search, which is all start: nothing is known that a row would have to beat."""
     block_rows = block_rows_for(memory, len(sample), sample.shape[1])
+    nothing, own = np.empty(0, np.int64), np.arange(len(sample))
+    but_itself = Relevance(len(own), len(own), nothing, nothing, own, own, np.zeros(len(own), bool))
+    return _least(lambda: search(sample, ArrayGallery(sample), but_itself, engine, top_k=k, block_rows=block_rows))
+
+
+def _product(sample: np.ndarray, norms: np.ndarray, engine: Engine) -> float:
+    engine.load_queries(sample, norms)
+    return _least(lambda: engine.scores(sample, norms))
+
+
+def _least(work: Callable[[], object]) -> float:
+    """The seconds of the quicker of two runs: in the first one, libraries warm up."""
     seconds = []
-    for _ in range(2):  # the first time, libraries warm up
+    for _ in range(2):
         started = time.perf_counter()
-        search(sample, ArrayGallery(sample), _all_but_itself(len(sample)), engine, top_k=k, block_rows=block_rows)
+        work()
         seconds.append(time.perf_counter() - started)
-    return min(seconds) / len(sample) ** 2
-
-
-def _all_but_itself(count: int) -> Relevance:
-    nothing, own = np.empty(0, np.int64), np.arange(count)
-    return Relevance(count, count, nothing, nothing, own, own, np.zeros(count, bool))
+    return min(seconds)

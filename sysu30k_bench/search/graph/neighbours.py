@@ -98,7 +98,8 @@ def make_graph(store: Store, folder: Path, engine: Engine, plan: GraphPlan, prog
         rows = np.ascontiguousarray(store.rows(np.arange(first, first + _span(store, first, plan))), np.float32)
         if sides is None:
             pairs = sum(_span(store, one, plan) * (len(store) - one) for one in mine[done:])
-            say_estimate(rows, engine, plan.k, plan.memory, pairs, progress)
+            start = 0 if done else len(rows) * (len(store) - first)
+            say_estimate(rows, engine, plan.k, plan.memory, pairs, progress, first=start)
             sides = _both_sides(gallery, engine, top, rows, store, plan)
         sides.search(rows, first, progress.advance)
         if number < len(mine) and time.monotonic() - written >= KEEP_SECONDS:

@@ -126,7 +126,8 @@ def compare_all(
         if number > done:
             if sides is None:
                 pairs = sum(len(left) * (count - int(left[0])) for left in islice(together.spans(), done, None))
-                say_estimate(values, engine, max(1, width - 1), memory, pairs, progress)
+                start = 0 if done else len(rows) * count
+                say_estimate(values, engine, max(1, width - 1), memory, pairs, progress, first=start)
                 sides = BothSides(
                     together,
                     engine,
