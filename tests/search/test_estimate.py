@@ -45,7 +45,9 @@ def test_the_first_part_is_all_start_and_later_ones_are_mostly_products(monkeypa
 def test_only_rows_of_a_length_are_sampled_and_without_any_nothing_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     rows = np.concatenate([unit_rows(np.random.default_rng(0), 40, 8), np.zeros((9, 8)), np.full((1, 8), np.nan)])
     rows = rows.astype(np.float32)
-    assert said(monkeypatch, rows, 40**2 * 60, 0) == [f"neighbours: about {round(LATER_WORK * 2)} min remain, by a sample"]
+    assert said(monkeypatch, rows, 40**2 * 60, 0) == [
+        f"neighbours: about {round(LATER_WORK * 2)} min remain, by a sample"
+    ]
     assert said(monkeypatch, rows[40:], 1e9, 0) == []
 
 
