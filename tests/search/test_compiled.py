@@ -127,14 +127,16 @@ def test_scores_below_the_floor_are_left_out() -> None:
 
 @pytest.mark.parametrize("width", [1, 57, 64, 130])
 @pytest.mark.parametrize("first", [0, 5])
-def test_reaching_pairs_are_those_of_the_turned_matrix(width: int, first: int) -> None:
+@pytest.mark.parametrize("negated", [False, True])
+def test_reaching_pairs_are_those_of_the_turned_matrix(width: int, first: int, negated: bool) -> None:
     rng = np.random.default_rng(width)
     scores = np.round(rng.standard_normal((9, first + width)), 1).astype(np.float32)[:, first:]
-    scores[3] = -np.inf
+    scores[3] = np.inf if negated else -np.inf
     low = np.round(rng.standard_normal(width), 1).astype(np.float32)
-    wanted = np.nonzero(low[:, None] <= scores.T)
-    column, row = compiled.reaching_pairs(scores, low, 10**6) or pytest.fail("too many")
+    low[rng.random(width) < 0.2] = np.inf  # nothing is wanted of these
+    wanted = np.nonzero(low[:, None] <= (-scores.T if negated else scores.T))
+    column, row = compiled.reaching_pairs(scores, low, 10**6, negated=negated) or pytest.fail("too many")
     assert column.tolist() == wanted[0].tolist()
     assert row.tolist() == wanted[1].tolist()
-    assert compiled.reaching_pairs(scores, low, len(row)) is not None
-    assert not len(row) or compiled.reaching_pairs(scores, low, len(row) - 1) is None
+    assert compiled.reaching_pairs(scores, low, len(row), negated=negated) is not None
+    assert not len(row) or compiled.reaching_pairs(scores, low, len(row) - 1, negated=negated) is None

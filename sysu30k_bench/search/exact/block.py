@@ -133,23 +133,25 @@ class BlockScores:
         lowest: np.ndarray = self.approximate.min(axis=1)
         return lowest
 
-    def reaching(self, low: np.ndarray, most: int) -> tuple[np.ndarray, np.ndarray] | None:
+    def reaching(self, low: np.ndarray, most: int, *, negated: bool = False) -> tuple[np.ndarray, np.ndarray] | None:
         """Finds the pairs whose approximate scores reach their query's threshold, by the compiled loops.
 
         Args:
-            low: (Q,) float32.
+            low: (Q,) float32; infinite for a query that wants none.
             most: Give up where there are more.
+            negated: Take the scores with their signs changed.
 
         Returns:
             Queries, ascending, and columns, (P,) int64 each; None where too many are.
         """
-        everyone = np.arange(len(low))
-        high, nobody = np.full(len(low), np.inf, np.float32), np.full(len(low), -1)
-        found = compiled.open_pairs(self.approximate, everyone, high, low, nobody, most)
+        asking = np.flatnonzero(low < np.inf) if negated else np.arange(len(low))
+        scores = -self.approximate[asking] if negated else self.approximate
+        high, nobody = np.full(len(asking), np.inf, np.float32), np.full(len(asking), -1)
+        found = compiled.open_pairs(scores, np.arange(len(asking)), high, low[asking], nobody, most)
         if found is None:
             return None
         _, offset, column = found
-        return np.repeat(everyone, np.diff(offset)), column
+        return np.repeat(asking, np.diff(offset)), column
 
     def is_dense(self, pairs: int) -> bool:
         """Says whether so many undecided pairs are better looked at through `float64_rows`."""

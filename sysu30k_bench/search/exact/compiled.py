@@ -116,26 +116,29 @@ def open_pairs(
     return above, offset, column
 
 
-def reaching_pairs(scores: np.ndarray, low: np.ndarray, most: int) -> tuple[np.ndarray, np.ndarray] | None:
+def reaching_pairs(
+    scores: np.ndarray, low: np.ndarray, most: int, *, negated: bool = False
+) -> tuple[np.ndarray, np.ndarray] | None:
     """Finds the scores that reach the threshold of their column.
 
     Args:
         scores: (Q, B) float32, rows contiguous.
         low: (B,) float32.
         most: Give up where there are more.
+        negated: Take the scores with their signs changed.
 
     Returns:
         Columns, ascending, and rows of the pairs, ascending within a column, (P,) int64 each; None where too many are.
     """
     from sysu30k_bench.search.exact import kernels
 
-    reached = np.empty(len(scores), np.int64)
-    _share(len(scores), lambda first, last: kernels.count_reaching(scores, low, first, last, reached))
+    reached, sign = np.empty(len(scores), np.int64), np.float32(-1 if negated else 1)
+    _share(len(scores), lambda first, last: kernels.count_reaching(scores, low, sign, first, last, reached))
     offset = np.concatenate([[0], np.cumsum(reached)])
     if offset[-1] > most:
         return None
     row, column = np.empty(offset[-1], np.int64), np.empty(offset[-1], np.int64)
-    _share(len(scores), lambda first, last: kernels.pick_reaching(scores, low, offset, first, last, row, column))
+    _share(len(scores), lambda first, last: kernels.pick_reaching(scores, low, sign, offset, first, last, row, column))
     order = np.argsort(column, kind="stable")
     return column[order], row[order]
 

@@ -68,17 +68,17 @@ def pick_open(scores, query, high, low, own, offset, first, last, column_out):
 
 
 @njit(nogil=True, cache=CACHE)
-def count_reaching(scores, low, first, last, reached):
-    """For rows first to last: how many of their scores reach the threshold of their column."""
+def count_reaching(scores, low, sign, first, last, reached):
+    """For rows first to last: how many of their scores, times `sign`, reach the threshold of their column."""
     for row in range(first, last):
         found = np.int32(0)
         for column in range(low.shape[0]):
-            found += np.int32(scores[row, column] >= low[column])
+            found += np.int32(sign * scores[row, column] >= low[column])
         reached[row] = found
 
 
 @njit(nogil=True, cache=CACHE)
-def pick_reaching(scores, low, offset, first, last, row_out, column_out):
+def pick_reaching(scores, low, sign, offset, first, last, row_out, column_out):
     """For rows first to last: the pairs that `count_reaching` counted, from `offset[row]` on."""
     for row in range(first, last):
         at = offset[row]
@@ -88,10 +88,10 @@ def pick_reaching(scores, low, offset, first, last, row_out, column_out):
             part, bottom = scores[row, start : start + SPAN], low[start : start + SPAN]
             inside = np.int32(0)
             for column in range(part.shape[0]):
-                inside += np.int32(part[column] >= bottom[column])
+                inside += np.int32(sign * part[column] >= bottom[column])
             if inside > 0:
                 for column in range(part.shape[0]):
-                    if part[column] >= bottom[column]:
+                    if sign * part[column] >= bottom[column]:
                         row_out[at] = row
                         column_out[at] = start + column
                         at += 1

@@ -54,9 +54,9 @@ class TurnedScores(BlockScores):
         lowest: np.ndarray = self._columns.min(axis=0)
         return lowest
 
-    def reaching(self, low: np.ndarray, most: int) -> tuple[np.ndarray, np.ndarray] | None:
+    def reaching(self, low: np.ndarray, most: int, *, negated: bool = False) -> tuple[np.ndarray, np.ndarray] | None:
         """See `BlockScores`."""
-        return compiled.reaching_pairs(self._columns, low, most)
+        return compiled.reaching_pairs(self._columns, low, most, negated=negated)
 
     def _take_over(self) -> None:
         block = self._block

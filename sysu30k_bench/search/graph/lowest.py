@@ -7,6 +7,7 @@ import numpy as np
 from sysu30k_bench.search.exact.block import BlockScores
 from sysu30k_bench.search.exact.collect import collect_block
 from sysu30k_bench.search.exact.topk import TopK
+from sysu30k_bench.search.score import TIE
 
 
 class _Negated(BlockScores):
@@ -44,8 +45,24 @@ def collect_lowest(block: BlockScores, start: int, lowest: TopK) -> None:
         start: Gallery position of the block's first row.
         lowest: A top-1 of the scores with their signs changed.
     """
-    promising = np.flatnonzero(-block.lowest() >= block.may_reach(lowest.floor))
-    if len(promising):
-        theirs = lowest.some(promising)
-        collect_block(_Negated(block, promising), start, theirs)
-        lowest.put(promising, theirs)
+    least = block.lowest()
+    promising = -least >= block.may_reach(lowest.floor)
+    if not promising.any() or (block.fast and _collect_few(block, start, least, promising, lowest)):
+        return
+    query = np.flatnonzero(promising)
+    theirs = lowest.some(query)
+    collect_block(_Negated(block, query), start, theirs)
+    lowest.put(query, theirs)
+
+
+def _collect_few(block: BlockScores, start: int, least: np.ndarray, promising: np.ndarray, lowest: TopK) -> bool:
+    """Offers the pairs that may score as low as the one that seems lowest; False where these are too many."""
+    best = -least.astype(np.float64)
+    own = best - block.error - 1.01 * block.rounding * np.abs(best) - 2 * TIE
+    low = np.where(promising, block.may_reach(np.maximum(lowest.floor, own)), np.float32(np.inf))
+    found = block.reaching(low, int(block.most_pairs), negated=True)
+    if found is None:
+        return False
+    query, column = found
+    lowest.insert(query, start + column, -block.exact(query, column))
+    return True
