@@ -1,9 +1,10 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from sysu30k_bench.metrics.health import Health, effective_rank, examine
+from sysu30k_bench.metrics.health import SAME_IMAGE, Health, effective_rank, examine, hubness
 from tests.conftest import unit_rows
 
 
@@ -57,3 +58,47 @@ def test_collapse_hubs_and_shared_images_are_told() -> None:
         "3 queries have a gallery image with the same embedding",
     ]
     assert examine(rows[:1], np.array([[-1]]), np.array([[-np.inf]])) == Health(0.0, 0.0, 0.0, 0)
+
+
+def test_two_queries_have_one_cosine_and_twenty_without_any_image_no_hub() -> None:
+    two = examine(np.array([[1.0, 0.0], [0.6, 0.8]]), np.zeros((2, 1), int), np.zeros((2, 1)))
+    assert two.mean_cosine == pytest.approx(0.6)
+    rows = unit_rows(np.random.default_rng(5), 20, 8)
+    assert examine(rows, np.full((20, 1), -1), np.full((20, 1), -np.inf)).hub_share == 0
+
+
+def test_a_best_score_of_exactly_the_limit_is_the_same_image() -> None:
+    scores = np.array([[SAME_IMAGE], [np.nextafter(SAME_IMAGE, 0)], [1.0]])
+    assert examine(np.eye(3), np.arange(3)[:, None], scores).same_image == 2
+
+
+def test_norms_above_one_by_rounding_make_no_cosine_above_one() -> None:
+    assert examine(np.full((3, 1), 1 + 1e-7), np.zeros((3, 1), int), np.zeros((3, 1))).mean_cosine == 1
+
+
+def test_half_precision_is_summed_in_double() -> None:
+    """A float16 sum of ones ends at 2048, and a float16 mean is off by more than these rows differ."""
+    ones = np.tile(np.array([1, 0], np.float16), (3000, 1))
+    assert examine(ones, np.zeros((3000, 1), int), np.zeros((3000, 1))).mean_cosine == 1
+    rows = (0.3 + 2e-3 * np.random.default_rng(6).standard_normal((200, 16))).astype(np.float16)
+    assert effective_rank(rows) == pytest.approx(effective_rank(rows.astype(np.float64)), rel=1e-9)
+
+
+def test_rows_that_differ_by_rounding_alone_are_all_the_same() -> None:
+    rng = np.random.default_rng(7)
+    noise = rng.standard_normal((100, 16)) / 4
+    row = unit_rows(rng, 1, 16).astype(np.float64)
+    assert effective_rank(row + 3e-6 * noise) == 0
+    assert effective_rank(row + 1e-3 * noise) > 10
+
+
+def test_hubness_by_hand() -> None:
+    top = pd.DataFrame({"query": list("aabbcc"), "place": [1, 2] * 3, "gallery": ["y", "x", "x", "z", "x", "w"]})
+    found = hubness(top)
+    assert found is not None
+    assert (found.reach, found.most, found.key) == (2, 3, "x")
+    assert found.skewness == pytest.approx(np.mean([(n - 1.5) ** 3 for n in (3, 1, 1, 1)]) / 0.75**1.5)
+    even = hubness(top.iloc[[0, 1]])
+    assert even is not None
+    assert even.skewness == 0
+    assert hubness(top.iloc[:0]) is None

@@ -55,6 +55,28 @@ def test_the_bootstrap_covers_a_mean_of_average_precisions() -> None:
     assert 0.90 <= held / 200 <= 0.985
 
 
+def test_the_bootstrap_has_the_quantiles_of_the_means_of_its_seeded_draws() -> None:
+    values = np.random.default_rng(2).random(25) ** 3
+    picked = np.random.default_rng(30_000).integers(0, 25, (2000, 25))
+    low, high = np.quantile(values[picked].mean(axis=1), [0.025, 0.975])
+    assert bootstrap_mean(values) == pytest.approx((values.mean(), low, high))
+    low, high = np.quantile(values[picked[:400]].mean(axis=1), [0.1, 0.9])
+    assert bootstrap_mean(values, 0.8, 400) == pytest.approx((values.mean(), low, high))
+    assert bootstrap_mean(np.array([0.0, 1.0])) == (0.5, 0, 1)
+
+
+@pytest.mark.parametrize("n", [1, 2, 30])
+def test_equal_values_leave_open_what_wilsons_bound_leaves_open(n: int) -> None:
+    """The share of others that n equal values allow may lie at either end of what a value can be."""
+    for level in (0.95, 0.8):
+        z2 = stats.norm.ppf((1 + level) / 2) ** 2
+        others = z2 / (n + z2)
+        found = bootstrap_mean(np.full(n, 0.3), level)
+        assert found == pytest.approx((0.3, 0.3 - 0.3 * others, 0.3 + 0.7 * others))
+        found = bootstrap_mean(np.full(n, 0.3), level, reach=(-1.0, 2.0))
+        assert found == pytest.approx((0.3, 0.3 - 1.3 * others, 0.3 + 1.7 * others))
+
+
 @pytest.mark.parametrize(("n", "low", "high"), [(6, 1, 6), (10, 2, 9), (11, 2, 10), (20, 6, 15), (101, 41, 61)])
 def test_the_ends_of_the_medians_interval_are_the_order_statistics_of_the_tables(n: int, low: int, high: int) -> None:
     """Conover's table A3 and its like: the 2nd and the 9th of ten; the interval is symmetric in ranks."""

@@ -55,3 +55,4 @@ def test_the_sentence() -> None:
         == "30 queries: with 80 % power, the paired test detects no difference if 5 % of them differ"
     )
     assert said(40, (0.05, 0.1, 0.4)).endswith("; none if 10 % or fewer differ")
+    assert said(1).startswith("1 query: with 80 % power, the paired test detects no difference")

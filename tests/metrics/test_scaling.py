@@ -25,6 +25,12 @@ def test_ends_are_certainty_and_rank_1() -> None:
     assert (np.diff(curve[:4]) <= 0).all()
 
 
+def test_without_queries_nothing_is_known_and_every_query_needs_its_gallery() -> None:
+    assert np.isnan(scaling_curve(np.array([], int), np.array([], int), np.array([1, 10]))).all()
+    with pytest.raises(ValueError, match="shorter"):
+        scaling_curve(np.array([1, 2, 3]), np.array([10, 10]), np.array([1]))
+
+
 @pytest.mark.parametrize("size", [2, 30, 150])
 def test_against_monte_carlo(size: int) -> None:
     rng = np.random.default_rng(size)

@@ -12,13 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 import pytest
 from PIL import Image
 
 from sysu30k_bench.data.images import decode
 from sysu30k_bench.errors import DataError, IntegrityError, UsageError
-from sysu30k_bench.metrics.health import hubness
 from sysu30k_bench.report.montage import open_images, strips
 from sysu30k_bench.report.page import make_report
 from sysu30k_bench.results.record import read_record
@@ -139,18 +137,6 @@ def test_lists_that_cannot_be_read(run: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="there is no"):
         make_report(copy, images=True)
     assert "hubness" not in make_report(copy)
-
-
-def test_hubness_by_hand() -> None:
-    top = pd.DataFrame({"query": list("aabbcc"), "place": [1, 2] * 3, "gallery": ["x", "y", "x", "z", "x", "w"]})
-    found = hubness(top)
-    assert found is not None
-    assert (found.reach, found.most, found.key) == (2, 3, "x")
-    assert found.skewness == pytest.approx(np.mean([(n - 1.5) ** 3 for n in (3, 1, 1, 1)]) / 0.75**1.5)
-    even = hubness(top.iloc[[0, 1]])
-    assert even is not None
-    assert even.skewness == 0
-    assert hubness(top.iloc[:0]) is None
 
 
 def test_a_browser_shows_the_pictures_and_fetches_nothing(browser: Browser, run: Path, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import pytest
 
 from benchmarks.open_set_coverage import coverage
 from sysu30k_bench.metrics.catalogue import OPEN_SET
+from sysu30k_bench.metrics.open_set import points
 from sysu30k_bench.metrics.open_set.points import (
     OperatingPoint,
     contributions,
@@ -59,6 +60,36 @@ def test_each_draw_is_the_statistic_of_the_queries_drawn(gaps: bool) -> None:
         assert fast[1, number] == pytest.approx((hit * one.found[1][one.with_mate]).mean())
 
 
+def test_draws_at_a_high_rate_leave_out_queries_without_others_or_matches() -> None:
+    """Four levels: the threshold of most draws is the lowest, or the one above it."""
+    rng = np.random.default_rng(8)
+    mated, other = rng.integers(4, 8, 100) / 10, rng.integers(4, 8, 100) / 10
+    mated[::5], other[::4] = np.nan, np.nan
+    searches = oracle.searches(mated, other)
+    for rate in (0.7, 0.95):
+        fast = resampled(searches, rate, [None], resamples=25, seed=5)[0]
+        for number, places in enumerate(np.random.default_rng(5).integers(0, 100, (25, 100), dtype=np.int32)):
+            one = searches.take(places)
+            threshold = oracle.least_threshold(one.other[one.without_mate].tolist(), rate)
+            assert fast[number] == pytest.approx((one.mated[one.with_mate] >= threshold - 5e-13).mean())
+
+
+def test_one_mated_query_is_found_or_not_in_every_draw() -> None:
+    mated = np.full(100, np.nan)
+    mated[3] = 0.9
+    found = resampled(oracle.searches(mated, np.linspace(0, 0.5, 100)), 0.1, [None], resamples=200)[0]
+    drawn = (np.random.default_rng(30_002).integers(0, 100, (200, 100), dtype=np.int32) == 3).any(axis=1)
+    assert found.tolist() == drawn.astype(float).tolist()
+
+
+def test_draws_are_the_same_in_blocks_of_any_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    searches = drawn(3, 120, gaps=True)
+    whole = resampled(searches, 0.1, [None, 1], resamples=25)
+    for cells in (1, 120 * 7):
+        monkeypatch.setattr(points, "_CELLS", cells)
+        assert np.array_equal(resampled(searches, 0.1, [None, 1], resamples=25), whole)
+
+
 def test_contributions_average_to_the_point_and_leave_out_what_is_no_mated_search() -> None:
     searches = drawn(2, gaps=True)
     found = point(searches, 0.1)
@@ -74,7 +105,7 @@ def test_contributions_average_to_the_point_and_leave_out_what_is_no_mated_searc
 def test_what_cannot_be_had_says_why() -> None:
     assert "needs 1,000 non-mated searches" in str(operating_point(drawn(0), 0.01))
     nobody = oracle.searches(np.full(200, np.nan), np.linspace(0, 1, 200))
-    assert "no query has a match" in str(operating_point(nobody, 0.1))
+    assert operating_point(nobody, 0.1) == "no query has a match, so there is no miss rate"
 
 
 def test_a_run_against_itself_differs_by_nothing() -> None:

@@ -43,6 +43,20 @@ def test_ties_at_the_threshold_are_rejected_together_and_a_match_that_ties_with_
     assert fnir(np.array([0.7, 0.7 + 4e-13, 0.7 + 2e-12]), threshold) == pytest.approx(2 / 3)
 
 
+def test_a_score_exactly_at_the_threshold_is_accepted() -> None:
+    scores = np.array([0.7 - 1e-12, 0.7, 0.7 + 1e-12, 0.1])
+    assert fnir(scores, 0.7) == 0.5
+    assert fpir(scores, 0.7) == 0.5
+    assert tpir(scores, np.array([1.0, 0.5, 1.0, 1.0]), 0.7) == 0.375
+
+
+def test_the_curve_by_hand_lies_one_step_above_each_score_and_at_the_lowest() -> None:
+    curve = det_curve(np.array([0.5, 0.5 + 1e-12, 0.9]), np.array([0.5, 0.7, 0.7, 0.5]))
+    assert np.rint(curve.threshold * 1e12).tolist() == [700_000_000_001, 500_000_000_001, 500_000_000_000]
+    assert curve.fpir.tolist() == [0, 0.5, 1]
+    assert curve.fnir == pytest.approx([2 / 3, 1 / 3, 0])
+
+
 def test_an_fpir_that_rests_on_fewer_than_ten_searches_is_refused_and_says_why() -> None:
     assert refusal(1000, 0.01) is None
     assert refusal(100, 0.1) is None

@@ -16,6 +16,7 @@ from sysu30k_bench.search.gallery import ArrayGallery
 from sysu30k_bench.search.ranking import make_ranking, top_table
 from sysu30k_bench.search.search import search
 from tests.conftest import unit_rows
+from tests.metrics.open_set import oracle
 
 QUERIES, GALLERY = 150, 90
 
@@ -60,6 +61,13 @@ def test_searches_are_those_of_the_whole_score_matrix() -> None:
     assert part.fnir_at_fpir10.value == pytest.approx(fnir(found.mated[found.with_mate], part.threshold_at_fpir10))
     alone = searches_of(ranking, per_query)
     assert int(alone.without_mate.sum()) == QUERIES - real  # without top lists they are not known
+
+
+def test_searches_taken_at_places_keep_their_keys() -> None:
+    taken = oracle.searches(np.array([0.1, 0.2, np.nan]), np.array([0.3, np.nan, 0.5])).take(np.array([2, 0, 2]))
+    assert taken.query.tolist() == ["q2", "q0", "q2"]
+    assert taken.other.tolist() == [0.5, 0.3, 0.5]
+    assert (taken.with_mate.tolist(), taken.real_non_mated) == ([False, True, False], 2)
 
 
 def test_at_the_lowest_threshold_the_tpir_is_the_closed_set_rank() -> None:
