@@ -29,6 +29,12 @@ def test_the_ends_are_within_the_unit_and_hold_the_estimate(hits: int) -> None:
     assert (high == 1) == (hits == 1000)
 
 
+def test_no_end_leaves_the_unit_by_rounding() -> None:
+    for n in range(1, 400):
+        assert wilson(n, n).high == 1
+        assert wilson(0, n).low == 0
+
+
 @pytest.mark.parametrize("differing", [6, 20, 100])
 def test_mcnemars_test_cries_wolf_in_at_most_5_of_100(differing: int) -> None:
     """Given how many queries differ, either way is equally likely where neither run is better."""

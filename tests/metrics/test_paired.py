@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from scipy import optimize, stats
@@ -30,7 +32,7 @@ def likeliest_lost(won: float, lost: float, n: int, difference: float) -> float:
 
     def unlikely(share: float) -> float:
         cells = (won, share + difference), (lost, share), (n - won - lost, 1 - 2 * share - difference)
-        return -sum(count * np.log(chance) for count, chance in cells if count)
+        return -sum(count * math.log(chance) for count, chance in cells if count)
 
     least, most = max(0.0, -difference), (1 - difference) / 2
     found = optimize.minimize_scalar(unlikely, bounds=(least, most), method="bounded", options={"xatol": 1e-12})

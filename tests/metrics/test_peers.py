@@ -89,6 +89,37 @@ def test_three_averages() -> None:
     assert peer_figures(["a", "b", "c", "d"], matched, (1,))["identity"].isna().all()
 
 
+def test_every_figure_of_one_query_under_its_name() -> None:
+    """Matches at ranks 1, 3 and 6, the last of which ties with the image before it."""
+    matched = pd.DataFrame({"query": ["a"] * 3, "rank_low": [5, 1, 3], "rank_high": [6, 1, 3]})
+    table = peer_figures(["a"], matched, (1, 2), (3, 5), {"a": 1})
+    assert table["valid"].to_dict() == pytest.approx({
+        "rank-1": 1,
+        "rank-2": 1,
+        "mAP (standard)": (1 + 2 / 3 + 3 / 6) / 3,
+        "mAP (trapezoid)": (1 + (2 / 3 + 1 / 2) / 2 + (3 / 6 + 2 / 5) / 2) / 3,
+        "mINP": 1 / 2,
+        "MRR": 1,
+        "R-precision": 2 / 3,
+        "mAP@R": (1 + 2 / 3) / 3,
+        "mAP@3 (over those found)": (1 + 2 / 3) / 2,
+        "mAP@3 (over min(k, R))": (1 + 2 / 3) / 3,
+        "precision@3": 2 / 3,
+        "precision@3 (over min(k, R))": 2 / 3,
+        "mAP@5 (over those found)": (1 + 2 / 3) / 2,
+        "mAP@5 (over min(k, R))": (1 + 2 / 3) / 3,
+        "precision@5": 2 / 5,
+        "precision@5 (over min(k, R))": 2 / 3,
+    })  # fmt: skip
+    assert table["all"].equals(table["valid"])
+    assert table["identity"].equals(table["valid"])
+
+
+def test_the_trapezoid_at_rank_2_by_hand() -> None:
+    assert peers.average_precision_trapezoid(np.array([2])) == 0.25
+    assert peers.average_precision_trapezoid(np.array([1, 2])) == 1
+
+
 def test_a_run_without_any_match_is_zero_everywhere() -> None:
     nothing = pd.DataFrame({"query": [], "rank_low": [], "rank_high": []}).astype({"rank_low": int, "rank_high": int})
     assert set(peer_figures(["a"], nothing, (1,))["all"]) == {0.0}

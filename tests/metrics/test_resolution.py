@@ -24,6 +24,19 @@ def test_power_is_that_of_counting_every_outcome(n: int, discordance: float, dif
     assert mcnemar_power(n, discordance, difference) == pytest.approx(power_by_counting(n, discordance, difference))
 
 
+def test_power_where_thousands_of_queries_all_differ() -> None:
+    critical = max(c for c in range(1900, 2000) if 2 * stats.binom.cdf(c, 4000, 0.5) < 0.05)
+    won = (1 + 0.04) / 2
+    expected = stats.binom.cdf(critical, 4000, won) + stats.binom.sf(4000 - critical - 1, 4000, won)
+    assert mcnemar_power(4000, 1.0, 0.04) == pytest.approx(expected)
+
+
+def test_a_p_value_of_exactly_the_level_rejects_nothing() -> None:
+    """Six wins of six have p = 1/32."""
+    assert mcnemar_power(6, 1.0, 1.0, alpha=1 / 32) == 0
+    assert mcnemar_power(6, 1.0, 1.0, alpha=1 / 32 + 1e-9) == pytest.approx(1)
+
+
 @pytest.mark.parametrize("discordance", [0.05, 0.2])
 def test_the_smallest_difference_is_found_four_times_in_five(discordance: float) -> None:
     found = smallest_difference(1000, discordance)

@@ -58,6 +58,13 @@ def test_unmatched_queries_count_as_misses() -> None:
     assert summary.median_rank is None
 
 
+def test_a_few_queries_without_a_match_leave_the_median_and_its_interval_known() -> None:
+    """Of thirty ranks the interval ends at the 10th and the 21st."""
+    rows: list[tuple[str, str, int | None, int | None]] = [(f"q{n}", "g", n, n) for n in range(1, 30)]
+    summary = summarise(ranking([*rows, ("lost", "", None, None)]))
+    assert summary.median_rank == (15.5, 10, 21)
+
+
 def test_constant_network_scores_one_over_the_gallery() -> None:
     gallery = 478_731
     summary = summarise(ranking([(f"q{n}", "g", 1, gallery) for n in range(10)], gallery))
