@@ -12,6 +12,11 @@ import torch
 from sysu30k_bench.models.formats.faults import Damaged
 
 
+ALIGNMENT = 64
+"""Bytes: torch's own allocations, and the entries that it writes, begin at such a place. Its loops count on a multiple of
+the number's size, and the process dies of a double-precision complex number that lies elsewhere."""
+
+
 class MappedFile:
     """A file mapped copy-on-write: tensors over it may be changed, the file stays.
 
@@ -47,7 +52,7 @@ class MappedFile:
             raise Damaged(f"it ends {start + size - self.size:,} bytes too early", cut=True)
         if size == 0:
             return torch.empty(0, dtype=torch.uint8).untyped_storage()
-        if start % 8 == 0 and not swap:
+        if start % ALIGNMENT == 0 and not swap:
             if self._storage is None:
                 self._storage = torch.frombuffer(self.bytes, dtype=torch.uint8).untyped_storage()
             return cast("torch.UntypedStorage", self._storage[start : start + size])
