@@ -8,7 +8,10 @@ from collections.abc import Iterator, Mapping
 import click
 
 PREFIX = "SYSU30K_BENCH"
-_OTHERS = {f"{PREFIX}_TRACEBACK"}
+_OTHERS = {
+    f"{PREFIX}_{name}" for name in ("TRACEBACK", "REPOSITORY", "GOLDEN", "PKU_SKETCH", "OMZ_REID", "TORCH_WEIGHTS")
+}
+"""Of the program itself, the site of its documents, and its tests."""
 
 
 def unknown_variables(program: click.Command, environment: Mapping[str, str]) -> list[str]:
