@@ -108,7 +108,8 @@ def test_scores_stored_in_half_precision_may_be_a_little_larger(tmp_path: Path, 
 @pytest.mark.parametrize(
     ("less", "more"),
     [("rank1", "rank5"), ("rank5", "rank10"), ("rank10", "rank20"), ("rank1", "rank20"), ("rank1", "ap_standard"),
-     ("rank1", "ap_trapezoid"), ("rank1", "minp"), ("ap_trapezoid", "ap_standard"), ("rank5", "rank20")],
+     ("rank1", "ap_trapezoid"), ("rank1", "minp"), ("ap_trapezoid", "ap_standard"), ("rank5", "rank20"),
+     ("rank1", "rank10")],
 )  # fmt: skip
 def test_scores_that_cannot_be_in_this_order(less: str, more: str) -> None:
     row = parse_row((ROWS / "df.json").read_bytes())
