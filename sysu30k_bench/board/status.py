@@ -43,7 +43,7 @@ def row_of(board: Path, name: str) -> tuple[Row, Evidence]:
             f"{name} is only reported: there is nothing to confirm",
             hint="evaluate its weights and submit a row of your own",
         )
-    faults = backing_faults(board, row, protocol=False)
+    faults = backing_faults(board, row)
     if row.id != name:
         faults.append(f"its id is {row.id}")
     if faults:

@@ -64,6 +64,13 @@ def test_every_page_and_table_says_that_it_is_practice(board: Path) -> None:
         assert "practice" in (board / name).read_text("utf-8").lower(), name
 
 
+def test_a_claim_of_other_numbers_of_queries_is_told_whose_number_counts(board: Path) -> None:
+    row = parse_row((board / "rows" / "mine.json").read_bytes())
+    claim = row.model_copy(update={"id": "other", "evidence": None, "status": "reported", "n": 41})
+    (board / "rows" / "other.json").write_text(claim.model_dump_json())
+    assert "rows/other.json: n = 41; this practice board has 40 queries" in check_board(board)
+
+
 def test_the_real_board_has_no_such_words(tmp_path: Path) -> None:
     add_row(tmp_path, "alpha", ranks_of(310, 310))
     write_board(tmp_path, tmp_path / "site")

@@ -20,19 +20,23 @@ _PRECISION = 1e-12
 _LONGEST_KEY = 300
 
 
-def backing_faults(board: Path, row: Row, *, protocol: bool = True) -> list[str]:
-    """Recomputes a row from its evidence, and says what does not fit.
+def backing_faults(board: Path, row: Row) -> list[str]:
+    """Recomputes a row from its evidence, whatever lists that is of, and says what does not fit.
+
+    Args:
+        board: The folder that holds `rows/` and `evidence/`.
+        row: A row with evidence.
+    """
+    return read_backing(board, row, protocol=False)[1]
+
+
+def read_backing(board: Path, row: Row, *, protocol: bool = True) -> tuple[Ranking | None, list[str]]:
+    """Reads a row's ranking, recomputes the row from it, and says what does not fit.
 
     Args:
         board: The folder that holds `rows/` and `evidence/`.
         row: A row with evidence.
         protocol: Whether the ranking must be one of the published lists, too.
-    """
-    return read_backing(board, row, protocol=protocol)[1]
-
-
-def read_backing(board: Path, row: Row, *, protocol: bool = True) -> tuple[Ranking | None, list[str]]:
-    """Reads a row's ranking, and says what does not fit; see `backing_faults`.
 
     Returns:
         The ranking, or None where it cannot be read, and the faults.
