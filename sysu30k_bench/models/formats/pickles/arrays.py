@@ -125,7 +125,7 @@ def array_of(data: object, dtype: object, shape: object, order: object, spend: S
         if math.prod(shape) > MOST_EMPTY:  # numpy gives a text of no length one byte
             raise Damaged(f"an array of shape {shape} and {kind} has no bytes")
         spend(math.prod(shape))
-        return np.zeros(shape, kind)
+        return np.zeros(shape, kind.newbyteorder("="))
     spend(len(content))
     found = np.frombuffer(bytearray(content), kind).reshape(shape, order="F" if order == "F" else "C")
     return found if kind.isnative else found.astype(kind.newbyteorder("="), order="K")

@@ -205,11 +205,15 @@ def _tensor_v3(builder: Builder, _: Global, args: tuple[Any, ...]) -> object:
 def _parameter(_builder: Builder, _: Global, args: tuple[Any, ...]) -> object:
     if not args or not isinstance(args[0], torch.Tensor):
         raise NotPlain
-    state = args[3] if len(args) == 4 else None
+    _refuse_other_tensors(args[3] if len(args) == 4 else None)
+    return args[0]
+
+
+def _refuse_other_tensors(state: object) -> None:
+    """Other tensors in its state say what a tensor means, as the scales of a quantised one do."""
     for part in state if isinstance(state, tuple) else (state,):
         if isinstance(part, dict) and any(isinstance(value, (torch.Tensor, StandIn)) for value in part.values()):
-            raise NotPlain  # other tensors say what this one means, as the scales of a quantised one do
-    return args[0]
+            raise NotPlain
 
 
 _TENSOR_TYPES = {("torch.nn", "Parameter"), ("torch.nn", "Buffer"), ("torch._tensor", "Tensor"), ("torch", "Tensor")}
@@ -223,6 +227,7 @@ def _from_type(builder: Builder, _: Global, args: tuple[Any, ...]) -> object:
     build = _KNOWN.get(_canonical(args[0]))
     if build not in (_tensor, _tensor_v3, _parameter):
         raise NotPlain
+    _refuse_other_tensors(args[3])
     return build(builder, args[0], args[2])
 
 

@@ -94,7 +94,8 @@ def _read_byte(source: IO[bytes]) -> int:
 
 
 def _read_four(source: IO[bytes]) -> int:
-    return int.from_bytes(source.read(4), "little")
+    four = source.read(4)
+    return four[0] | four[1] << 8 | four[2] << 16 | four[3] << 24
 
 
 Reader = Callable[[IO[bytes]], Any]
