@@ -11,10 +11,9 @@ import torch
 
 from sysu30k_bench.models.formats.faults import Damaged
 
-
 ALIGNMENT = 64
-"""Bytes: torch's own allocations, and the entries that it writes, begin at such a place. Its loops count on a multiple of
-the number's size, and the process dies of a double-precision complex number that lies elsewhere."""
+"""Bytes: torch's own allocations, and the entries that it writes, begin at a multiple of it. Its loops count on numbers
+that lie at a multiple of their size: of a complex number of 16 bytes elsewhere, the process dies."""
 
 
 class MappedFile:
