@@ -28,8 +28,9 @@ OF_THE_MOMENT = {
 """The keys of JSON documents, and the columns of tables, that may differ."""
 OF_A_CHECKPOINT = {"weights_sha256", "stores"}
 """The keys that a validation in a training also has: digests of a checkpoint's file, which contains speeds."""
-WARNINGS = {"warnings", "not_official_because"}
-"""The keys by which a record says that something is unusual; its numbers are elsewhere."""
+WARNINGS = {"warnings", "not_official_because", "title", "paper", "licence"}
+"""The keys by which a record says that something is unusual, and what a card's network is called; its numbers are
+elsewhere."""
 PASSED_OVER = re.compile(r"(^|/)(.*\.lock|events\.out\.tfevents\..*|validation/.*/embeddings/.*)$")
 """Locks, which are empty and remain; TensorBoard's log, whose name contains the time and the host; embeddings of a
 validation in a training, which contain the digest of the checkpoint's file: the rankings from them are compared."""

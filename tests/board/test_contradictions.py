@@ -137,6 +137,25 @@ def test_digests(evidence: Evidence) -> None:
     assert digest_faults(evidence.model_copy(update={"weights_sha256": "ab" * 32})) == ["weights_sha256 is no digest"]
 
 
+def test_keys_that_cannot_be_are_counted_and_the_first_of_each_kind_is_named(tmp_path: Path) -> None:
+    ranking = read_ranking(write_evidence(tmp_path / "e.csv", [1] * 8))
+    table = ranking.table.copy()
+    for row in (2, 3):
+        table.loc[row, ["query", "match"]] = table.loc[4, ["query", "match"]]
+    table.loc[[0, 1], "query"] = ["x/1.jpg", "y/2.jpg"]
+    assert key_faults(Ranking(table)) == [
+        "2 keys are none of SYSU-30k (query/000028311/000028311_c2_2.jpg) (first: x/1.jpg)",
+        "2 queries show a person of another query",
+        "2 queries have the match of another query",
+    ]
+    table = ranking.table.copy()
+    table.loc[1, ["query", "match"]] = table.loc[0, ["query", "match"]]
+    assert key_faults(Ranking(table)) == [
+        "1 query shows a person of another query",
+        "1 query has the match of another query",
+    ]
+
+
 def test_lines_that_are_missing_or_spare_are_named(tmp_path: Path) -> None:
     path = write_evidence(tmp_path / "e.csv", [1, 2, 3, 4, 5, 6, 7, 8], gallery=GALLERY)
     ranking, content = read_ranking(path), path.read_bytes()

@@ -57,6 +57,10 @@ def test_a_key_of_nothing_that_can_be_read() -> None:
     assert name_key("-_ \u2014") == name_key("") == ""
 
 
+def test_letters_without_a_name_stay_what_they_are() -> None:
+    assert name_key("a\ue000\U0003fffe") not in {name_key("a"), name_key("a\ue001")}
+
+
 def test_addresses_are_told_by_letters_and_digits() -> None:
     one = address_key("https://www.github.com/wanggrun/SYSU-30k/")
     assert one == address_key("http://GitHub.com/wanggrun/SYSU-30k") == "githubcomwanggrunsysu30k"
