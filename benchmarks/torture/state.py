@@ -28,7 +28,7 @@ OF_THE_MOMENT = {
 """The keys of JSON documents, and the columns of tables, that may differ."""
 OF_A_CHECKPOINT = {"weights_sha256", "stores"}
 """The keys that a validation in a training also has: digests of a checkpoint's file, which contains speeds."""
-WARNINGS = {"warnings", "not_official_because", "title", "paper", "licence"}
+NO_NUMBERS = {"warnings", "not_official_because", "title", "paper", "licence"}
 """The keys by which a record says that something is unusual, and what a card's network is called; its numbers are
 elsewhere."""
 PASSED_OVER = re.compile(r"(^|/)(.*\.lock|events\.out\.tfevents\..*|validation/.*/embeddings/.*)$")
@@ -48,7 +48,7 @@ def canonical(name: str, content: bytes, *, warnings: bool = True) -> bytes:
     try:
         if name.endswith(".json"):
             more = OF_A_CHECKPOINT if "/validation/" in name else set()
-            more = more | (set() if warnings else WARNINGS)
+            more = more | (set() if warnings else NO_NUMBERS)
             return json.dumps(_without(json.loads(content), more), sort_keys=True).encode()
         if name.endswith(".pt"):
             return _checkpoint(content)

@@ -8,10 +8,7 @@ from collections.abc import Iterator, Mapping
 import click
 
 PREFIX = "SYSU30K_BENCH"
-_OTHERS = {
-    f"{PREFIX}_{name}" for name in ("TRACEBACK", "REPOSITORY", "GOLDEN", "PKU_SKETCH", "OMZ_REID", "TORCH_WEIGHTS")
-}
-"""Of the program itself, the site of its documents, and its tests."""
+_NO_OPTION = f"{PREFIX}_TRACEBACK"
 
 
 def unknown_variables(program: click.Command, environment: Mapping[str, str]) -> list[str]:
@@ -21,7 +18,7 @@ def unknown_variables(program: click.Command, environment: Mapping[str, str]) ->
         program: The group of all commands. Its commands are imported only where such a variable exists.
         environment: Variables by name.
     """
-    ours = sorted(name for name in environment if name.startswith(f"{PREFIX}_") and name not in _OTHERS)
+    ours = sorted(name for name in environment if name.startswith(f"{PREFIX}_") and name != _NO_OPTION)
     if not ours:
         return []
     known = set(_variables(program, PREFIX))

@@ -1,4 +1,4 @@
-"""What `leaderboard check` says to bad submissions, word for word; SYSU30K_BENCH_GOLDEN=1 rewrites it."""
+"""What `leaderboard check` says to bad submissions, word for word; SYSU30K_TESTS_GOLDEN=1 rewrites it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_every_word_of_the_check(board: Path, published: Path, tmp_path: Path) -
         shutil.rmtree(copy)
     text = "\n".join(said)
     assert str(tmp_path) not in text
-    if os.environ.get("SYSU30K_BENCH_GOLDEN"):
+    if os.environ.get("SYSU30K_TESTS_GOLDEN"):
         GOLDEN.write_text(text, encoding="utf-8")
         pytest.skip("rewritten: read the difference before it is committed")
     assert text == GOLDEN.read_text(encoding="utf-8")

@@ -78,10 +78,10 @@ def test_nan_never_takes_a_rank(persons: list[int], engine: Engine) -> None:
 
 @pytest.mark.parametrize("engine", ENGINES, ids=lambda engine: engine.name)
 def test_public_features_give_what_a_public_evaluator_printed(engine: Engine) -> None:
-    """50 queries x 100 gallery x 512 of a public PKU-Sketch result file, where SYSU30K_BENCH_PKU_SKETCH names it."""
-    path = os.environ.get("SYSU30K_BENCH_PKU_SKETCH")
+    """50 queries x 100 gallery x 512 of a public PKU-Sketch result file, where SYSU30K_TESTS_PKU_SKETCH names it."""
+    path = os.environ.get("SYSU30K_TESTS_PKU_SKETCH")
     if path is None:
-        pytest.skip("SYSU30K_BENCH_PKU_SKETCH does not name pytorch_result.mat; its licence keeps it out of the tree")
+        pytest.skip("SYSU30K_TESTS_PKU_SKETCH does not name pytorch_result.mat; its licence keeps it out of the tree")
     from scipy.io import loadmat
 
     mat = loadmat(Path(path))

@@ -137,10 +137,10 @@ def test_channel_order_and_scale(channels: str, scale: str, expected: tuple[int,
 
 @pytest.mark.parametrize(("name", "rank1", "ap"), [("0286", 0.5, 0.443), ("0288", 0.3, 0.327)])
 def test_real_openvino_networks(name: str, rank1: float, ap: float, openpeople: Path, tmp_path: Path) -> None:
-    """Independent fp32 evaluation of Open Model Zoo's networks, where SYSU30K_BENCH_OMZ_REID names their folder."""
-    folder = os.environ.get("SYSU30K_BENCH_OMZ_REID")
+    """Independent fp32 evaluation of Open Model Zoo's networks, where SYSU30K_TESTS_OMZ_REID names their folder."""
+    folder = os.environ.get("SYSU30K_TESTS_OMZ_REID")
     if folder is None:
-        pytest.skip("SYSU30K_BENCH_OMZ_REID does not name the folder of person-reidentification-retail-*.xml")
+        pytest.skip("SYSU30K_TESTS_OMZ_REID does not name the folder of person-reidentification-retail-*.xml")
     from sysu30k_bench.evaluation import EvalRequest, evaluate
     from tests.test_docs import blocks
 

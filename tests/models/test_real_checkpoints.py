@@ -1,4 +1,4 @@
-"""Real checkpoints that cannot be in this repository, where SYSU30K_BENCH_TORCH_WEIGHTS names their folder."""
+"""Real checkpoints that cannot be in this repository, where SYSU30K_TESTS_TORCH_WEIGHTS names their folder."""
 
 from __future__ import annotations
 
@@ -71,9 +71,9 @@ def cifar_resnet(blocks: int) -> nn.Module:
 
 @pytest.fixture
 def weights() -> Path:
-    folder = os.environ.get("SYSU30K_BENCH_TORCH_WEIGHTS")
+    folder = os.environ.get("SYSU30K_TESTS_TORCH_WEIGHTS")
     if folder is None:
-        pytest.skip("SYSU30K_BENCH_TORCH_WEIGHTS does not name the folder of the checkpoints")
+        pytest.skip("SYSU30K_TESTS_TORCH_WEIGHTS does not name the folder of the checkpoints")
     return Path(folder)
 
 

@@ -123,7 +123,7 @@ def test_an_estimate_is_given_before_the_work(store: Store, tmp_path: Path) -> N
 
     make_graph(store, tmp_path, engine(), PLAN, Listening(), Ranks())
     assert len(said) == 1
-    assert said[0].startswith("neighbours: about 1 min")
+    assert said[0].startswith("neighbours: less than a minute")
 
 
 def test_a_damaged_shard_stops_it(store: Store, tmp_path: Path) -> None:

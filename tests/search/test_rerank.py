@@ -214,7 +214,7 @@ def test_an_estimate_is_given_before_the_work_and_every_step_tells_how_far_it_is
 
     features, people, cameras = draw(2)
     ours(features, people, cameras, 12, RerankSettings(), progress=Listening())
-    assert said == ["neighbours: about 1 min remain, by a sample"]
+    assert said == ["neighbours: less than a minute remains, by a sample"]
     assert list(steps) == ["neighbours", "neighbourhoods", "distances", "similarities", "ranking"]
     assert all(total == done > 0 for total, done in steps.values())
 

@@ -39,22 +39,25 @@ def say_estimate(
     sample, norms = sample[whole], norms[whole] * 1.001
     if not len(sample):
         return
-    start, later = _start(sample, engine, k, memory), LATER_WORK * _product(sample, norms, engine)
-    seconds = (start * first + later * (pairs - first)) / len(sample) ** 2
-    progress.say(f"neighbours: about {max(1, round(seconds / 60))} min remain, by a sample")
+    block_rows = min(len(sample), block_rows_for(memory, len(sample), sample.shape[1]))
+    start = _start(sample, engine, k, block_rows) / len(sample)
+    later = LATER_WORK * _product(sample, norms, engine, block_rows) / block_rows
+    minutes = round((start * first + later * (pairs - first)) / len(sample) / 60)
+    said = f"about {minutes} min remain" if minutes else "less than a minute remains"
+    progress.say(f"neighbours: {said}, by a sample")
 
 
-def _start(sample: np.ndarray, engine: Engine, k: int, memory: int) -> float:
+def _start(sample: np.ndarray, engine: Engine, k: int, block_rows: int) -> float:
     """Times a small search, which is all start: nothing is known that a row would have to beat."""
-    block_rows = block_rows_for(memory, len(sample), sample.shape[1])
     nothing, own = np.empty(0, np.int64), np.arange(len(sample))
     but_itself = Relevance(len(own), len(own), nothing, nothing, own, own, np.zeros(len(own), bool))
     return _least(lambda: search(sample, ArrayGallery(sample), but_itself, engine, top_k=k, block_rows=block_rows))
 
 
-def _product(sample: np.ndarray, norms: np.ndarray, engine: Engine) -> float:
+def _product(sample: np.ndarray, norms: np.ndarray, engine: Engine, block_rows: int) -> float:
+    """Times the products of one block of the sample with all of it."""
     engine.load_queries(sample, norms)
-    return _least(lambda: engine.scores(sample, norms))
+    return _least(lambda: engine.scores(sample[:block_rows], norms[:block_rows]))
 
 
 def _least(work: Callable[[], object]) -> float:
