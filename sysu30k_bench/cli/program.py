@@ -60,6 +60,6 @@ class LazyGroup(click.Group):
 @click.group(
     cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "SYSU30K_BENCH"}
 )
-@click.version_option(__version__, prog_name="sysu30k-bench")
+@click.version_option(__version__, prog_name="sysu30k-bench", allow_from_autoenv=False)
 def cli() -> None:
     """Exact, resumable evaluation of person re-identification models on SYSU-30k."""

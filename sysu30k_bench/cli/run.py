@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import traceback
+from contextlib import suppress
 from pathlib import PurePath
 
 import click
@@ -29,8 +30,9 @@ def run() -> int:
     """
     try:
         with INTERRUPTS.working():
-            for said in unknown_variables(cli, os.environ):
-                click.echo(f"warning: {plain(said)}", err=True)
+            with suppress(OSError):  # whoever cannot be warned can still be served
+                for said in unknown_variables(cli, os.environ):
+                    click.echo(f"warning: {plain(said)}", err=True)
             code = cli.main(standalone_mode=False)
             sys.stdout.flush()
     except click.exceptions.Exit as leave:

@@ -18,7 +18,15 @@ from sysu30k_bench.cli.program import cli
         ("SYSU30K_BENCH_EVAL_BATCHSIZE", "SYSU30K_BENCH_EVAL_BATCH_SIZE"),
         ("SYSU30K_BENCH_EVALUATE_DEVICE", "SYSU30K_BENCH_EVAL_DEVICE"),
         ("SYSU30K_BENCH_LEADERBOARD_CHECK_BAS", "SYSU30K_BENCH_LEADERBOARD_CHECK_BASE"),
+        ("SYSU30K_BENCH_SEARCH_LAMBDA", "SYSU30K_BENCH_SEARCH_WEIGHT"),  # as the option is spelt
+        ("SYSU30K_BENCH_SEARCH_SELF", "SYSU30K_BENCH_SEARCH_ITSELF"),
+        ("SYSU30K_BENCH_search_top_k", "SYSU30K_BENCH_SEARCH_TOP_K"),
+        ("SYSU30K_BENCH_TRACEBAK", "SYSU30K_BENCH_TRACEBACK"),
+        ("SYSU30K_BENCH_VERSION", ""),
+        ("SYSU30K_BENCH_SEARCH_RUN", ""),
+        ("SYSU30K_BENCH_DEVICE", ""),
         ("SYSU30K_BENCH_X", ""),
+        ("SYSU30K_BENCH_", ""),
     ],
 )
 def test_a_misspelt_variable_is_named_with_the_one_that_was_meant(name: str, meant: str) -> None:
@@ -41,3 +49,19 @@ def test_a_run_warns_on_stderr_and_goes_on() -> None:
         "SYSU30K_BENCH_SCORE_RANKS?\n"
     )
     assert done.stdout.startswith("sysu30k-bench")
+
+
+def test_an_image_that_names_its_version_runs_every_command() -> None:
+    environment = {**os.environ, "SYSU30K_BENCH_VERSION": "2.0"}
+    words = [sys.executable, "-m", "sysu30k_bench", "adapters", "list"]
+    done = subprocess.run(words, capture_output=True, text=True, env=environment, check=True)
+    assert "colour_stripes" in done.stdout
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="Linux has a device that is always full")  # noqa: PTH110
+def test_a_warning_that_cannot_be_written_stops_nothing() -> None:
+    words = [sys.executable, "-m", "sysu30k_bench", "adapters", "list"]
+    with open("/dev/full", "w") as full:  # noqa: PTH123
+        environment = {**os.environ, "SYSU30K_BENCH_FOO": "1"}
+        done = subprocess.run(words, stdout=subprocess.PIPE, stderr=full, text=True, env=environment, check=False)
+    assert (done.returncode, "colour_stripes" in done.stdout) == (0, True)

@@ -237,7 +237,7 @@ def test_re_ranking_helps_where_neighbours_agree() -> None:
 
 def test_too_few_images_for_the_neighbours() -> None:
     features, people, cameras = draw(0, 3, 9)
-    with pytest.raises(UsageError, match="12 images have no 20 neighbours"):
+    with pytest.raises(UsageError, match="12 images are too few for k1 20 and k2 6: 21 are needed"):
         ours(features, people, cameras, 3, RerankSettings())
 
 
@@ -276,6 +276,10 @@ def test_as_a_command(bench: Callable[..., Any], own_twin: Path, stripes_checkpo
     before = (run / "ranking.csv").read_bytes()
     refused = bench("search", run, "--rerank", "--k1", 900)
     assert refused.code == 2
+    for words in (("--k1", 4), ("--lambda", 0.5, "--self")):
+        forgotten = bench("search", run, *words)
+        assert forgotten.code == 2
+        assert f"{words[0]} is of a re-ranking: also give --rerank" in forgotten.err
     done = bench("search", run, "--rerank", "--k1", 4, "--k2", 2, "--json")
     assert done.code == 0, done.err
     assert done.json["ranking"] == str(run / "reranked" / "ranking.csv")

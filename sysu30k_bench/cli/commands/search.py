@@ -86,6 +86,10 @@ def search_command(
     """Rank the gallery of the run folder RUN for its queries, exactly; writes ranking.csv and top.csv there."""
     if itself and rerank:
         raise click.UsageError("--self and --rerank are two kinds of search: give one of them")
+    given = click.get_current_context().get_parameter_source
+    for name, option in (("k1", "--k1"), ("k2", "--k2"), ("weight", "--lambda")):
+        if not rerank and given(name) is click.core.ParameterSource.COMMANDLINE:
+            raise click.UsageError(f"{option} is of a re-ranking: also give --rerank")
     judge(options)
     judge_run(run, "export", folder=True)
     with loading():

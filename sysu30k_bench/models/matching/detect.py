@@ -113,6 +113,8 @@ def _unknown(checkpoint: CheckpointFile, candidates: list[AdapterCard], weights:
         fits, key=lambda item: (-item[1].coverage.loaded / max(1, item[1].wanted), len(item[1].coverage.faults))
     )
     near = near[:_NEAREST]
+    odd = list(checkpoint.flat.unread.items())[:_SHOWN_GROUPS]
+    unread = [f"{name}: not read, for it is no plain tensor ({kind})" for name, kind in odd]
     if not checkpoint.flat.tensors:
         entries = ", ".join(sorted(checkpoint.flat.entries)[:_SHOWN_GROUPS]) or "nothing"
         return UsageError(
@@ -125,7 +127,7 @@ def _unknown(checkpoint: CheckpointFile, candidates: list[AdapterCard], weights:
     ]
     return UsageError(
         f"no adapter knows {checkpoint.path} ({count(len(checkpoint.flat.tensors), 'tensor')})",
-        details=[*groups, *lines],
+        details=[*groups, *lines, *unread],
         hint=_what_to_do(fits),
     )
 

@@ -63,7 +63,10 @@ def rerank(
     together = QueryAndGallery(queries, gallery)
     width = max(settings.k1 + 1, settings.k2)
     if len(together) < width:
-        raise UsageError(f"{len(together)} images have no {settings.k1} neighbours", hint="lower k1 and k2")
+        raise UsageError(
+            f"{len(together)} images are too few for k1 {settings.k1} and k2 {settings.k2}: {width} are needed",
+            hint="lower k1 and k2",
+        )
     known = compare_all(together, engine, width, memory, progress, keep, unit_tolerance)
     farthest = 2 - 2 * known.lowest
     farthest[farthest <= 2 * TIE] = np.inf  # all rows are the same: relative distances are 0, as all distances are

@@ -115,6 +115,39 @@ UNREAD: dict[str, tuple[object, str]] = {
 }
 
 
+@pytest.mark.parametrize("protocol", [2, 5])
+@pytest.mark.parametrize("kind", ["zip", "legacy"])
+@pytest.mark.parametrize("parameter", [False, True])
+@pytest.mark.parametrize(
+    "scale",
+    [
+        WEIGHT,
+        [WEIGHT],
+        (0, (WEIGHT,)),
+        {"scale": WEIGHT},
+        {WEIGHT: 1},
+        deque([WEIGHT]),
+        defaultdict(list, a=[{"b": WEIGHT}]),
+        {WEIGHT},
+        np.array([0.5]),
+        {"a": [np.float32(0.5)]},
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_numbers_beside_a_tensor_explain_it_however_deep_they_lie(
+    tmp_path: Path, scale: object, parameter: bool, kind: str, protocol: int
+) -> None:
+    tensor = nn.Parameter(torch.ones(3)) if parameter else torch.ones(3)
+    tensor.meta = scale  # type: ignore[attr-defined]
+    plain = nn.Parameter(torch.ones(3)) if parameter else torch.ones(3)
+    plain.meta = {"parallel": True, "dims": [0, (1, 2.5)], "name": "w"}  # type: ignore[attr-defined]
+    (tmp_path / "w.pth").write_bytes(torch_bytes({"w": tensor, "plain": plain}, kind, protocol))
+    found: Any = read_content(tmp_path / "w.pth")
+    assert isinstance(found["w"], StandIn)
+    assert found["w"].is_tensor
+    assert found["plain"].tolist() == [1.0] * 3
+
+
 @pytest.mark.parametrize("name", UNREAD)
 def test_tensors_whose_meaning_is_not_known_are_described(tmp_path: Path, name: str) -> None:
     content, maker = UNREAD[name]

@@ -87,6 +87,19 @@ def test_any_content_is_what_torch_reads(content: dict[str, object], kind: tuple
 
 
 @pytest.mark.parametrize("kind", ["zip", "legacy"])
+def test_empty_parts_of_empty_tensors_are_read_wherever_they_begin(tmp_path: Path, kind: str) -> None:
+    content = {
+        "columns": torch.empty(0, 3)[:, 2:],
+        "rows": torch.empty(2, 0)[1:],
+        "deep": torch.empty(3, 0, 2)[2, :, 1],
+        "split": torch.empty(0, 8).split(2, 1)[3],
+        "of some": torch.arange(4.0)[4:],
+    }
+    (tmp_path / "w.pth").write_bytes(torch_bytes(content, kind))
+    assert same(read_content(tmp_path / "w.pth"), torch.load(tmp_path / "w.pth", weights_only=True))
+
+
+@pytest.mark.parametrize("kind", ["zip", "legacy"])
 def test_numbers_begin_where_torch_may_read_them_wherever_the_file_has_them(tmp_path: Path, kind: str) -> None:
     """A complex number of 16 bytes at an address of 8 more than a multiple of 16 ended the process."""
     content = {"w": torch.arange(9.0).to(torch.complex128)[1:], "v": torch.arange(5.0)}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
 
 from sysu30k_bench.models.formats.faults import Damaged, NotPlain
@@ -210,10 +211,16 @@ def _parameter(_builder: Builder, _: Global, args: tuple[Any, ...]) -> object:
 
 
 def _refuse_other_tensors(state: object) -> None:
-    """Other tensors in its state say what a tensor means, as the scales of a quantised one do."""
-    for part in state if isinstance(state, tuple) else (state,):
-        if isinstance(part, dict) and any(isinstance(value, (torch.Tensor, StandIn)) for value in part.values()):
+    """Other numbers in its state, however deep, say what a tensor means, as the scales of a quantised one do."""
+    left, seen = [state], set()
+    while left:
+        part = left.pop()
+        if isinstance(part, (torch.Tensor, Storage, StandIn, np.ndarray, np.generic)):
             raise NotPlain
+        if id(part) in seen or not isinstance(part, (dict, list, tuple, set, frozenset)):
+            continue
+        seen.add(id(part))
+        left += [*part, *part.values()] if isinstance(part, dict) else part
 
 
 _TENSOR_TYPES = {("torch.nn", "Parameter"), ("torch.nn", "Buffer"), ("torch._tensor", "Tensor"), ("torch", "Tensor")}

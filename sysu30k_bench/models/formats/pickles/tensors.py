@@ -127,7 +127,7 @@ class TensorMaker:
         if not isinstance(storage, Storage):
             raise NotPlain
         lengths, steps = _numbers(size), _numbers(stride)
-        if type(offset) is not int or offset < 0 or len(lengths) != len(steps):
+        if type(offset) is not int or not 0 <= offset < 1 << 62 or len(lengths) != len(steps):
             raise Damaged("a tensor's offset, shape or strides make no sense")
         flags = metadata if isinstance(metadata, dict) else {}
         if any(name not in ("conj", "neg") or type(value) is not bool for name, value in flags.items()):
@@ -138,7 +138,8 @@ class TensorMaker:
         last = offset + sum((length - 1) * step for length, step in zip(lengths, steps, strict=True))
         if count and (last + 1) * dtype.itemsize > total:
             raise Damaged(f"a tensor of shape {lengths} reaches beyond its storage")
-        if count > max(storage.count, MOST_REPEATED) or (not count and offset * dtype.itemsize > total):
+        # a part of an empty tensor begins anywhere: nothing is read there
+        if count > max(storage.count, MOST_REPEATED) or (not count and 0 < total < offset * dtype.itemsize):
             raise Damaged(f"a tensor of shape {lengths} has a storage of {storage.count:,} numbers")
         tensor = torch.empty(0, dtype=dtype)
         self._parts.append(_Part(tensor, storage, offset, lengths, steps, flags))
