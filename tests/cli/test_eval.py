@@ -143,7 +143,7 @@ def test_the_gallery_searched_for_itself(bench: Bench, finished: tuple[Path, Out
     shutil.copytree(finished[0], run)
     done = bench("search", run, "--self", "--top-k", 4, "--json")
     assert done.code == 0, done.err
-    assert "about 1 min" in done.err
+    assert "neighbours: less than a minute remains" in done.err  # of so few, on any machine
     with h5py.File(done.json["neighbours"]) as file:
         position, score = file["position"][:], file["score"][:]
     assert position.shape == score.shape == (100, 4)
