@@ -85,11 +85,12 @@ def unwritable(path: Path, error: OSError, size: int | None = None) -> Unwritabl
         wanted = f" ({size:,} bytes)" if size is not None else ""
         return UnwritableError(
             f"the disk is full: could not write {path}{wanted}",
-            hint="free some space or choose another --output; what is finished is kept, and the same command resumes",
+            hint="free some space, or write to another disk; what is finished is kept, and the same command resumes",
         )
+    in_the_way = error.errno in {errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ENOTEMPTY}
     return UnwritableError(
         f"cannot write {path}: {error.strerror or error}",
-        hint="choose an --output that this user may write",
+        hint="move what stands there out of the way" if in_the_way else "let this user write there, or write elsewhere",
     )
 
 

@@ -19,7 +19,9 @@ def main() -> None:
         sys.exit(2)
     INTERRUPTS.take()
     from sysu30k_bench.cli.run import run
+    from sysu30k_bench.cli.streams import take_streams
 
+    take_streams()
     code = run()
     INTERRUPTS.told()
     if INTERRUPTS.asked:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 import traceback
-from contextlib import suppress
 from pathlib import PurePath
 
 import click
@@ -30,9 +29,8 @@ def run() -> int:
     """
     try:
         with INTERRUPTS.working():
-            with suppress(OSError):  # whoever cannot be warned can still be served
-                for said in unknown_variables(cli, os.environ):
-                    click.echo(f"warning: {plain(said)}", err=True)
+            for said in unknown_variables(cli, os.environ):
+                click.echo(f"warning: {plain(said)}", err=True)
             code = cli.main(standalone_mode=False)
             sys.stdout.flush()
     except click.exceptions.Exit as leave:
@@ -67,7 +65,7 @@ def _failed(error: BaseException) -> int:
         print_error(_OUT_OF_MEMORY)
         return 3
     if isinstance(error, OSError) and error.errno and not os.environ.get("SYSU30K_BENCH_TRACEBACK"):
-        print_error(plain(_refused(error)))  # by the system: a disk, a network drive, rights; no internal error
+        print_error(_refused(error))  # by the system: a disk, a network drive, rights; no internal error
         return DataError.exit_code
     if not isinstance(error, Exception) or os.environ.get("SYSU30K_BENCH_TRACEBACK"):
         raise error
@@ -86,7 +84,7 @@ def _refused(error: OSError) -> str:
     guess = _file_at_work(error)
     file = " and ".join(names) or ("a file" if guess is None else f"a file, probably {guess}")
     return (
-        f"cannot read or write {file}: {error.strerror or error}\n"
+        f"cannot read or write {plain(file)}: {plain(error.strerror or str(error))}\n"
         "What to do: check the disk and the rights of this user; what is finished is kept, and the same command resumes"
     )
 

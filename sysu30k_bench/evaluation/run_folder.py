@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +15,14 @@ from filelock import FileLock, Timeout
 from sysu30k_bench.data.split import ROLES
 from sysu30k_bench.embeddings.manifest import MANIFEST_NAME
 from sysu30k_bench.errors import DataError
+from sysu30k_bench.evaluation.step_notes import EXPORT_NOTES, SEARCH_NOTES
 from sysu30k_bench.files import sha256_of_file, unwritable
+from sysu30k_bench.results.record import RESULT_NAME
+from sysu30k_bench.search.graph.graph_file import GRAPH_NAME
+from sysu30k_bench.search.ranking import RANKING_NAME, TOP_NAME
+
+_FILES = frozenset({EXPORT_NOTES, SEARCH_NOTES, RANKING_NAME, TOP_NAME, RESULT_NAME, GRAPH_NAME})
+_FOLDERS = frozenset({"embeddings", "control", "reranked"})
 
 
 @dataclass(frozen=True)
@@ -44,7 +53,7 @@ class RunFolder:
         """Holds the folder for this process.
 
         Raises:
-            DataError: Another run holds it, or it cannot be written.
+            DataError: Another run holds it, it cannot be written, or something stands where one of its parts goes.
         """
         lock = FileLock(self.path / ".lock", timeout=0)
         try:
@@ -57,9 +66,22 @@ class RunFolder:
         except OSError as error:
             raise unwritable(self.path, error) from error
         try:
+            self._refuse_obstacles()
             yield
         finally:
             lock.release()
+
+    def _refuse_obstacles(self) -> None:
+        """Finds a folder that has a file's name, or the reverse, now rather than after hours of work."""
+        for part in sorted(self.path.iterdir()):
+            if part.name in _FILES and part.is_dir():
+                raise _obstacle(part, errno.EISDIR)
+            if part.name in _FOLDERS and not part.is_dir():
+                raise _obstacle(part, errno.ENOTDIR)
+
+
+def _obstacle(path: Path, code: int) -> DataError:
+    return unwritable(path, OSError(code, os.strerror(code)))
 
 
 def default_run_folder(checkpoint: Path, digest: str, above: Path = Path("runs")) -> Path:

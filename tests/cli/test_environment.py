@@ -59,9 +59,47 @@ def test_an_image_that_names_its_version_runs_every_command() -> None:
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="Linux has a device that is always full")  # noqa: PTH110
-def test_a_warning_that_cannot_be_written_stops_nothing() -> None:
-    words = [sys.executable, "-m", "sysu30k_bench", "adapters", "list"]
+@pytest.mark.parametrize(
+    ("words", "code", "result", "encoding"),
+    [
+        (("adapters", "list"), 0, "colour_stripes", "utf-8"),
+        (("adapters", "list"), 0, "colour_stripes", "ascii"),  # for which click makes a stream of its own
+        (("leaderboard", "check", "leaderboard"), 0, "no fault found", "utf-8"),  # which says that it loads
+        (("search", "nowhere"), 3, "", "utf-8"),
+        (("no-such-command",), 2, "", "utf-8"),
+    ],
+)
+def test_messages_that_cannot_be_written_change_no_outcome(
+    words: tuple[str, ...], code: int, result: str, encoding: str
+) -> None:
+    command = [sys.executable, "-m", "sysu30k_bench", *words]
+    environment = {**os.environ, "SYSU30K_BENCH_FOO": "1", "PYTHONIOENCODING": encoding}
     with open("/dev/full", "w") as full:  # noqa: PTH123
-        environment = {**os.environ, "SYSU30K_BENCH_FOO": "1"}
-        done = subprocess.run(words, stdout=subprocess.PIPE, stderr=full, text=True, env=environment, check=False)
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=full, text=True, env=environment, check=False)
+    assert (done.returncode, result in done.stdout) == (code, True)
+
+
+def test_a_reader_of_messages_that_leaves_ends_nothing() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "sysu30k_bench", "adapters", "list"]
+    environment = {**os.environ, "SYSU30K_BENCH_FOO": "1"}
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=writer, text=True, env=environment, check=False)
+    os.close(writer)
     assert (done.returncode, "colour_stripes" in done.stdout) == (0, True)
+
+
+@pytest.mark.parametrize("closed", ["2>&-", ">&-", "<&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize(("words", "code"), [("search nowhere", 3), ("adapters list", 0)])
+def test_streams_that_are_closed_from_the_start_change_no_outcome(words: str, code: int, closed: str) -> None:
+    command = f"{sys.executable} -m sysu30k_bench {words} {closed}"
+    assert subprocess.run(command, shell=True, capture_output=True, check=False).returncode == code  # noqa: S602
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="Linux has a device that is always full")  # noqa: PTH110
+def test_results_that_cannot_be_written_are_told_in_lines_of_their_own() -> None:
+    with open("/dev/full", "w") as full:  # noqa: PTH123
+        command = [sys.executable, "-m", "sysu30k_bench", "adapters", "list"]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 3
+    assert "No space left on device\nWhat to do: " in done.stderr

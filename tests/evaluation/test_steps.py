@@ -136,6 +136,14 @@ def test_a_folder_has_one_run_at_a_time(tmp_path: Path) -> None:
         assert folder.path.is_dir()
 
 
+@pytest.mark.parametrize(("name", "is_folder"), [("top.csv", True), ("result.json", True), ("reranked", False)])
+def test_what_stands_where_a_part_goes_is_told_before_the_work(tmp_path: Path, name: str, is_folder: bool) -> None:
+    (tmp_path / name).mkdir() if is_folder else (tmp_path / name).touch()
+    with pytest.raises(DataError, match=name) as refused, RunFolder(tmp_path).locked():
+        raise AssertionError("the work began")
+    assert "out of the way" in str(refused.value.hint)
+
+
 def test_errors_inside_the_lock_are_passed_on_as_they_are(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path / "run")
     with pytest.raises(OSError, match="mine"), folder.locked():
