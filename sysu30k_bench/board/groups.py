@@ -8,8 +8,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import NamedTuple
 
-from sysu30k_bench.board.rows import Row, Standing, in_order
-from sysu30k_bench.board.submit import EVIDENCE
+from sysu30k_bench.board.rows import EVIDENCE, Row, Standing, in_order
 from sysu30k_bench.errors import UsageError
 from sysu30k_bench.metrics.holm import holm
 from sysu30k_bench.results.compare import mcnemar

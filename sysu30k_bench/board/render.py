@@ -15,8 +15,7 @@ from sysu30k_bench.board.checks.check import check_board
 from sysu30k_bench.board.groups import Apart, read_evidence, significance, tie_groups
 from sysu30k_bench.board.model_index import model_index
 from sysu30k_bench.board.practice import SENTENCE, Rules, rules_of
-from sysu30k_bench.board.rows import Row, in_order, parse_row, row_schema
-from sysu30k_bench.board.submit import EVIDENCE, ROWS, row_bytes
+from sysu30k_bench.board.rows import EVIDENCE, ROWS, Row, in_order, parse_row, row_bytes, row_schema
 from sysu30k_bench.errors import CheckFailedError
 from sysu30k_bench.files import write_atomically
 from sysu30k_bench.metrics.catalogue import METRICS, MISSES

@@ -17,6 +17,8 @@ from sysu30k_bench.metrics.catalogue import FROM_RANKS, METRICS, OPEN_SET
 from sysu30k_bench.models.card import Paper, Supervision
 from sysu30k_bench.results.embedding_facts import EmbeddingFacts, Sha256
 
+ROWS, EVIDENCE = "rows", "evidence"
+"""Folders of a board."""
 Status = Literal["reported", "self-reported", "re-scored", "audited", "reproduced"]
 STATUSES: tuple[Status, ...] = ("reported", "self-reported", "re-scored", "audited", "reproduced")
 """From an unverified claim to a repetition by another person; each status is worth more than the one before."""
@@ -253,6 +255,11 @@ class Standing(Protocol):
 
 
 Stands = TypeVar("Stands", bound=Standing)
+
+
+def row_bytes(row: Row) -> bytes:
+    """Writes a row as its file has it."""
+    return (json.dumps(row.model_dump(mode="json", exclude_none=True), indent=1, ensure_ascii=False) + "\n").encode()
 
 
 def in_order(rows: Iterable[Stands]) -> list[Stands]:

@@ -10,8 +10,7 @@ from sysu30k_bench._version import __version__
 from sysu30k_bench.board.audit.confirmation import Confirmation, confirmation_path, faults_of
 from sysu30k_bench.board.checks.check import check_board
 from sysu30k_bench.board.checks.evidence import backing_faults
-from sysu30k_bench.board.rows import STATUSES, Evidence, Row, Status, parse_row
-from sysu30k_bench.board.submit import ROWS, row_bytes
+from sysu30k_bench.board.rows import ROWS, STATUSES, Evidence, Row, Status, parse_row, row_bytes
 from sysu30k_bench.errors import CheckFailedError, DataError, UsageError
 from sysu30k_bench.files import write_atomically
 

@@ -2,33 +2,27 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 from pydantic import ValidationError
 
 from sysu30k_bench.board.audit.merkle import merkle_root
 from sysu30k_bench.board.checks.foreign_text import word_fault
+from sysu30k_bench.board.open_set_scores import open_set_scores
 from sysu30k_bench.board.practice import PracticeMark, reasons_against, require_board_for
-from sysu30k_bench.board.rows import OPEN_SET_SCORES, SCORES, Cost, Evidence, Row
+from sysu30k_bench.board.rows import EVIDENCE, ROWS, SCORES, Cost, Evidence, Row, row_bytes
 from sysu30k_bench.board.run_intact import require_what_was_searched
 from sysu30k_bench.data.split import ROLES
 from sysu30k_bench.embeddings.manifest import read_manifest
 from sysu30k_bench.errors import CheckFailedError, DataError, IntegrityError, UsageError
 from sysu30k_bench.files import sha256_of_file, write_atomically
-from sysu30k_bench.metrics.open_set.points import contributions
-from sysu30k_bench.metrics.open_set.searches import searches_of
-from sysu30k_bench.metrics.per_query import per_query_metrics
 from sysu30k_bench.metrics.summary import summarise
 from sysu30k_bench.models.card import Paper, Supervision
 from sysu30k_bench.progress import Progress, Silent
 from sysu30k_bench.results.build import metrics_of
 from sysu30k_bench.results.record import RESULT_NAME, EvaluationRecord, read_record
-from sysu30k_bench.search.ranking import RANKING_NAME, Ranking, read_ranking
-
-ROWS, EVIDENCE = "rows", "evidence"
+from sysu30k_bench.search.ranking import RANKING_NAME, read_ranking
 
 
 @dataclass(frozen=True)
@@ -97,11 +91,6 @@ class Submission:
         return [row, evidence]
 
 
-def row_bytes(row: Row) -> bytes:
-    """Writes a row as its file has it."""
-    return (json.dumps(row.model_dump(mode="json", exclude_none=True), indent=1, ensure_ascii=False) + "\n").encode()
-
-
 def prepare(run: Path, claim: Claim, progress: Progress | None = None, *, practice: bool = False) -> Submission:
     """Makes the row of a run.
 
@@ -161,13 +150,6 @@ def prepare(run: Path, claim: Claim, progress: Progress | None = None, *, practi
         faults = [f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()]
         raise UsageError("this cannot be a row", details=faults) from error
     return Submission(row, path.read_bytes(), PracticeMark.of(record) if practice else None)
-
-
-def open_set_scores(ranking: Ranking) -> dict[str, float]:
-    """Computes a row's error rates at a threshold; those that too few searches would set are omitted."""
-    searches = searches_of(ranking, per_query_metrics(ranking.query_keys, ranking.matched))
-    rates = {name: contributions(searches, name) for name in OPEN_SET_SCORES}
-    return {name: float(np.nanmean(values)) for name, values in rates.items() if not isinstance(values, str)}
 
 
 def cost_of(record: EvaluationRecord) -> Cost:

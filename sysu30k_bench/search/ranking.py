@@ -8,7 +8,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -18,7 +18,9 @@ from sysu30k_bench.errors import DataError, IntegrityError
 from sysu30k_bench.files import write_atomically
 from sysu30k_bench.sealed import require_told
 from sysu30k_bench.search.score import TIE
-from sysu30k_bench.search.search import SearchResult
+
+if TYPE_CHECKING:
+    from sysu30k_bench.search.search import SearchResult
 
 RANKING_NAME = "ranking.csv"
 TOP_NAME = "top.csv"

@@ -12,8 +12,7 @@ from sysu30k_bench.data.protocol import Relevance
 from sysu30k_bench.errors import IntegrityError
 from sysu30k_bench.processes import Ranks
 from sysu30k_bench.progress import Progress, Silent
-from sysu30k_bench.search.engines.choose import FAST_FROM
-from sysu30k_bench.search.engines.engine import Engine
+from sysu30k_bench.search.engines.engine import FAST_FROM, Engine
 from sysu30k_bench.search.exact import compiled
 from sysu30k_bench.search.exact.block import BlockScores, Rows
 from sysu30k_bench.search.exact.break_even import Pace

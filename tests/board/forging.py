@@ -12,8 +12,8 @@ import numpy as np
 
 from sysu30k_bench.board.audit.confirm import ConfirmRequest, audit_row, plan_row_audit
 from sysu30k_bench.board.audit.confirmation import Findings
-from sysu30k_bench.board.rows import SCORES, Row
-from sysu30k_bench.board.submit import prepare_evidence, row_bytes
+from sysu30k_bench.board.rows import SCORES, Row, row_bytes
+from sysu30k_bench.board.submit import prepare_evidence
 from sysu30k_bench.embeddings.manifest import read_manifest
 from sysu30k_bench.embeddings.shard import encode_shard, read_shard
 from sysu30k_bench.files import sha256_of_file

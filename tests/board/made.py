@@ -8,8 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from sysu30k_bench.board.rows import SCORES, Evidence, Row
-from sysu30k_bench.board.submit import row_bytes
+from sysu30k_bench.board.rows import SCORES, Evidence, Row, row_bytes
 from sysu30k_bench.files import sha256_of_file, sha256_of_text
 from sysu30k_bench.metrics.summary import summarise
 from sysu30k_bench.results.build import metrics_of

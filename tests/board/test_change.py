@@ -12,8 +12,7 @@ from sysu30k_bench.board.checks.board_files import Entry, entries_of, has_modes
 from sysu30k_bench.board.checks.change import check_change
 from sysu30k_bench.board.checks.check import check_board
 from sysu30k_bench.board.render import Board, generated_names, render, write_board
-from sysu30k_bench.board.rows import parse_row
-from sysu30k_bench.board.submit import row_bytes
+from sysu30k_bench.board.rows import parse_row, row_bytes
 from sysu30k_bench.errors import DataError
 from tests.board.made import add_row, ranks_of
 

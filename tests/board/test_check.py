@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,8 +16,8 @@ from sysu30k_bench.board.audit.merkle import merkle_root
 from sysu30k_bench.board.checks.change import check_change
 from sysu30k_bench.board.checks.check import check_board
 from sysu30k_bench.board.render import write_board
-from sysu30k_bench.board.rows import SCORES, Row, parse_row, published_rows
-from sysu30k_bench.board.submit import Claim, prepare, row_bytes
+from sysu30k_bench.board.rows import SCORES, Row, parse_row, published_rows, row_bytes
+from sysu30k_bench.board.submit import Claim, prepare
 from sysu30k_bench.errors import CheckFailedError, DataError, IntegrityError, UsageError
 from sysu30k_bench.files import sha256_of_text
 from sysu30k_bench.models.card import Paper
@@ -203,3 +205,19 @@ def test_submit_and_check_as_commands(bench: Bench, official_run: Path, tmp_path
     assert checked.out.splitlines()[-1] == "1 fault"
     assert bench("leaderboard", "check", tmp_path / "board", "--json").json["faults"]
     assert bench("leaderboard", "check", tmp_path / "nowhere").code == 3
+
+
+def test_tables_that_are_not_what_the_rows_give_are_named(bench: Bench, published: Path) -> None:
+    write_board(published)
+    assert bench("leaderboard", "check", published, "--json").json == {"faults": [], "outdated": []}
+    (published / "leaderboard.csv").write_text("method,rank-1\nours,100.0\n")
+    told = bench("leaderboard", "check", published)
+    assert (told.code, told.out) == (0, "no fault found\n")
+    assert f"leaderboard.csv is not what the rows give: run `sysu30k-bench leaderboard render {published}`" in told.err
+    (published / "README.md").unlink()
+    assert bench("leaderboard", "check", published, "--json").json["outdated"] == ["README.md", "leaderboard.csv"]
+
+
+def test_the_check_of_a_board_loads_no_torch() -> None:
+    program = "import sys, sysu30k_bench.board.checks.change; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from sysu30k_bench.board.checks.evidence import backing_faults
-from sysu30k_bench.board.submit import open_set_scores
+from sysu30k_bench.board.open_set_scores import open_set_scores
 from sysu30k_bench.metrics.open_set.searches import searches_of
 from sysu30k_bench.metrics.per_query import per_query_metrics
 from sysu30k_bench.results.build import open_set_of

@@ -150,6 +150,10 @@ def test_the_gallery_searched_for_itself(bench: Bench, finished: tuple[Path, Out
     assert not (position == np.arange(100)[:, None]).any()
     assert (np.diff(score, axis=1) <= 0).all()
     assert bench("search", run, "--filter", "int8", "--engine", "faiss").code == 2
+    more = bench("search", run, "--self", "--top-k", 101, "--json")
+    assert "each image has 99 others, not 101: the places behind them hold -1" in more.err
+    with h5py.File(more.json["neighbours"]) as file:
+        assert (file["position"][:, 99:] == -1).all()
 
 
 def test_default_output_is_found_again(bench: Bench, twin: Path, stripes_checkpoint: Path, tmp_path: Path) -> None:

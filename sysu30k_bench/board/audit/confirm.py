@@ -18,9 +18,9 @@ from sysu30k_bench.board.audit.confirmation import (
     same_person,
 )
 from sysu30k_bench.board.practice import reasons_against
-from sysu30k_bench.board.rows import SCORES, Evidence, Row
+from sysu30k_bench.board.rows import EVIDENCE, SCORES, Evidence, Row
 from sysu30k_bench.board.status import TOOL, row_of, today
-from sysu30k_bench.board.submit import EVIDENCE, prepare_evidence
+from sysu30k_bench.board.submit import prepare_evidence
 from sysu30k_bench.errors import CheckFailedError, UsageError
 from sysu30k_bench.evaluation.request import ExportRequest
 from sysu30k_bench.files import sha256_of_file

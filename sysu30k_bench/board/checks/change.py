@@ -10,8 +10,7 @@ from sysu30k_bench.board.checks.board_files import Entry, entries_of, has_modes
 from sysu30k_bench.board.checks.check import FOLDERS, check_board, printed, read_rows
 from sysu30k_bench.board.practice import MARK_NAME
 from sysu30k_bench.board.render import generated_names, stale_files
-from sysu30k_bench.board.rows import STATUSES, Row
-from sysu30k_bench.board.submit import EVIDENCE, ROWS
+from sysu30k_bench.board.rows import EVIDENCE, ROWS, STATUSES, Row
 from sysu30k_bench.errors import DataError
 from sysu30k_bench.files import sha256_of_file
 

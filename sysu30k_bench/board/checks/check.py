@@ -20,8 +20,7 @@ from sysu30k_bench.board.checks.corrections import correction_faults
 from sysu30k_bench.board.checks.duplicates import duplicates
 from sysu30k_bench.board.checks.evidence import list_faults, read_backing
 from sysu30k_bench.board.practice import MARK_NAME, Rules, rules_of
-from sysu30k_bench.board.rows import Row, parse_row
-from sysu30k_bench.board.submit import EVIDENCE, ROWS
+from sysu30k_bench.board.rows import EVIDENCE, ROWS, Row, parse_row
 from sysu30k_bench.errors import DataError, IntegrityError
 from sysu30k_bench.search.ranking import Ranking
 

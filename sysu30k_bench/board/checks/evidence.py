@@ -7,9 +7,9 @@ from pathlib import Path
 
 from sysu30k_bench.board.checks.contradictions import digest_faults, key_faults, ranking_faults, written_fault
 from sysu30k_bench.board.checks.foreign_text import word_fault
+from sysu30k_bench.board.open_set_scores import open_set_scores
 from sysu30k_bench.board.practice import Rules, rules_of
-from sysu30k_bench.board.rows import OPEN_SET_SCORES, SCORES, Evidence, Row
-from sysu30k_bench.board.submit import EVIDENCE, open_set_scores
+from sysu30k_bench.board.rows import EVIDENCE, OPEN_SET_SCORES, SCORES, Evidence, Row
 from sysu30k_bench.errors import BenchError
 from sysu30k_bench.files import sha256_of_file
 from sysu30k_bench.metrics.per_query import per_query_metrics

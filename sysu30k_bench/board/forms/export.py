@@ -10,7 +10,7 @@ from sysu30k_bench.board.forms.hub import eval_results, eval_yaml
 from sysu30k_bench.board.forms.in_toto import statement
 from sysu30k_bench.board.model_index import model_index
 from sysu30k_bench.board.render import Board, as_table
-from sysu30k_bench.board.submit import ROWS
+from sysu30k_bench.board.rows import ROWS
 
 _NO_DATE = "2021"
 

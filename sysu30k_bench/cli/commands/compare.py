@@ -41,7 +41,7 @@ def compare_command(runs: tuple[Path, ...], as_json: bool) -> None:
         raise UsageError("a comparison needs two runs", hint="sysu30k-bench compare RUN OTHER ...")
     for run in runs:
         judge_run(run)
-    with loading():
+    with loading("scipy", "scipy.stats"):
         from sysu30k_bench.results.compare import compare
         from sysu30k_bench.results.ranked_run import read_runs
 

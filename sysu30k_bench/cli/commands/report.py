@@ -35,7 +35,7 @@ def report(run: Path, other: Path | None, images: bool, data: Path | None, outpu
         judge_run(other)
     if data is not None:
         judge_data(data)
-    with loading():
+    with loading("scipy", "scipy.stats"):
         from sysu30k_bench.files import write_atomically
         from sysu30k_bench.report.page import make_report
         from sysu30k_bench.results.record import RESULT_NAME, read_record

@@ -74,7 +74,8 @@ def submit(
     """
     judge_run(run)
     with loading():
-        from sysu30k_bench.board.submit import Claim, prepare, row_bytes
+        from sysu30k_bench.board.rows import row_bytes
+        from sysu30k_bench.board.submit import Claim, prepare
 
     if practice and click.get_current_context().get_parameter_source("board") is ParameterSource.DEFAULT:
         board = Path("practice-board")

@@ -36,7 +36,7 @@ def export(form: str, row: str | None, hub_dataset: str | None, board: Path) -> 
     Of a ROW: model-index (model cards), eval-results (the hub's .eval_results), every-eval (Every Eval Ever 0.3.0)
     and in-toto (a statement about a re-scored row, to be signed).
     """
-    with loading():
+    with loading("scipy", "scipy.stats"):
         from sysu30k_bench.board.render import Board, render
         from sysu30k_bench.errors import UsageError
 

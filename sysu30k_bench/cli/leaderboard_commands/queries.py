@@ -17,7 +17,7 @@ from sysu30k_bench.cli.options import board_argument, json_option
 @json_option
 def queries(board: Path, shown: int, as_json: bool) -> None:
     """List the queries that no row with a ranking solves, those that only one solves, and labels to inspect."""
-    with loading():
+    with loading("scipy", "scipy.stats"):
         from sysu30k_bench.board.difficulty import difficulty
         from sysu30k_bench.board.render import Board
 

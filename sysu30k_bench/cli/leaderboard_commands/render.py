@@ -23,7 +23,7 @@ def render(board: Path, site: Path | None, no_site: bool, only_check: bool) -> N
 
     The site needs no server: open its index.html.
     """
-    with loading():
+    with loading("scipy", "scipy.stats"):
         from sysu30k_bench.board.render import stale_files, write_board
 
     if only_check:

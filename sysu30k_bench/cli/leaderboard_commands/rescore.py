@@ -18,7 +18,7 @@ def rescore_command(row: str, board: Path) -> None:
 
     Exits with 1 if a number differs.
     """
-    with loading():
+    with loading("scipy", "scipy.stats"):
         from sysu30k_bench.board.status import rescore
 
     click.echo(f"{row}: {rescore(board, row).status}")

@@ -23,6 +23,7 @@ from sysu30k_bench.search.engines.choose import choose_device, choose_engine
 from sysu30k_bench.search.gallery import StoreGallery
 from sysu30k_bench.search.graph.neighbours import GraphPlan, make_graph, part_rows_for
 from sysu30k_bench.search.ranking import Ranking
+from sysu30k_bench.words import count
 
 _KEPT = "search-state"
 
@@ -104,6 +105,10 @@ def neighbours_step(folder: RunFolder, request: SearchRequest, progress: Progres
     store = Store.open(folder.embeddings("gallery"))
     device = choose_device(request.device, ranks.local_rank)
     engine, _ = choose_engine(request.engine, device, request.filter, float(len(store)) ** 2 * store.dimension)
+    others = len(store) - 1
+    if request.top_k > others:
+        said = f"each image has {count(others, 'other')}, not {request.top_k:,}: the places behind them hold -1"
+        progress.say(f"neighbours: {said}")
     plan = GraphPlan(request.top_k, request.memory, part_rows_for(store.dimension))
     return make_graph(store, folder.path, engine, plan, progress, ranks)
 

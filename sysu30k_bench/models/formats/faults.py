@@ -16,5 +16,9 @@ class Damaged(Exception):  # noqa: N818 - a state of the file, named as people s
         self.cut = cut
 
 
+class Unusual(Damaged):
+    """The file may be whole, but is of a form or a size that a reader of strangers' files does not take."""
+
+
 class NotPlain(Exception):  # noqa: N818 - told to the caller, never to a person
     """A call that the table of known globals does not cover with these arguments: a stand-in takes its place."""

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from sysu30k_bench.errors import BenchError, DataError, IntegrityError, UsageError
-from sysu30k_bench.models.formats.faults import Damaged
+from sysu30k_bench.models.formats.faults import Damaged, Unusual
 from sysu30k_bench.models.formats.foreign import Foreign, foreign, foreign_zip
 from sysu30k_bench.models.formats.mapped import MappedFile
 from sysu30k_bench.models.formats.pickles.extent import settle
@@ -28,6 +28,7 @@ from sysu30k_bench.models.formats.shards import index_of_folder, is_index, read_
 from sysu30k_bench.models.formats.torch_zip import archive_folder, read_torch_zip
 
 _AGAIN = "download or copy it again and compare its size with the source"
+_ANEW = "if you trust it, load it where it was made, and save its weights anew: `torch.save(model.state_dict(), path)`"
 _HEAD = 4096
 _URL = re.compile(r"[a-z][a-z0-9+.-]{1,20}:/{1,2}\S", re.IGNORECASE)
 _JAX = frozenset({"jax", "jaxlib", "haiku", "optax", "byol"})
@@ -133,6 +134,8 @@ def _read(path: Path) -> Content:
 
 
 def _damaged(path: Path, error: Damaged) -> IntegrityError:
+    if isinstance(error, Unusual):
+        return IntegrityError(f"{path} cannot be read: {error}", hint=_ANEW)
     said = f"is cut off: {error}" if error.cut else f"is damaged: {error}"
     return IntegrityError(f"{path} {said}", hint=_AGAIN)
 
@@ -255,7 +258,7 @@ def _mapping(path: Path, content: object, named: tuple[str, ...]) -> Mapping[str
     if isinstance(opened, dict):
         found = {name if isinstance(name, str) else str(name): value for name, value in opened.items()}
         if len(found) < len(opened):
-            raise Damaged("two of its entries have the same name")
+            raise Unusual("two of its entries have the same name")
         return found
     if isinstance(content, StandIn):
         raise IntegrityError(

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from sysu30k_bench.models.formats.faults import Damaged
+from sysu30k_bench.models.formats.faults import Damaged, Unusual
 from sysu30k_bench.models.formats.mapped import MappedFile, storage_of
 from sysu30k_bench.models.formats.pickles.builders import Builder
 from sysu30k_bench.models.formats.pickles.machine import PickleMachine
@@ -124,9 +124,9 @@ def read_torch_legacy(file: MappedFile | bytes, start: int) -> tuple[object, Pic
     machine = PickleMachine(source, builder)
     protocol, system = machine.load(), machine.load()
     if protocol != PROTOCOL:
-        raise Damaged(f"it is of torch's protocol {str(protocol)[:20]}; {PROTOCOL} is known")
+        raise Unusual(f"it is of torch's protocol {str(protocol)[:20]}; {PROTOCOL} is known")
     if isinstance(system, dict) and system.get("little_endian") is False:
-        raise Damaged("it was written on a machine of the other byte order")
+        raise Unusual("it was written on a machine of the other byte order")
     content = machine.load()
     records.locate(machine.load(), source.tell())
     builder.tensors.finish()

@@ -10,7 +10,7 @@ import zlib
 
 import torch
 
-from sysu30k_bench.models.formats.faults import Damaged
+from sysu30k_bench.models.formats.faults import Damaged, Unusual
 from sysu30k_bench.models.formats.mapped import MappedFile, storage_of
 from sysu30k_bench.models.formats.pickles.builders import Builder
 from sysu30k_bench.models.formats.pickles.machine import PickleMachine
@@ -74,9 +74,9 @@ class ZipRecords:
         if entry is None:
             raise Damaged(f"its entry {name} is missing")
         if entry.flag_bits & 1:
-            raise Damaged(f"its entry {name} is encrypted")
+            raise Unusual(f"its entry {name} is encrypted")
         if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-            raise Damaged(f"its entry {name} is compressed by method {entry.compress_type}; 0 and 8 are known")
+            raise Unusual(f"its entry {name} is compressed by method {entry.compress_type}; 0 and 8 are known")
         header = self._file.bytes[entry.header_offset : entry.header_offset + _LOCAL_HEADER.size]
         if len(header) < _LOCAL_HEADER.size:
             raise Damaged(f"its entry {name} lies behind its end", cut=True)
@@ -93,7 +93,7 @@ class ZipRecords:
 
 def _inflate(stored: bytes, entry: zipfile.ZipInfo) -> bytes:
     if entry.file_size > max(_SMALL, _MOST_RATIO * len(stored)):
-        raise Damaged(f"its entry {entry.filename} would grow from {len(stored):,} to {entry.file_size:,} bytes")
+        raise Unusual(f"its entry {entry.filename} would grow from {len(stored):,} to {entry.file_size:,} bytes")
     try:
         content = zlib.decompressobj(-15).decompress(stored, entry.file_size + 1)
     except zlib.error as error:

@@ -8,14 +8,10 @@ from typing import Literal
 import torch
 
 from sysu30k_bench.errors import DataError, UsageError
-from sysu30k_bench.search.engines.engine import Engine, FilterName
+from sysu30k_bench.search.engines.engine import FAST_FROM, Engine, FilterName
 from sysu30k_bench.words import count
 
 EngineName = Literal["auto", "faiss", "torch"]
-
-FAST_FROM = 2e10
-"""From this many multiplications on, the compiled loops are worth the second that they take to load, and a trial of
-FAISS's product beside numpy's the fifth of one."""
 
 
 def choose_engine(

@@ -11,6 +11,9 @@ from sysu30k_bench.search.score import product_error
 
 FLOAT32_UNIT = 2.0**-24
 SMALLEST_NORMAL = 2.0**-126
+FAST_FROM = 2e10
+"""From this many multiplications on, the compiled loops are worth the second that they take to load, and a trial of
+FAISS's product beside numpy's the fifth of one."""
 FilterName = Literal["auto", "float32", "bf16", "int8"]
 
 

@@ -12,8 +12,7 @@ import numpy as np
 
 from sysu30k_bench.errors import IntegrityError
 from sysu30k_bench.progress import Progress
-from sysu30k_bench.search.engines.choose import FAST_FROM
-from sysu30k_bench.search.engines.engine import Engine
+from sysu30k_bench.search.engines.engine import FAST_FROM, Engine
 from sysu30k_bench.search.exact import compiled
 from sysu30k_bench.search.exact.topk import TopK
 from sysu30k_bench.search.gallery import Gallery

@@ -5,11 +5,14 @@ from __future__ import annotations
 import itertools
 import math
 import re
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
 import torch
 
+from sysu30k_bench.errors import IntegrityError
+from sysu30k_bench.models.formats.checkpoint import read_checkpoint
 from sysu30k_bench.models.formats.faults import Damaged
 from sysu30k_bench.models.formats.pickles.builders import Builder
 from sysu30k_bench.models.formats.pickles.standin import Global, StandIn
@@ -152,7 +155,7 @@ def test_a_tensor_is_any_part_that_torch_finds_in_the_storage(dtype: torch.dtype
 
 def test_steps_of_nothing_repeat_a_number_within_reason() -> None:
     assert made(3, (1 << 24,), (0,))[-1] == 3
-    with pytest.raises(Damaged, match=r"^a tensor of shape \(16777217,\) has a storage of 4 numbers$"):
+    with pytest.raises(Damaged, match=r"^a tensor of shape \(16777217,\) repeats a storage of 4$"):
         made(3, ((1 << 24) + 1,), (0,))
 
 
@@ -195,3 +198,12 @@ def test_a_tensor_that_torch_cannot_make_is_damage_with_what_torch_says() -> Non
     maker.make(Storage(InMemory(), "7", torch.float32, 0, 4), 0, (1,), (1,), metadata={"conj": True})
     with pytest.raises(Damaged, match=r"^a tensor of shape \(1,\) cannot be: \w[^\n]+$"):
         maker.finish()
+
+
+def test_a_file_that_may_be_whole_is_not_called_damaged(tmp_path: Path) -> None:
+    path = tmp_path / "repeats.pth"
+    torch.save({"weight": torch.zeros(1).expand((1 << 24) + 1)}, path)
+    with pytest.raises(IntegrityError, match="cannot be read") as refused:
+        read_checkpoint(path)
+    assert "a tensor of shape (16777217,) repeats a storage of 1" in str(refused.value)
+    assert "save its weights anew" in str(refused.value.hint)

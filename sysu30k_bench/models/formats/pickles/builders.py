@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from sysu30k_bench.models.formats.faults import Damaged, NotPlain
+from sysu30k_bench.models.formats.faults import Damaged, NotPlain, Unusual
 from sysu30k_bench.models.formats.pickles.arrays import PendingArray, PendingDtype, array_of, raw, scalar_of
 from sysu30k_bench.models.formats.pickles.standin import Global, StandIn
 from sysu30k_bench.models.formats.pickles.tensors import Records, Storage, TensorMaker, plain_dtype, storage_dtype
@@ -49,7 +49,7 @@ class Builder:
         """
         self._left -= count + 1
         if self._left < 0:
-            raise Damaged("its pickle multiplies its values beyond reason")
+            raise Unusual("its pickle multiplies its values beyond reason")
 
     def call(self, made_by: Global, args: tuple[object, ...], kwargs: dict[object, object] | None) -> object:
         """Returns what a call makes, if it is a known one, or a stand-in."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import cast
 
-from sysu30k_bench.models.formats.faults import Damaged
+from sysu30k_bench.models.formats.faults import Unusual
 from sysu30k_bench.models.formats.pickles.standin import Global, StandIn
 
 DEEPEST = 100
@@ -79,7 +79,7 @@ def _measure(root: object, most: int, measured: dict[int, tuple[int, int]], wait
                 frames[-1].height = max(frames[-1].height, frame.height + 1)
             measured[id(frame.container)] = (frame.size, frame.height)
         if frame.size > most or frame.height > DEEPEST or len(frames) > DEEPEST:
-            raise Damaged("its values are nested beyond reason")
+            raise Unusual("its values are nested beyond reason")
 
 
 def _children(container: object) -> Iterator[tuple[object, object]]:

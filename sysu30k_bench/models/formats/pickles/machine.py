@@ -11,7 +11,7 @@ import pickletools
 from collections.abc import Callable
 from typing import IO, Any, Protocol, cast
 
-from sysu30k_bench.models.formats.faults import Damaged
+from sysu30k_bench.models.formats.faults import Damaged, Unusual
 from sysu30k_bench.models.formats.pickles.opcodes import ACTIONS, Action
 from sysu30k_bench.models.formats.pickles.stack import PickleStack, World
 from sysu30k_bench.models.formats.pickles.standin import Global
@@ -66,7 +66,7 @@ class PickleMachine:
                 act(stack, reader(source) if reader is not None else None)
                 opcodes += 1
                 if opcodes > MOST_OPCODES:
-                    raise Damaged(f"its pickle has more than {MOST_OPCODES:,} steps")
+                    raise Unusual(f"its pickle has more than {MOST_OPCODES:,} steps")
             self.opcodes += opcodes
             return self._world.current(stack.items.pop())
         except KeyError as error:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from sysu30k_bench.models.formats.faults import Damaged
+from sysu30k_bench.models.formats.faults import Damaged, Unusual
 from sysu30k_bench.models.formats.pickles.stack import PickleStack
 from sysu30k_bench.models.formats.pickles.standin import Global, StandIn
 
@@ -30,11 +30,11 @@ def _long(stack: PickleStack, argument: int) -> None:
 
 def _proto(_: PickleStack, argument: int) -> None:
     if argument > NEWEST_PROTOCOL:
-        raise Damaged(f"its pickle is of protocol {argument}; 0 to {NEWEST_PROTOCOL} are known")
+        raise Unusual(f"its pickle is of protocol {argument}; 0 to {NEWEST_PROTOCOL} are known")
 
 
 def _refuse(_: PickleStack, __: object) -> None:
-    raise Damaged("its pickle uses a registry or buffers outside of the file, as no checkpoint does")
+    raise Unusual("its pickle uses a registry or buffers outside of the file, as no checkpoint does")
 
 
 def _pop(stack: PickleStack, _: object) -> None:

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 
-from sysu30k_bench.models.formats.faults import Damaged
+from sysu30k_bench.models.formats.faults import Damaged, Unusual
 from sysu30k_bench.models.formats.pickles.standin import Global, StandIn
 
 MOST_ODD_KEYS = 5_000
@@ -91,7 +91,7 @@ class PickleStack:
             raise Damaged(f"its pickle takes a {type(key).__name__} for a key")
         self._odd_keys += 1
         if self._odd_keys > MOST_ODD_KEYS:
-            raise Damaged(f"its pickle has more than {MOST_ODD_KEYS:,} keys that are no text")
+            raise Unusual(f"its pickle has more than {MOST_ODD_KEYS:,} keys that are no text")
         return key
 
     def extend(self, elements: Sequence[Any]) -> None:

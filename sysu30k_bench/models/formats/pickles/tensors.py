@@ -9,7 +9,7 @@ from typing import Protocol
 
 import torch
 
-from sysu30k_bench.models.formats.faults import Damaged, NotPlain
+from sysu30k_bench.models.formats.faults import Damaged, NotPlain, Unusual
 from sysu30k_bench.models.formats.pickles.standin import Global
 
 MOST_DIMENSIONS = 64
@@ -139,8 +139,10 @@ class TensorMaker:
         if count and (last + 1) * dtype.itemsize > total:
             raise Damaged(f"a tensor of shape {lengths} reaches beyond its storage")
         # a part of an empty tensor begins anywhere: nothing is read there
-        if count > max(storage.count, MOST_REPEATED) or (not count and 0 < total < offset * dtype.itemsize):
+        if not count and 0 < total < offset * dtype.itemsize:
             raise Damaged(f"a tensor of shape {lengths} has a storage of {storage.count:,} numbers")
+        if count > max(storage.count, MOST_REPEATED):
+            raise Unusual(f"a tensor of shape {lengths} repeats a storage of {storage.count:,}")
         tensor = torch.empty(0, dtype=dtype)
         self._parts.append(_Part(tensor, storage, offset, lengths, steps, flags))
         return tensor
