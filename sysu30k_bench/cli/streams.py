@@ -25,9 +25,10 @@ class LossyFile(io.FileIO):
 
 
 def take_streams() -> None:
-    """Makes stderr lossy, and gives the process whichever standard streams it was started without.
+    """Makes stderr lossy, stdout write escapes for letters that it lacks, and gives a process that has none both.
 
-    A closed one is not only missing: its number goes to the next file that is opened, into which libraries would print.
+    A closed stream is not only missing: its number goes to the next file that is opened, into which libraries would
+    print.
     """
     for number in range(3):
         try:
@@ -36,6 +37,8 @@ def take_streams() -> None:
             os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
     sys.stdin = sys.stdin or open(0, closefd=False)  # noqa: SIM115
     sys.stdout = sys.stdout or _stream(io.FileIO(1, "w", closefd=False), None)
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="backslashreplace")
     sys.stderr = _stream(LossyFile(2, "w", closefd=False), sys.stderr)
 
 
