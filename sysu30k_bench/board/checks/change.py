@@ -45,7 +45,8 @@ def check_change(board: Path, base: Path, *, by_maintainer: bool = False) -> lis
     faults += _altered(rows, before, by_maintainer=by_maintainer)
     faults += _confirmations(board, base, by_maintainer=by_maintainer)
     if not faults:
-        faults = [f"{name}: not what the rows give; run `leaderboard render`" for name in stale_files(board)]
+        outdated = stale_files(board, checked=True)
+        faults = [f"{name}: not what the rows give; run `leaderboard render`" for name in outdated]
     mine, theirs, generated = entries_of(board), entries_of(base), generated_names(rows)
     faults += _not_plain(mine, theirs, generated)
     return faults if by_maintainer else faults + _elsewhere(mine, theirs, generated)

@@ -36,7 +36,7 @@ def check(board: Path, base: Path | None, maintainer: bool, as_json: bool) -> No
         from sysu30k_bench.board.render import stale_files
 
     faults = check_board(board) if base is None else check_change(board, base, by_maintainer=maintainer)
-    outdated = stale_files(board) if base is None and not faults else []  # with --base they are faults
+    outdated = stale_files(board, checked=True) if base is None and not faults else []  # with --base they are faults
     if as_json:
         click.echo(json.dumps({"faults": faults, "outdated": outdated}, indent=1))
     else:
