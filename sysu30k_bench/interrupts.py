@@ -17,7 +17,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from types import FrameType
+from types import FrameType, TracebackType
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -115,7 +115,8 @@ class Interrupts:
     def _leave(self) -> None:
         if not self._told:
             tidy = _SHOW_CURSOR if os.isatty(2) else b""
-            os.write(2, tidy + f"error: {self.message}\n".encode())
+            with suppress(OSError):  # of a stderr that is full or closed
+                os.write(2, tidy + f"error: {self.message}\n".encode())
         os._exit(INTERRUPTED)
 
     def _unraisable(self, lost: sys.UnraisableHookArgs) -> None:
@@ -160,6 +161,13 @@ def end_with_parent(worker: int) -> None:  # noqa: ARG001  the signature of a lo
 
     if fault is not None:
         Queue._on_queue_feeder_error = staticmethod(tell)  # type: ignore[attr-defined]  # noqa: SLF001
+    printed = sys.excepthook
+
+    def tell_more(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        if not issubclass(kind, (ConnectionError, EOFError)):  # of a parent that has left
+            printed(kind, error, trace)
+
+    sys.excepthook = tell_more
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if not hasattr(signal, "sigwaitinfo"):  # macOS cannot tell who sent a signal
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})

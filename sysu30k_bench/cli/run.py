@@ -12,6 +12,7 @@ import click
 from sysu30k_bench.cli.console import print_error
 from sysu30k_bench.cli.environment import unknown_variables
 from sysu30k_bench.cli.program import cli
+from sysu30k_bench.cli.streams import StdoutClosed
 from sysu30k_bench.errors import BenchError, DataError, plain
 from sysu30k_bench.interrupts import INTERRUPTED, INTERRUPTS
 
@@ -58,8 +59,7 @@ def _failed(error: BaseException) -> int:
     if isinstance(error, BenchError):
         print_error(str(error))
         return error.exit_code
-    if isinstance(error, BrokenPipeError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if isinstance(error, StdoutClosed):
         return 0
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         print_error(_OUT_OF_MEMORY)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,8 +21,9 @@ from sysu30k_bench.results.record import RESULT_NAME
 from sysu30k_bench.search.graph.graph_file import GRAPH_NAME
 from sysu30k_bench.search.ranking import RANKING_NAME, TOP_NAME
 
-_FILES = frozenset({EXPORT_NOTES, SEARCH_NOTES, RANKING_NAME, TOP_NAME, RESULT_NAME, GRAPH_NAME})
-_FOLDERS = frozenset({"embeddings", "control", "reranked"})
+_FILES = frozenset({EXPORT_NOTES, SEARCH_NOTES, RANKING_NAME, TOP_NAME, RESULT_NAME, GRAPH_NAME, MANIFEST_NAME})
+_FOLDERS = {"embeddings": ROLES, "control": ("embeddings",), "reranked": ()}
+"""And the folders inside each."""
 
 
 @dataclass(frozen=True)
@@ -66,18 +67,21 @@ class RunFolder:
         except OSError as error:
             raise unwritable(self.path, error) from error
         try:
-            self._refuse_obstacles()
+            _refuse_obstacles(self.path)
             yield
         finally:
             lock.release()
 
-    def _refuse_obstacles(self) -> None:
-        """Finds a folder that has a file's name, or the reverse, now rather than after hours of work."""
-        for part in sorted(self.path.iterdir()):
-            if part.name in _FILES and part.is_dir():
-                raise _obstacle(part, errno.EISDIR)
-            if part.name in _FOLDERS and not part.is_dir():
+
+def _refuse_obstacles(folder: Path, folders: Iterable[str] = _FOLDERS) -> None:
+    """Finds a folder that has the name of a run's file, or the reverse, now rather than after hours of work."""
+    for part in sorted(folder.iterdir()):
+        if part.name in _FILES and part.is_dir():
+            raise _obstacle(part, errno.EISDIR)
+        if part.name in folders:
+            if not part.is_dir():
                 raise _obstacle(part, errno.ENOTDIR)
+            _refuse_obstacles(part, _FOLDERS.get(part.name, ()))
 
 
 def _obstacle(path: Path, code: int) -> DataError:

@@ -262,3 +262,20 @@ def test_a_decoding_process_says_nothing_of_a_parent_that_has_ended() -> None:
     )
     assert "another fault" in done.stderr
     assert "Broken pipe" not in done.stderr
+
+
+def test_a_decoding_process_says_nothing_of_memory_that_nobody_fetches() -> None:
+    """A parent that leaves resets the connection over which a thread hands it memory."""
+    done = run_code(
+        "import sys\n"
+        "from sysu30k_bench.interrupts import end_with_parent\n"
+        "end_with_parent(0)\n"
+        "for error in (ConnectionResetError(104, 'reset by peer'), EOFError('ended'), ValueError('another fault')):\n"
+        "    try:\n"
+        "        raise error\n"
+        "    except Exception:\n"
+        "        sys.excepthook(*sys.exc_info())\n"
+    )
+    assert "another fault" in done.stderr
+    assert "reset by peer" not in done.stderr
+    assert "EOFError" not in done.stderr

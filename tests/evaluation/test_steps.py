@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -136,11 +137,23 @@ def test_a_folder_has_one_run_at_a_time(tmp_path: Path) -> None:
         assert folder.path.is_dir()
 
 
-@pytest.mark.parametrize(("name", "is_folder"), [("top.csv", True), ("result.json", True), ("reranked", False)])
+@pytest.mark.parametrize(
+    ("name", "is_folder"),
+    [
+        ("top.csv", True),
+        ("result.json", True),
+        ("reranked", False),
+        ("reranked/ranking.csv", True),
+        ("embeddings/query", False),
+        ("control/embeddings/gallery/manifest.json", True),
+    ],
+)
 def test_what_stands_where_a_part_goes_is_told_before_the_work(tmp_path: Path, name: str, is_folder: bool) -> None:
+    (tmp_path / "query").touch()  # of the user's own
+    (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
     (tmp_path / name).mkdir() if is_folder else (tmp_path / name).touch()
-    with pytest.raises(DataError, match=name) as refused, RunFolder(tmp_path).locked():
-        raise AssertionError("the work began")
+    with pytest.raises(DataError, match=re.escape(f"cannot write {tmp_path / name}: ")) as refused:
+        RunFolder(tmp_path).locked().__enter__()
     assert "out of the way" in str(refused.value.hint)
 
 

@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import nn
 
+from sysu30k_bench.errors import IntegrityError
 from sysu30k_bench.models.formats.pickles.standin import Global, StandIn
 from sysu30k_bench.models.matching.flat_tensors import FlatTensors, flatten
 
@@ -148,3 +149,28 @@ def test_prefixes_by_pattern() -> None:
 def test_groups_are_told_with_the_most_first() -> None:
     flat = names("net.conv.weight", "net.conv.bias", "net.fc.weight", "scale")
     assert flat.groups() == [("net.conv.*", 2), ("net.fc.*", 1), ("scale", 1)]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"m": {1: torch.zeros(3), "1": torch.ones(3)}},
+        {"m": {"w": torch.zeros(3)}, "m.w": torch.ones(3)},
+        {"module.w": torch.zeros(3), "w": torch.ones(3), "module": {"w": torch.full((3,), 2.0)}},
+        {"w": torch.ones(3), "module.w": torch.zeros(3), "module": {"w": torch.full((3,), 2.0)}},
+    ],
+)
+def test_two_tensors_of_one_name_are_refused(content: dict[str, object]) -> None:
+    with pytest.raises(IntegrityError, match="two tensors of the name"):
+        flatten(content)
+
+
+def test_a_copy_under_the_same_name_is_the_same_tensor() -> None:
+    kept = flatten({"m": {"w": torch.ones(3)}, "m.w": torch.ones(3)}).tensors
+    assert list(kept) == ["m.w"]
+
+
+def test_a_wrapped_name_beside_the_plain_one_is_kept_whole() -> None:
+    for content in ({"w": torch.ones(3), "module.w": torch.zeros(3)}, {"module.w": torch.zeros(3), "w": torch.ones(3)}):
+        kept = flatten(content).tensors
+        assert {name: float(value[0]) for name, value in kept.items()} == {"w": 1.0, "module.w": 0.0}

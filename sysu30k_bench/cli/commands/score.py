@@ -52,7 +52,7 @@ def score(run: Path, figures: str, ranks: tuple[int, ...] | None, as_json: bool)
         from sysu30k_bench.results.ranked_run import read_run
         from sysu30k_bench.search.ranking import RANKING_NAME, read_ranking
 
-    if run.is_dir() and (run / EXPORT_NOTES).is_file():
+    if run.is_dir() and (run / EXPORT_NOTES).exists():
         folder = RunFolder(run)
         with folder.locked():
             record = score_step(folder)

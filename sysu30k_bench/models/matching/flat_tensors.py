@@ -159,7 +159,7 @@ def flatten(content: object) -> FlatTensors:
         content: What the reader gave: nested mappings, sequences, tensors, stand-ins.
 
     Raises:
-        IntegrityError: There are more tensors, or longer names, than any model has.
+        IntegrityError: There are more tensors, or longer names, than any model has; or two of one name.
     """
     collector = _Collector()
     collector.walk(content, ())
@@ -209,12 +209,25 @@ class _Collector:
         name = _joined(path[:-1], path[-1] if path else "tensor")
         if name in into and (into[name] is value or into[name].data_ptr() == value.data_ptr()):
             return
-        if name in into and written == name:  # the other one had a wrapper's name in its path, and keeps it
-            into[self._written[name]] = into[name]
-        elif name in into:
-            name = written
+        if name in into:
+            free = self._written[name] if written == name else written
+            if free in into:
+                if _are_equal(into[free], value):
+                    return
+                raise IntegrityError(
+                    f"the file has two tensors of the name {free[:100]}", hint="save one of them under another name"
+                )
+            if written == name:  # the other one had a wrapper's name in its path, and keeps it
+                into[free] = into[name]
+                self._written[free] = free
+            else:
+                name = free
         into[name] = value
         self._written[name] = written
+
+
+def _are_equal(one: torch.Tensor, other: torch.Tensor) -> bool:
+    return one.dtype == other.dtype and one.shape == other.shape and torch.equal(one, other)
 
 
 def _children(value: object, path: tuple[str, ...]) -> Iterator[tuple[str, object]]:

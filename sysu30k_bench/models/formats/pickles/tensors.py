@@ -174,6 +174,8 @@ class TensorMaker:
 def _numbers(value: object) -> tuple[int, ...]:
     if not isinstance(value, (tuple, list)) or len(value) > MOST_DIMENSIONS:
         raise Damaged("a tensor's shape or strides make no sense")
-    if not all(type(number) is int and 0 <= number < 1 << 48 for number in value):
+    if not all(type(number) is int and number >= 0 for number in value):
         raise Damaged("a tensor's shape or strides make no sense")
+    if any(number >= 1 << 48 for number in value):
+        raise Unusual("a tensor's shape or strides make no sense")
     return tuple(value)
