@@ -31,6 +31,10 @@ _COMMANDS = {
 }
 
 
+class BrokenWork(Exception):  # noqa: N818  it carries the error
+    """A pipe of the work has broken. click would take it for stdout's, of which `streams` tells, and leave quietly."""
+
+
 class LazyGroup(click.Group):
     """A group that imports a command only when it is called, and suggests names that are close to a wrong one."""
 
@@ -45,6 +49,13 @@ class LazyGroup(click.Group):
         module, _, name = _COMMANDS[cmd_name].partition(":")
         command: click.Command = getattr(importlib.import_module(module), name)
         return command
+
+    def invoke(self, ctx: click.Context) -> object:
+        """See click."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as error:
+            raise BrokenWork from error
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

@@ -11,7 +11,7 @@ import click
 
 from sysu30k_bench.cli.console import print_error
 from sysu30k_bench.cli.environment import unknown_variables
-from sysu30k_bench.cli.program import cli
+from sysu30k_bench.cli.program import BrokenWork, cli
 from sysu30k_bench.cli.streams import StdoutClosed
 from sysu30k_bench.errors import BenchError, DataError, plain
 from sysu30k_bench.interrupts import INTERRUPTED, INTERRUPTS
@@ -53,6 +53,8 @@ def _interrupted() -> int:
 
 def _failed(error: BaseException) -> int:
     """Prints what went wrong, and returns the exit code for it."""
+    if isinstance(error, BrokenWork) and error.__cause__ is not None:
+        error = error.__cause__
     if isinstance(error, click.ClickException):
         error.show()
         return error.exit_code

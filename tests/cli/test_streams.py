@@ -114,3 +114,16 @@ def test_an_interruption_while_loading_has_its_code_without_a_stderr(stderr: str
     command = ["bash", "-c", f'exec "$0" -c "$1" --version {where}', sys.executable, program]
     done = subprocess.run(command, capture_output=True, check=False)
     assert done.returncode == 128 + signal.SIGINT
+
+
+def test_a_broken_pipe_of_the_work_is_not_taken_for_a_reader_that_left() -> None:
+    program = (
+        "from unittest import mock\n"
+        "broken = mock.Mock(side_effect=BrokenPipeError(32, 'Broken pipe'))\n"
+        "with mock.patch('sysu30k_bench.models.cards.all_cards', broken):\n"
+        "    from sysu30k_bench.cli.main import main\n"
+        "    main()\n"
+    )
+    command = [sys.executable, "-c", program, "adapters", "list"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, "Broken pipe" in done.stderr) == (3, True)
