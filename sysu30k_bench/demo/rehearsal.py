@@ -8,8 +8,8 @@ from pathlib import Path
 
 from sysu30k_bench.board.practice import MARK_NAME, PracticeMark, read_mark
 from sysu30k_bench.board.render import write_board
-from sysu30k_bench.board.submit import Claim, prepare
 from sysu30k_bench.board.rows import EVIDENCE, ROWS
+from sysu30k_bench.board.submit import Claim, prepare
 from sysu30k_bench.files import write_atomically
 from sysu30k_bench.models.card import Supervision
 from sysu30k_bench.progress import Progress
