@@ -158,6 +158,7 @@ def test_groups_are_told_with_the_most_first() -> None:
         {"m": {"w": torch.zeros(3)}, "m.w": torch.ones(3)},
         {"module.w": torch.zeros(3), "w": torch.ones(3), "module": {"w": torch.full((3,), 2.0)}},
         {"w": torch.ones(3), "module.w": torch.zeros(3), "module": {"w": torch.full((3,), 2.0)}},
+        {"module.w": torch.zeros(3), "module": {"w": torch.ones(3)}, "w": torch.ones(3)},
     ],
 )
 def test_two_tensors_of_one_name_are_refused(content: dict[str, object]) -> None:
@@ -174,3 +175,8 @@ def test_a_wrapped_name_beside_the_plain_one_is_kept_whole() -> None:
     for content in ({"w": torch.ones(3), "module.w": torch.zeros(3)}, {"module.w": torch.zeros(3), "w": torch.ones(3)}):
         kept = flatten(content).tensors
         assert {name: float(value[0]) for name, value in kept.items()} == {"w": 1.0, "module.w": 0.0}
+
+
+def test_an_array_that_has_a_tensors_name_is_left_aside_as_every_array_beside_tensors() -> None:
+    for content in ({"m": {"w": torch.ones(3)}, "m.w": np.zeros(3)}, {"m.w": np.zeros(3), "m": {"w": torch.ones(3)}}):
+        assert flatten(content).tensors["m.w"].tolist() == [1.0] * 3

@@ -165,17 +165,56 @@ def flatten(content: object) -> FlatTensors:
     collector.walk(content, ())
     entries = frozenset(str(name) for name in content) if isinstance(content, Mapping) else frozenset[str]()
     folders = tuple(dict.fromkeys(["", *collector.folders]))
-    found = collector.tensors or collector.arrays
+    found = collector.tensors.tensors or collector.arrays.tensors
     return FlatTensors(found, entries, folders, collector.unread)
+
+
+class _Named:
+    """Tensors by name, and the whole path of each in the file."""
+
+    def __init__(self) -> None:
+        self.tensors: dict[str, torch.Tensor] = {}
+        self._written: dict[str, str] = {}
+
+    def put(self, path: tuple[str, ...], value: torch.Tensor) -> None:
+        """Gives a tensor its name; of two that differ by wrappers alone, the plain one has it."""
+        written = ".".join(path)
+        if len(self.tensors) >= _MOST_TENSORS:
+            raise IntegrityError(f"the file holds more than {_MOST_TENSORS} tensors, which no model does")
+        if len(written) > _LONGEST_NAME:
+            raise IntegrityError(f"the file names a tensor with {len(written)} characters: {written[:60]}...")
+        name = _joined(path[:-1], path[-1] if path else "tensor")
+        other = self.tensors.get(name)
+        if other is None:
+            self._keep(name, written, value)
+        elif other is value or other.data_ptr() == value.data_ptr():
+            return
+        elif written == self._written[name]:
+            self._keep(name, written, value)
+        elif written == name:
+            self._keep(self._written[name], self._written[name], other)
+            self.tensors[name], self._written[name] = value, written
+        else:
+            self._keep(written, written, value)
+
+    def _keep(self, name: str, written: str, value: torch.Tensor) -> None:
+        other = self.tensors.setdefault(name, value)
+        self._written.setdefault(name, written)
+        if other is not value and not _are_equal(other, value):
+            raise IntegrityError(
+                f"the file has two tensors of the name {name[:100]}", hint="save one of them under another name"
+            )
+
+
+def _are_equal(one: torch.Tensor, other: torch.Tensor) -> bool:
+    return one.dtype == other.dtype and one.shape == other.shape and torch.equal(one, other)
 
 
 class _Collector:
     def __init__(self) -> None:
-        self.tensors: dict[str, torch.Tensor] = {}
-        self.arrays: dict[str, torch.Tensor] = {}
+        self.tensors, self.arrays = _Named(), _Named()
         self.unread: dict[str, str] = {}
         self.folders: list[str] = []
-        self._written: dict[str, str] = {}
         self._seen: set[int] = set()
 
     def walk(self, content: object, path: tuple[str, ...]) -> None:
@@ -183,11 +222,11 @@ class _Collector:
         while waiting:
             value, path = waiting.pop()
             if isinstance(value, torch.Tensor):
-                self._put(self.tensors, path, value)
+                self.tensors.put(path, value)
                 continue
             if isinstance(value, np.ndarray):
                 if value.dtype.kind in "fiu" and value.ndim:
-                    self._put(self.arrays, path, torch.from_numpy(np.ascontiguousarray(value)))
+                    self.arrays.put(path, torch.from_numpy(np.ascontiguousarray(value)))
                 continue
             children = list(_children(value, path))
             if not children or id(value) in self._seen:
@@ -199,35 +238,6 @@ class _Collector:
                     if isinstance(child, StandIn):
                         self.unread[_joined(path, name)] = str(child)
             waiting += [(child, (*path, name)) for name, child in reversed(children)]
-
-    def _put(self, into: dict[str, torch.Tensor], path: tuple[str, ...], value: torch.Tensor) -> None:
-        written = ".".join(path)
-        if len(into) >= _MOST_TENSORS:
-            raise IntegrityError(f"the file holds more than {_MOST_TENSORS} tensors, which no model does")
-        if len(written) > _LONGEST_NAME:
-            raise IntegrityError(f"the file names a tensor with {len(written)} characters: {written[:60]}...")
-        name = _joined(path[:-1], path[-1] if path else "tensor")
-        if name in into and (into[name] is value or into[name].data_ptr() == value.data_ptr()):
-            return
-        if name in into:
-            free = self._written[name] if written == name else written
-            if free in into:
-                if _are_equal(into[free], value):
-                    return
-                raise IntegrityError(
-                    f"the file has two tensors of the name {free[:100]}", hint="save one of them under another name"
-                )
-            if written == name:  # the other one had a wrapper's name in its path, and keeps it
-                into[free] = into[name]
-                self._written[free] = free
-            else:
-                name = free
-        into[name] = value
-        self._written[name] = written
-
-
-def _are_equal(one: torch.Tensor, other: torch.Tensor) -> bool:
-    return one.dtype == other.dtype and one.shape == other.shape and torch.equal(one, other)
 
 
 def _children(value: object, path: tuple[str, ...]) -> Iterator[tuple[str, object]]:
