@@ -18,7 +18,12 @@ from benchmarks.import_features import lay_out
 from benchmarks.load import stage
 from benchmarks.search_data import draw
 from sysu30k_bench.data.open_dataset import open_test_set
+from sysu30k_bench.embeddings.store import Store
 from sysu30k_bench.evaluation.environment import this_machine
+from sysu30k_bench.evaluation.run_folder import RunFolder
+from sysu30k_bench.search.graph.graph_file import GRAPH_NAME
+
+_AT_ONCE = 20_000
 
 
 def write_drawn(root: Path, kind: str, gallery: int, dimension: int) -> tuple[Path, Path]:
@@ -36,13 +41,29 @@ def write_drawn(root: Path, kind: str, gallery: int, dimension: int) -> tuple[Pa
     return root / "data", root / "features.h5"
 
 
+def rows_that_are_exact(run: Path, rows: int) -> int:
+    """Counts, of some drawn rows, those whose neighbours are the first of a float64 sort of all scores."""
+    store = Store.open(RunFolder(run).embeddings("gallery"))
+    with h5py.File(run / GRAPH_NAME) as file:
+        found = file["position"][:]
+    asked = np.sort(np.random.default_rng(0).choice(len(store), min(rows, len(store)), replace=False))
+    queries, scores = store.rows(asked).astype(np.float64), np.empty((len(asked), len(store)))
+    for start in range(0, len(store), _AT_ONCE):
+        some = np.arange(start, min(start + _AT_ONCE, len(store)))
+        scores[:, some] = queries @ store.rows(some).astype(np.float64).T
+    scores[np.arange(len(asked)), asked] = -np.inf
+    best = np.argsort(-scores, axis=1, kind="stable")[:, : found.shape[1]]
+    return int((best == found[asked]).all(axis=1).sum())
+
+
 @click.command(help=__doc__)
 @click.option("--gallery", default=478_731, show_default=True)
 @click.option("--dimension", default=256, show_default=True)
 @click.option("--kind", type=click.Choice(["clustered", "relu", "random"]), default="clustered", show_default=True)
 @click.option("--top-k", default=50, show_default=True)
+@click.option("--check", default=40, show_default=True, help="Rows whose neighbours are sorted anew in float64.")
 @click.option("--place", type=click.Path(path_type=Path), help="Where the files are made; a temporary folder if not.")
-def main(gallery: int, dimension: int, kind: str, top_k: int, place: Path | None) -> None:
+def main(gallery: int, dimension: int, kind: str, top_k: int, check: int, place: Path | None) -> None:
     """Prints a line for each command as soon as it is done."""
     machine = this_machine(torch.device("cpu"))
     click.echo(f"{gallery:,} x {dimension:,}, {kind}; {machine.processor}, {torch.get_num_threads()} threads\n")
@@ -57,6 +78,9 @@ def main(gallery: int, dimension: int, kind: str, top_k: int, place: Path | None
         }.items():
             seconds, memory = stage(*words, "--device", "cpu")
             click.echo(f"| `{title}` | {seconds:,.0f} | {memory:,.0f} |")
+        click.echo(
+            f"\n{rows_that_are_exact(run, check)} of {check} drawn rows have exactly the neighbours of a float64 sort"
+        )
 
 
 if __name__ == "__main__":
